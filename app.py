@@ -1,0 +1,83 @@
+"""The composition root: builds the app from its layers. Nothing below imports it.
+
+``flask run``, gunicorn (through ``gunicorn.conf.py``), ``python app.py`` and the tests all get the
+same app from `create_app`.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    import eventlet
+
+    # Before anything else is imported, so that all of it cooperates.
+    eventlet.monkey_patch()
+
+import logging
+
+from flask import Flask
+
+from presence.config import ROOT, Settings
+from presence.storage import database
+from presence.transport import (
+    error_handlers,
+    events,
+    json_codec,
+    pages,
+    rooms_api,
+    server,
+    uploads_api,
+)
+from presence.transport.runtime import Runtime
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the app; settings come from the environment unless given.
+
+    Nothing of the world outside is changed until the runtime is started
+    (``app.extensions["presence"].start()``), which the first request does if nobody did before.
+    """
+    settings = settings or Settings.from_environment()
+    logging.getLogger("presence").setLevel(settings.log_level.upper())
+
+    app = Flask(
+        "presence",
+        root_path=str(ROOT),
+        instance_path=str(ROOT / "instance"),
+        template_folder="templates",
+        static_folder="static",
+    )
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_message_bytes
+    json_codec.init_app(app)
+    database.init_app(app, settings)
+
+    socketio = server.make_socketio(app, settings)
+    runtime = Runtime(app, settings, socketio)
+    app.extensions["presence"] = runtime
+
+    error_handlers.init_app(app)
+    events.init_app(runtime)
+    app.register_blueprint(rooms_api.bp)
+    uploads_api.init_app(app)
+    app.register_blueprint(pages.bp)
+
+    if not settings.websocket_compression:
+        app.wsgi_app = server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = server.StartOnFirstRequest(app.wsgi_app, runtime)  # type: ignore[method-assign]
+    return app
+
+
+def main() -> None:
+    """Serve on the address of the settings with eventlet's own server."""
+    settings = Settings.from_environment()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    app = create_app(settings)
+    runtime: Runtime = app.extensions["presence"]
+    runtime.start()
+    print(f"Presence is ready: {settings.page_url}", flush=True)
+    runtime.socketio.run(app, host=settings.host, port=settings.port)
+
+
+if __name__ == "__main__":
+    main()

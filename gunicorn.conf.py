@@ -1,0 +1,58 @@
+"""Settings of gunicorn, read by plain ``gunicorn`` in this folder and by ``script/server``."""
+
+import logging
+import signal
+import warnings
+
+from dotenv import load_dotenv
+
+from presence.config import ROOT, Settings
+
+load_dotenv(ROOT / ".env")
+settings = Settings.from_environment()
+
+wsgi_app = "app:create_app()"
+bind = f"{settings.host}:{settings.port}"
+worker_class = "eventlet"
+# Several processes need sticky sessions and a message queue; one takes thousands of connections.
+workers = 1
+worker_connections = settings.max_connections
+# The control socket's thread clashes with the patched standard library (on Python 3.13 the master
+# dies of it and leaves its worker behind).
+control_socket_disable = True
+# What a worker waits for at the end is readers of connections that are closed already.
+graceful_timeout = 3
+keepalive = 30
+loglevel = settings.log_level.lower()
+
+# eventlet and its worker say at every start that they are being retired; requirements.txt pins
+# the versions that have them, and the server runs on threads as well.
+warnings.filterwarnings("ignore", message="(?is).*eventlet")
+
+
+class _WithoutRetirementNotice(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "eventlet worker is DEPRECATED" not in str(record.msg)
+
+
+def on_starting(server):
+    """Quieten what nobody at the console can act on, and give the app's own log a place."""
+    logging.getLogger("gunicorn.error").addFilter(_WithoutRetirementNotice())
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def post_worker_init(worker):
+    """Start the app before the first connection, and let SIGTERM close connections first.
+
+    By itself gunicorn would wait for open WebSockets until it kills the worker, whose disconnect
+    handlers would never run.
+    """
+    runtime = worker.wsgi.extensions["presence"]
+    runtime.start()
+
+    def terminate(signum, frame):
+        worker.handle_exit(signum, frame)
+        runtime.socketio.start_background_task(runtime.stop)
+
+    signal.signal(signal.SIGTERM, terminate)
+    worker.log.info("Presence is ready: %s", settings.page_url)

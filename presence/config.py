@@ -1,0 +1,151 @@
+"""Every setting of the server, read once from the environment.
+
+Imports nothing of the server and no framework: ``gunicorn.conf.py`` reads it before the worker
+has patched the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class InvalidSetting(ValueError):
+    """A setting has a value that the server cannot use; the message names it and says what fits."""
+
+
+def _setting(variable: str, default: Any, description: str) -> Any:
+    """Declare a field of `Settings`: its environment variable, default and one-line meaning."""
+    return field(default=default, metadata={"variable": variable, "description": description})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one server process. Sizes are in bytes, durations in seconds."""
+
+    host: str = _setting("HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface")
+    port: int = _setting("PORT", 3001, "port to listen on")
+    database_url: str = _setting(
+        "DATABASE_URL", "sqlite:///instance/presence.db", "where rooms and peers are kept"
+    )
+    upload_dir: str = _setting("UPLOAD_DIR", "uploads", "folder that holds uploaded files")
+    allowed_origins: str = _setting(
+        "PRESENCE_ALLOWED_ORIGINS",
+        "*",
+        "web origins that may use the server, separated by commas; * for all",
+    )
+    max_peers: int = _setting(
+        "PRESENCE_MAX_PEERS", 100, "active peers a room holds; fixed when the room is made"
+    )
+    max_upload_bytes: int = _setting(
+        "PRESENCE_MAX_UPLOAD_BYTES", 16 * 1024 * 1024, "largest file that may be uploaded"
+    )
+    max_user_data_bytes: int = _setting(
+        "PRESENCE_MAX_USER_DATA_BYTES", 16 * 1024, "largest user_data of a peer, as compact JSON"
+    )
+    max_message_bytes: int = _setting(
+        "PRESENCE_MAX_MESSAGE_BYTES", 1_000_000, "largest Socket.IO message or JSON request body"
+    )
+    rest_session_seconds: float = _setting(
+        "PRESENCE_REST_SESSION_SECONDS",
+        60.0,
+        "how long a peer that joined over REST stays active without another call",
+    )
+    announce_window: float = _setting(
+        "PRESENCE_ANNOUNCE_WINDOW",
+        0.05,
+        "changes of a room within this many seconds share one list",
+    )
+    ping_interval: float = _setting(
+        "PRESENCE_PING_INTERVAL", 5.0, "seconds between two pings of a connection"
+    )
+    ping_timeout: float = _setting(
+        "PRESENCE_PING_TIMEOUT", 5.0, "seconds a client has to answer a ping"
+    )
+    max_connections: int = _setting(
+        "PRESENCE_MAX_CONNECTIONS", 10_000, "connections one process holds open"
+    )
+    websocket_compression: bool = _setting(
+        "PRESENCE_WEBSOCKET_COMPRESSION",
+        False,
+        "compress WebSocket messages: less traffic, several times the CPU",
+    )
+    log_level: str = _setting("PRESENCE_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
+
+    def __post_init__(self) -> None:
+        """Refuse values that would only fail later, far from their cause."""
+        for name in ("max_peers", "max_upload_bytes", "max_user_data_bytes", "max_message_bytes"):
+            if getattr(self, name) < 1:
+                raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
+        for name in ("ping_interval", "ping_timeout", "rest_session_seconds"):
+            if getattr(self, name) <= 0:
+                raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
+        if self.announce_window < 0:
+            raise InvalidSetting("PRESENCE_ANNOUNCE_WINDOW must not be negative.")
+        if self.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise InvalidSetting("PRESENCE_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from environment variables (`os.environ` when none are given).
+
+        An empty variable counts as unset. Raises `InvalidSetting` for a value of the wrong kind.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            text = environment.get(setting.metadata["variable"], "").strip()
+            if text:
+                values[setting.name] = _parse(setting.metadata["variable"], setting.default, text)
+        return cls(**values)
+
+    @property
+    def origins(self) -> str | list[str]:
+        """The allowed origins: ``"*"`` or a list, as Flask-SocketIO and Flask-Cors take them."""
+        origins = [part.strip() for part in self.allowed_origins.split(",") if part.strip()]
+        return "*" if "*" in origins else origins
+
+    @property
+    def upload_path(self) -> Path:
+        """The upload folder; a relative one stands in the project's root."""
+        return ROOT / self.upload_dir
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database URL, with a relative SQLite path made absolute from the project's root."""
+        prefix = "sqlite:///"
+        path = self.database_url.removeprefix(prefix)
+        if not self.database_url.startswith(prefix) or path in ("", ":memory:"):
+            return self.database_url
+        return prefix + str(ROOT / path)
+
+    @property
+    def page_url(self) -> str:
+        """Where a person on this machine opens the page."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{host}:{self.port}/"
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable that sets the field `name` of `Settings`."""
+    return next(str(item.metadata["variable"]) for item in fields(Settings) if item.name == name)
+
+
+def _parse(variable: str, default: Any, text: str) -> Any:
+    """Turn `text` into the type of `default`; raises `InvalidSetting`."""
+    if isinstance(default, bool):
+        if text.lower() in {"1", "true", "yes", "on"}:
+            return True
+        if text.lower() in {"0", "false", "no", "off"}:
+            return False
+        raise InvalidSetting(f"{variable} must be true or false, not {text!r}.")
+    try:
+        return type(default)(text)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}[type(default)]
+        raise InvalidSetting(f"{variable} must be {kind}, not {text!r}.") from None

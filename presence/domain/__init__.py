@@ -1,0 +1,1 @@
+"""What the server decides: plain functions that take a database session and know no Flask."""

@@ -1,0 +1,148 @@
+"""Files: attaching an uploaded one to a peer, finding it again, and removing it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from presence.domain import clock, names, peers, rooms
+from presence.domain.file_types import FileType
+from presence.errors import UploadedFileNotFound
+from presence.storage.models import File, Peer, Room
+
+_MAX_ORIGINAL_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An uploaded file; ``size`` is in bytes."""
+
+    stored_name: str
+    original_name: str
+    content_type: str
+    size: int
+    uploaded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that a peer got or lost."""
+
+    room_name: str
+    peer_id: str
+    username: str
+    file: StoredFile
+    version: int
+
+
+def new_stored_name(file_type: FileType) -> str:
+    """Return a name nobody can guess or choose, with the extension of the detected type."""
+    return secrets.token_hex(16) + file_type.extension
+
+
+def attach(
+    session: Session,
+    *,
+    room_name: str,
+    peer_id: str,
+    stored_name: str,
+    original_name: str,
+    file_type: FileType,
+    size: int,
+    renew_seconds: float,
+) -> FileChange:
+    """Give a peer, active or not, an uploaded file.
+
+    Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    room = rooms.change(session, room_name)
+    peer = peers.get(session, room, peer_id)
+    file = StoredFile(
+        stored_name,
+        clean_original_name(original_name, file_type),
+        file_type.content_type,
+        size,
+        clock.now(),
+    )
+    session.execute(
+        insert(File).values(
+            peer_row_id=peer.id,
+            stored_name=file.stored_name,
+            original_name=file.original_name,
+            content_type=file.content_type,
+            size=file.size,
+            uploaded_at=file.uploaded_at,
+        )
+    )
+    peers.touch(session, peer, renew_seconds)
+    return FileChange(room.name, peer.peer_id, peer.username, file, room.version)
+
+
+def find(session: Session, stored_name: str) -> StoredFile:
+    """Return an uploaded file by its stored name; raises `UploadedFileNotFound`."""
+    row = session.execute(select(*_COLUMNS).where(File.stored_name == stored_name)).one_or_none()
+    if row is None:
+        raise UploadedFileNotFound(stored_name)
+    return StoredFile(*row)
+
+
+def of_peer(session: Session, room_name: str, peer_id: str) -> list[StoredFile]:
+    """Return a peer's files, oldest first."""
+    rows = session.execute(
+        select(*_COLUMNS)
+        .join(Peer, Peer.id == File.peer_row_id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(Room.name == room_name, Peer.peer_id == peer_id)
+        .order_by(File.uploaded_at, File.id)
+    )
+    return [StoredFile(*row) for row in rows]
+
+
+def remove(session: Session, room_name: str, stored_name: str) -> FileChange:
+    """Delete the row of a room's file; the caller removes the bytes.
+
+    Raises `RoomNotFound` or `UploadedFileNotFound`.
+    """
+    room = rooms.change(session, room_name)
+    row = session.execute(
+        select(Peer.peer_id, Peer.username, *_COLUMNS)
+        .join(Peer, Peer.id == File.peer_row_id)
+        .where(Peer.room_id == room.id, File.stored_name == stored_name)
+    ).one_or_none()
+    if row is None:
+        raise UploadedFileNotFound(stored_name)
+    session.execute(
+        delete(File)
+        .where(File.stored_name == stored_name)
+        .execution_options(synchronize_session=False)
+    )
+    return FileChange(room.name, row[0], row[1], StoredFile(*row[2:]), room.version)
+
+
+def known(session: Session, stored_names: set[str]) -> set[str]:
+    """Return which of the stored names have a row."""
+    return set(session.scalars(select(File.stored_name).where(File.stored_name.in_(stored_names))))
+
+
+def clean_original_name(name: str, file_type: FileType) -> str:
+    """Return a client's file name without folders and control characters, shortened.
+
+    The extension is kept when the name is shortened, and stands alone for a name of nothing else.
+    """
+    base = names.without_control_characters(name.replace("\\", "/").rsplit("/", 1)[-1]).strip()
+    if len(base) > _MAX_ORIGINAL_NAME:
+        base = base[: _MAX_ORIGINAL_NAME - len(file_type.extension)] + file_type.extension
+    return base or "file" + file_type.extension
+
+
+_COLUMNS = (
+    File.stored_name,
+    File.original_name,
+    File.content_type,
+    File.size,
+    File.uploaded_at,
+)

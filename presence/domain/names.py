@@ -1,0 +1,52 @@
+"""What room names, peer ids and usernames may be."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from presence.errors import InvalidField
+
+# Characters that reorder the text around them (Unicode Standard Annex 9, explicit formatting):
+# with them one name can be made to look like another.
+_BIDIRECTIONAL = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+# Control characters, halves of surrogate pairs, and Unicode's own line and paragraph separators.
+_REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+
+
+def normalise(value: object, field: str, max_length: int) -> str:
+    r"""Return a name in Unicode normalisation form NFC; raises `InvalidField` naming `field`.
+
+    Any script and spaces are fine. Not allowed: control and bidirectional formatting characters,
+    ``/`` and ``\``, the names ``.`` and ``..``, only spaces, and more than `max_length`
+    characters.
+    """
+    if not isinstance(value, str):
+        raise InvalidField(field, "must be a string.")
+    name = unicodedata.normalize("NFC", value)
+    if not name.strip():
+        raise InvalidField(field, "must not be empty.")
+    if len(name) > max_length:
+        raise InvalidField(field, f"must have at most {max_length} characters; it has {len(name)}.")
+    if name in {".", ".."}:
+        raise InvalidField(field, "must not be “.” or “..”.")
+    for character in name:
+        if character in "/\\":
+            raise InvalidField(field, f"must not contain “{character}”.")
+        if not _is_acceptable(character):
+            raise InvalidField(
+                field,
+                f"must not contain the control or text-direction character U+{ord(character):04X}.",
+            )
+    return name
+
+
+def without_control_characters(text: str) -> str:
+    """Return `text` in NFC without the characters that no name may contain."""
+    return "".join(filter(_is_acceptable, unicodedata.normalize("NFC", text)))
+
+
+def _is_acceptable(character: str) -> bool:
+    return (
+        ord(character) not in _BIDIRECTIONAL
+        and unicodedata.category(character) not in _REFUSED_CATEGORIES
+    )

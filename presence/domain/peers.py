@@ -1,0 +1,317 @@
+"""Peers: joining a room, leaving it, changing user data, being looked up and being erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from presence.domain import clock, rooms, sessions, user_data
+from presence.domain.sessions import Ended, Presence, SocketPresence
+from presence.errors import NotJoined, PeerNotFound, RoomFull, RoomNotFound
+from presence.storage.models import File, Peer, PeerSession, Room
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a joining or updating peer is held to; bytes are of compact JSON."""
+
+    max_peers: int
+    max_user_data_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A peer's leaving; ``sids`` are the sockets that stood for it, ``is_active`` if others do."""
+
+    room_name: str
+    peer_id: str
+    version: int
+    is_active: bool
+    sids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A peer's joining; ``left`` is what the same socket left by it, if anything."""
+
+    room_name: str
+    peer_id: str
+    username: str
+    version: int
+    left: Left | None
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A peer's changed user data; ``changed`` names the keys that differ from before."""
+
+    room_name: str
+    peer_id: str
+    username: str
+    user_data: dict[str, Any]
+    changed: list[str]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """An erased peer: the sockets that stood for it and the files it owned."""
+
+    room_name: str
+    peer_id: str
+    version: int
+    sids: tuple[str, ...]
+    stored_names: tuple[str, ...]
+
+
+class PeerRow(NamedTuple):
+    """A peer as the functions that change it need it."""
+
+    id: int
+    peer_id: str
+    username: str
+    user_data: dict[str, Any]
+
+
+def join(
+    session: Session,
+    *,
+    room_name: str,
+    peer_id: str,
+    username: str,
+    new_data: dict[str, Any],
+    presence: Presence,
+    limits: Limits,
+) -> Joined:
+    """Make a peer active in a room, making room and peer when they are new.
+
+    `new_data` is merged into what is stored and never wipes it. A socket is in one room at a time:
+    whatever peer it stood for before is left in the same transaction, so that a refusal leaves
+    everything as it was. Raises `RoomFull` or `UserDataTooLarge`.
+    """
+    now = clock.now()
+    previous: list[Ended] = []
+    if isinstance(presence, SocketPresence):
+        previous = sessions.find(session, PeerSession.sid == presence.sid)
+    room, left_version = _lock_for_move(session, room_name, previous, limits.max_peers, now)
+
+    sessions.close(session, previous, now)
+    _forget_expired(session, room, now)
+    peer = _find(session, room, peer_id)
+    if not (peer and _session_count(session, peer.id)) and _active(session, room) >= room.max_peers:
+        raise RoomFull(room.name, room.max_peers)
+
+    merged = user_data.merge(
+        peer.user_data if peer else {}, new_data, max_bytes=limits.max_user_data_bytes
+    )
+    if peer:
+        _update(session, peer.id, username=username, user_data=merged, last_seen=now)
+        peer_row_id = peer.id
+    else:
+        peer_row_id = session.execute(
+            insert(Peer)
+            .values(
+                room_id=room.id,
+                peer_id=peer_id,
+                username=username,
+                joined_at=now,
+                last_seen=now,
+                user_data=merged,
+            )
+            .returning(Peer.id)
+        ).scalar_one()
+    sessions.start(session, peer_row_id, presence, now)
+
+    left = None
+    for item in previous:
+        if item.peer_row_id != peer_row_id:
+            _update(session, item.peer_row_id, last_seen=now)
+            still_active = _session_count(session, item.peer_row_id) > 0
+            left = Left(item.room_name, item.peer_id, left_version, still_active)
+    return Joined(room.name, peer_id, username, room.version, left)
+
+
+def leave(session: Session, room_name: str, peer_id: str) -> Left:
+    """Make a peer inactive, ending all its sessions. Leaving twice is no error.
+
+    Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    ended = _sessions_of(session, room_name, peer_id)
+    if not ended:
+        version = _version_where_known(session, room_name, peer_id)
+        return Left(room_name, peer_id, version, is_active=False)
+    return _leave(session, room_name, peer_id, ended)
+
+
+def leave_socket(session: Session, sid: str) -> Left:
+    """Let the peer that a socket stands for leave its room, as it asked to; raises `NotJoined`.
+
+    The socket's own session ends, and with it what an earlier REST join of the peer left behind;
+    the peer stays active while another socket stands for it.
+    """
+    own = sessions.find(session, PeerSession.sid == sid)
+    if not own:
+        raise NotJoined
+    room_name, peer_id = own[0].room_name, own[0].peer_id
+    ended = [
+        item
+        for item in _sessions_of(session, room_name, peer_id)
+        if item.sid is None or item.sid == sid
+    ]
+    return _leave(session, room_name, peer_id, ended)
+
+
+def update_user_data(
+    session: Session,
+    *,
+    room_name: str,
+    peer_id: str,
+    new_data: dict[str, Any],
+    remove: Iterable[str] = (),
+    replace: bool = False,
+    renew_seconds: float | None = None,
+    max_bytes: int,
+) -> Updated:
+    """Merge `new_data` into what is stored for a peer, active or not.
+
+    `remove` and `replace` are as in `user_data.merge`; `renew_seconds` renews the peer's REST
+    session if it has one. Raises `RoomNotFound`, `PeerNotFound` or `UserDataTooLarge`.
+    """
+    now = clock.now()
+    room = rooms.change(session, room_name)
+    peer = get(session, room, peer_id)
+    merged = user_data.merge(
+        peer.user_data, new_data, remove=remove, replace=replace, max_bytes=max_bytes
+    )
+    _update(session, peer.id, user_data=merged, last_seen=now)
+    if renew_seconds is not None:
+        sessions.renew(session, peer.id, renew_seconds, now)
+    changed = user_data.changed_keys(peer.user_data, merged)
+    return Updated(room.name, peer.peer_id, peer.username, merged, changed, room.version)
+
+
+def erase(session: Session, room_name: str, peer_id: str) -> Erased:
+    """Delete a peer with its user data, sessions and file rows.
+
+    The caller removes the files' bytes. Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    room = rooms.change(session, room_name)
+    peer = get(session, room, peer_id)
+    ended = _sessions_of(session, room_name, peer_id)
+    stored_names = session.scalars(select(File.stored_name).where(File.peer_row_id == peer.id))
+    erased = Erased(room.name, peer_id, room.version, _sids(ended), tuple(stored_names))
+    # Its sessions and file rows go with it (ON DELETE CASCADE).
+    session.execute(
+        delete(Peer).where(Peer.id == peer.id).execution_options(synchronize_session=False)
+    )
+    return erased
+
+
+def get(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow:
+    """Return a peer of a locked room; raises `PeerNotFound`."""
+    peer = _find(session, room, peer_id)
+    if peer is None:
+        raise PeerNotFound(room.name, peer_id)
+    return peer
+
+
+def touch(session: Session, peer: PeerRow, renew_seconds: float) -> None:
+    """Note that a peer did something just now; a REST session of it is renewed."""
+    now = clock.now()
+    _update(session, peer.id, last_seen=now)
+    sessions.renew(session, peer.id, renew_seconds, now)
+
+
+def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -> Left:
+    """End sessions of one peer because it leaves; it was last seen now, active or not."""
+    room = rooms.change(session, room_name)
+    now = clock.now()
+    sessions.close(session, ended, now)
+    peer_row_id = ended[0].peer_row_id
+    _update(session, peer_row_id, last_seen=now)
+    still_active = _session_count(session, peer_row_id) > 0
+    return Left(room_name, peer_id, room.version, still_active, _sids(ended))
+
+
+def _lock_for_move(
+    session: Session, room_name: str, previous: list[Ended], max_peers: int, now: datetime
+) -> tuple[rooms.LockedRoom, int]:
+    """Lock the room that is joined and the one that is left, the lower name first.
+
+    Two sockets that change places would otherwise wait for each other for ever. Returns the joined
+    room and the version of the left one.
+    """
+    locked = {
+        name: rooms.change_or_make(session, name, max_peers, now)
+        for name in sorted({room_name, *(item.room_name for item in previous)})
+    }
+    left_version = max((locked[item.room_name].version for item in previous), default=0)
+    return locked[room_name], left_version
+
+
+def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> None:
+    """Free the places of REST sessions whose time is over but which nobody swept up yet."""
+    expired = sessions.find(session, Room.id == room.id, PeerSession.expires_at <= now)
+    sessions.close(session, expired, now)
+
+
+def _find(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow | None:
+    row = session.execute(
+        select(Peer.id, Peer.peer_id, Peer.username, Peer.user_data).where(
+            Peer.room_id == room.id, Peer.peer_id == peer_id
+        )
+    ).one_or_none()
+    return PeerRow(*row) if row else None
+
+
+def _update(session: Session, peer_row_id: int, **values: Any) -> None:
+    session.execute(
+        update(Peer)
+        .where(Peer.id == peer_row_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _active(session: Session, room: rooms.LockedRoom) -> int:
+    """Count the active peers of a locked room."""
+    return session.execute(
+        select(func.count(PeerSession.peer_row_id.distinct()))
+        .join(Peer, Peer.id == PeerSession.peer_row_id)
+        .where(Peer.room_id == room.id)
+    ).scalar_one()
+
+
+def _session_count(session: Session, peer_row_id: int) -> int:
+    return session.execute(
+        select(func.count()).where(PeerSession.peer_row_id == peer_row_id)
+    ).scalar_one()
+
+
+def _sessions_of(session: Session, room_name: str, peer_id: str) -> list[Ended]:
+    return sessions.find(session, Room.name == room_name, Peer.peer_id == peer_id)
+
+
+def _sids(ended: list[Ended]) -> tuple[str, ...]:
+    return tuple(item.sid for item in ended if item.sid is not None)
+
+
+def _version_where_known(session: Session, room_name: str, peer_id: str) -> int:
+    """Return the version of a room that has this peer; raises what is missing."""
+    room = session.execute(
+        select(Room.id, Room.version).where(Room.name == room_name)
+    ).one_or_none()
+    if room is None:
+        raise RoomNotFound(room_name)
+    known = session.scalar(
+        select(func.count()).where(Peer.room_id == room.id, Peer.peer_id == peer_id)
+    )
+    if not known:
+        raise PeerNotFound(room_name, peer_id)
+    version: int = room.version
+    return version

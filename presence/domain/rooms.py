@@ -1,0 +1,134 @@
+"""Rooms: making them, changing them one transaction at a time, and what they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from presence.errors import RoomNotFound
+from presence.storage.database import insert_if_missing
+from presence.storage.models import File, Peer, PeerSession, Room
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRoom:
+    """A room that this transaction is changing, with the version the change gives it."""
+
+    id: int
+    name: str
+    max_peers: int
+    version: int
+
+
+@dataclass(slots=True)
+class PeerView:
+    """What a list shows of a peer; ``files`` are stored names, oldest first."""
+
+    peer_id: str
+    username: str
+    joined_at: datetime
+    last_seen: datetime
+    user_data: dict[str, Any]
+    session_count: int
+    files: list[str] = field(default_factory=list)
+
+    @property
+    def is_active(self) -> bool:
+        """A peer is active exactly while it has a session."""
+        return self.session_count > 0
+
+
+@dataclass(slots=True)
+class RoomView:
+    """What a list shows of a room; peers are ordered by joined_at, then peer_id."""
+
+    name: str
+    max_peers: int
+    created_at: datetime
+    version: int
+    peers: list[PeerView] = field(default_factory=list)
+
+    @property
+    def active_peers(self) -> int:
+        """How many peers are active: the number that capacity counts."""
+        return sum(peer.is_active for peer in self.peers)
+
+
+def change(session: Session, name: str) -> LockedRoom:
+    """Raise the room's version, and so lock it until the transaction ends.
+
+    Every change of what a room shows begins here: one change at a time, each with its own version.
+    Raises `RoomNotFound`.
+    """
+    row = session.execute(
+        update(Room)
+        .where(Room.name == name)
+        .values(version=Room.version + 1)
+        .returning(Room.id, Room.name, Room.max_peers, Room.version)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if row is None:
+        raise RoomNotFound(name)
+    return LockedRoom(*row)
+
+
+def change_or_make(session: Session, name: str, max_peers: int, now: datetime) -> LockedRoom:
+    """Like `change`, but make the room, with `max_peers` places, when there is none."""
+    try:
+        return change(session, name)
+    except RoomNotFound:
+        insert_if_missing(
+            session,
+            Room,
+            {"name": name, "max_peers": max_peers, "created_at": now, "version": 0},
+        )
+        return change(session, name)
+
+
+def view(session: Session, name: str) -> RoomView:
+    """Return what the room shows; raises `RoomNotFound`."""
+    rooms = _views(session, name)
+    if not rooms:
+        raise RoomNotFound(name)
+    return rooms[0]
+
+
+def view_all(session: Session) -> list[RoomView]:
+    """Return what every room shows, ordered by name."""
+    return _views(session, None)
+
+
+def _views(session: Session, name: str | None) -> list[RoomView]:
+    """Read one room, or all, in three queries however many peers they have."""
+    rooms = select(Room.id, Room.name, Room.max_peers, Room.created_at, Room.version)
+    peers = select(
+        Peer.id,
+        Peer.room_id,
+        Peer.peer_id,
+        Peer.username,
+        Peer.joined_at,
+        Peer.last_seen,
+        Peer.user_data,
+        select(func.count())
+        .where(PeerSession.peer_row_id == Peer.id)
+        .scalar_subquery()
+        .label("session_count"),
+    )
+    files = select(File.peer_row_id, File.stored_name).join(Peer, Peer.id == File.peer_row_id)
+    if name is not None:
+        rooms = rooms.where(Room.name == name)
+        peers = peers.join(Room, Room.id == Peer.room_id).where(Room.name == name)
+        files = files.join(Room, Room.id == Peer.room_id).where(Room.name == name)
+
+    views = {row.id: RoomView(*row[1:]) for row in session.execute(rooms.order_by(Room.name))}
+    peer_views: dict[int, PeerView] = {}
+    for row in session.execute(peers.order_by(Peer.joined_at, Peer.peer_id)):
+        peer_views[row.id] = PeerView(*row[2:])
+        views[row.room_id].peers.append(peer_views[row.id])
+    for peer_row_id, stored_name in session.execute(files.order_by(File.uploaded_at, File.id)):
+        peer_views[peer_row_id].files.append(stored_name)
+    return list(views.values())

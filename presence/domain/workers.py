@@ -1,0 +1,88 @@
+"""Workers: the server's running processes, and what becomes of the sessions of a dead one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from presence.domain import clock, sessions
+from presence.storage.models import PeerSession, Worker
+
+# A worker that has not renewed its row for this long has died.
+LEASE = timedelta(seconds=10)
+
+
+def register(session: Session, worker_id: str, *, alone: bool) -> set[str]:
+    """Enter a worker that starts, and end the sessions of those that died.
+
+    `alone` says that no other process can be using this database: then every session in it is
+    left over from an earlier run. Returns the names of the rooms concerned.
+    """
+    names = end_dead(session, everybody=alone)
+    now = clock.now()
+    session.execute(insert(Worker).values(id=worker_id, started_at=now, renewed_at=now))
+    return names
+
+
+def renew(session: Session, worker_id: str) -> bool:
+    """Renew a worker's row; return whether it was still there."""
+    result = session.execute(
+        update(Worker).where(Worker.id == worker_id).values(renewed_at=clock.now())
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def end_dead(session: Session, *, everybody: bool = False) -> set[str]:
+    """End the sessions of workers whose lease ran out (of `everybody`: all sessions there are).
+
+    Their peers were last seen when the worker was last known to live. Returns the names of the
+    rooms concerned.
+    """
+    dead = select(Worker.id, Worker.renewed_at)
+    if not everybody:
+        dead = dead.where(Worker.renewed_at < clock.now() - LEASE)
+    names: set[str] = set()
+    for worker_id, renewed_at in session.execute(dead).all():
+        ended = sessions.find(session, PeerSession.worker_id == worker_id)
+        names |= sessions.end(session, ended, renewed_at)
+        session.execute(delete(Worker).where(Worker.id == worker_id))
+    if everybody:
+        names |= sessions.end(session, sessions.find(session), clock.now())
+    return names
+
+
+def leave(session: Session, worker_id: str) -> set[str]:
+    """Take out a worker that stops in good order, ending what sessions it still has.
+
+    Returns the names of the rooms concerned.
+    """
+    ended = sessions.find(session, PeerSession.worker_id == worker_id)
+    names = sessions.end(session, ended, clock.now())
+    session.execute(delete(Worker).where(Worker.id == worker_id))
+    return names
+
+
+def end_lost_sockets(
+    session: Session, worker_id: str, is_connected: Callable[[str], bool]
+) -> set[str]:
+    """End the sessions of this worker whose socket is gone, as `is_connected` tells of a sid.
+
+    Repairs what a disconnect could not record because the database was not to be had just then.
+    Returns the names of the rooms concerned.
+    """
+    ended = [
+        item
+        for item in sessions.find(session, PeerSession.worker_id == worker_id)
+        if item.sid is None or not is_connected(item.sid)
+    ]
+    return sessions.end(session, ended, clock.now())
+
+
+def living(session: Session) -> set[str]:
+    """Return the ids of the workers whose lease has not run out."""
+    return set(
+        session.scalars(select(Worker.id).where(Worker.renewed_at >= clock.now() - LEASE)).all()
+    )

@@ -1,0 +1,189 @@
+"""The conditions the server reports to a client, each a class named after it.
+
+Every one carries a ``code`` that a program can compare and a ``detail`` that tells a person what
+to do. The domain raises them; `presence.transport.error_handlers` turns them into HTTP answers
+and Socket.IO events, and holds the HTTP status of each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PresenceError(Exception):
+    """Base of every condition that is reported to a client.
+
+    ``extra`` holds further keys of the answer, such as ``field`` or ``max_peers``.
+    """
+
+    code = "error"
+
+    def __init__(self, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+    def body(self) -> dict[str, Any]:
+        """Return the answer's body: ``code``, ``detail`` and the extra keys."""
+        return {"code": self.code, "detail": self.detail, **self.extra}
+
+
+class InvalidJson(PresenceError):
+    """The message is not JSON, or not a JSON object."""
+
+    code = "invalid_json"
+
+
+class InvalidField(PresenceError):
+    """A field is missing or its value is not acceptable; ``field`` names it."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field} {reason}", field=field)
+
+
+class UnknownEvent(PresenceError):
+    """The server knows no Socket.IO event of this name."""
+
+    code = "unknown_event"
+
+
+class NotJoined(PresenceError):
+    """The socket is in no room, and what it asked for needs one."""
+
+    code = "not_joined"
+
+    def __init__(self) -> None:
+        super().__init__("This connection has not joined a room. Send join_room first.")
+
+
+class RoomNotFound(PresenceError):
+    """No room of this name was ever joined."""
+
+    code = "room_not_found"
+
+    def __init__(self, room_name: str) -> None:
+        super().__init__(
+            f"There is no room “{room_name}”. A room is made when the first peer joins it.",
+            room_name=room_name,
+        )
+
+
+class PeerNotFound(PresenceError):
+    """The room never had a peer of this id, or it was erased."""
+
+    code = "peer_not_found"
+
+    def __init__(self, room_name: str, peer_id: str) -> None:
+        super().__init__(
+            f"Room “{room_name}” has no peer “{peer_id}”. Join the room with this peer_id first.",
+            room_name=room_name,
+            peer_id=peer_id,
+        )
+
+
+class UploadedFileNotFound(PresenceError):
+    """No uploaded file has this name, or it was deleted."""
+
+    code = "file_not_found"
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(
+            f"There is no uploaded file “{filename}”. It may have been deleted.", filename=filename
+        )
+
+
+class RoomFull(PresenceError):
+    """The room already has as many active peers as it may hold."""
+
+    code = "room_full"
+
+    def __init__(self, room_name: str, max_peers: int) -> None:
+        super().__init__(
+            f"Room “{room_name}” is full: all {max_peers} places are taken. "
+            "Try again when somebody has left.",
+            room_name=room_name,
+            max_peers=max_peers,
+        )
+
+
+class UserDataTooLarge(PresenceError):
+    """A peer's user_data would exceed the limit."""
+
+    code = "user_data_too_large"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"user_data would be {size} bytes as JSON; at most {limit} are allowed. "
+            "Remove keys, or upload large content as a file.",
+            field="user_data",
+            size=size,
+            limit=limit,
+        )
+
+
+class FileTooLarge(PresenceError):
+    """An upload exceeds the size limit."""
+
+    code = "file_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The file is larger than the {limit} bytes that are allowed. Send a smaller one.",
+            limit=limit,
+        )
+
+
+class MessageTooLarge(PresenceError):
+    """A request body exceeds the size limit."""
+
+    code = "message_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The request is larger than the {limit} bytes that are allowed. Send less at once.",
+            limit=limit,
+        )
+
+
+class FileTypeRefused(PresenceError):
+    """An upload is of a type that is not accepted, or not what its name says."""
+
+    code = "file_type_refused"
+
+
+class StorageFull(PresenceError):
+    """The disk that holds the uploads or the database is full."""
+
+    code = "storage_full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's disk is full, so nothing was stored. Tell whoever runs the server, "
+            "then try again."
+        )
+
+
+class StorageUnavailable(PresenceError):
+    """The database or the upload folder cannot be used at the moment."""
+
+    code = "storage_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server cannot reach its storage at the moment, so nothing was changed. "
+            "Try again in a few seconds."
+        )
+
+
+class InternalError(PresenceError):
+    """Something failed that nobody foresaw; the log has the details."""
+
+    code = "internal_error"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Something went wrong on the server, and it was logged. Try again; if it happens "
+            "again, tell whoever runs the server."
+        )

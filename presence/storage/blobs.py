@@ -1,0 +1,142 @@
+"""The bytes of uploaded files, in a folder.
+
+Files and their rows cannot change in one transaction, so every file on its way in or out stands
+in a pending folder, and one rule repairs whatever a crash left there (`recover`): *a pending file
+belongs in place exactly if its row exists.*
+
+* An upload is written to the pending folder, its row is committed, then it is moved into place.
+* A deletion moves the file to the pending folder, commits without the row, then removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, cast
+
+PENDING = ".pending"
+
+
+class BlobTooLarge(Exception):
+    """More bytes were written to a pending file than its limit."""
+
+
+class PendingBlob:
+    """A file that is being received. Written, read and sought like any binary file."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.limit = limit
+        self.size = 0
+        self._file = cast(IO[bytes], path.open("x+b"))
+
+    def write(self, data: bytes) -> int:
+        """Append `data`; raises `BlobTooLarge` beyond the limit and `OSError` from the disk."""
+        self.size += len(data)
+        if self.size > self.limit:
+            raise BlobTooLarge
+        return self._file.write(data)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to a position; returns it."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system; raises `OSError` on a full disk."""
+        self._file.flush()
+
+    def discard(self) -> None:
+        """Close the file and remove it if it was not moved into place. Safe to call twice."""
+        with suppress(OSError):  # closing writes what is buffered, which a full disk refuses
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class LocalBlobs:
+    """Uploaded files in a folder of this machine.
+
+    Every worker has a pending folder of its own below it, so that one worker never touches what
+    another is still receiving.
+    """
+
+    def __init__(self, folder: Path, worker_id: str) -> None:
+        self.folder = folder
+        self._pending = folder / PENDING / worker_id
+
+    def receive(self, limit: int) -> PendingBlob:
+        """Open a pending file of at most `limit` bytes; raises `OSError`."""
+        self._pending.mkdir(parents=True, exist_ok=True)
+        return PendingBlob(self._pending / secrets.token_hex(16), limit)
+
+    def name(self, blob: PendingBlob, stored_name: str) -> None:
+        """Give a pending file its final name, still in the pending folder.
+
+        Called before the row is committed, so that `recover` can find the row.
+        """
+        blob.flush()
+        named = self._pending / stored_name
+        os.rename(blob.path, named)
+        blob.path = named
+
+    def keep(self, stored_name: str) -> None:
+        """Move a pending file into place; raises `OSError`."""
+        os.rename(self._pending / stored_name, self.folder / stored_name)
+
+    @contextmanager
+    def deletion(self) -> Generator[Callable[[Iterable[str]], None]]:
+        """Give a function that takes files out of place, to be called before their rows go.
+
+        Wrap the transaction in it: when that fails, the files are put back, else they are removed.
+        A missing file is no error.
+        """
+        withdrawn: list[str] = []
+
+        def withdraw(stored_names: Iterable[str]) -> None:
+            self._pending.mkdir(parents=True, exist_ok=True)
+            for name in stored_names:
+                with suppress(FileNotFoundError):
+                    os.rename(self.folder / name, self._pending / name)
+                    withdrawn.append(name)
+
+        try:
+            yield withdraw
+        except BaseException:
+            for name in withdrawn:
+                self.keep(name)
+            raise
+        for name in withdrawn:
+            (self._pending / name).unlink(missing_ok=True)
+
+    def path(self, stored_name: str) -> Path:
+        """Return where the bytes of a stored file are."""
+        return self.folder / stored_name
+
+    def recover(
+        self, is_dead: Callable[[str], bool], known: Callable[[Iterable[str]], set[str]]
+    ) -> None:
+        """Repair what workers that died left pending.
+
+        `is_dead` tells whether the worker of an id is dead; `known` returns which of some stored
+        names have a row.
+        """
+        root = self.folder / PENDING
+        folders = list(root.iterdir()) if root.is_dir() else []
+        for folder in folders:
+            if not folder.is_dir() or not is_dead(folder.name):
+                continue
+            names = {entry.name for entry in folder.iterdir()}
+            for name in known(names) & names:
+                os.rename(folder / name, self.folder / name)
+            shutil.rmtree(folder)

@@ -1,0 +1,141 @@
+"""The tables: rooms, the peers in them, why a peer is active, who serves it, and its files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAME_LENGTH = 128
+USERNAME_LENGTH = 64
+
+
+class Base(DeclarativeBase):
+    """Base of every table; the naming convention lets migrations name every constraint."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant in UTC. SQLite stores no time zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store the instant in UTC; a naive datetime is a mistake and raises `ValueError`."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a time zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the instant with its time zone."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+# SQLite counts rows up only in a column of type INTEGER; PostgreSQL needs 64 bits.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+JsonObject = JSON().with_variant(JSONB, "postgresql")
+
+
+class Room(Base):
+    """A room; its version is raised by one in every transaction that changes what it shows."""
+
+    __tablename__ = "rooms"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    max_peers: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Peer(Base):
+    """Somebody who is or was in a room. Active exactly while `PeerSession` rows point here."""
+
+    __tablename__ = "peers"
+    __table_args__ = (
+        UniqueConstraint("room_id", "peer_id"),
+        Index("ix_peers_room_id_joined_at_peer_id", "room_id", "joined_at", "peer_id"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
+    peer_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    username: Mapped[str] = mapped_column(String(USERNAME_LENGTH))
+    joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen: Mapped[datetime] = mapped_column(UtcDateTime)
+    user_data: Mapped[dict[str, Any]] = mapped_column(JsonObject)
+
+
+class Worker(Base):
+    """A running server process. It renews its row; one that stops doing so has died."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    renewed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PeerSession(Base):
+    """One reason why a peer is active.
+
+    Either a live socket, with its Socket.IO id in ``sid`` and the worker that holds it, or a REST
+    join, without a sid and with the instant at which it ends unless it is renewed.
+    """
+
+    __tablename__ = "sessions"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    peer_row_id: Mapped[int] = mapped_column(ForeignKey("peers.id", ondelete="CASCADE"), index=True)
+    sid: Mapped[str | None] = mapped_column(String(64), unique=True)
+    worker_id: Mapped[str | None] = mapped_column(
+        ForeignKey("workers.id", ondelete="CASCADE"), index=True
+    )
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+
+
+class File(Base):
+    """An uploaded file: its bytes lie in the upload folder under ``stored_name``."""
+
+    __tablename__ = "files"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    peer_row_id: Mapped[int] = mapped_column(ForeignKey("peers.id", ondelete="CASCADE"), index=True)
+    stored_name: Mapped[str] = mapped_column(String(48), unique=True)
+    original_name: Mapped[str] = mapped_column(String(255))
+    content_type: Mapped[str] = mapped_column(String(128))
+    size: Mapped[int] = mapped_column(BigInteger)
+    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+db = SQLAlchemy(model_class=Base)

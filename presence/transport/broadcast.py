@@ -1,0 +1,118 @@
+"""Telling a room's sockets what changed: after the commit, in order, once for many changes.
+
+A change marks its room. The first mark announces the list at once; marks that follow within the
+window share the next announcement. So a storm of N joins costs a few lists instead of N, and each
+is read once, encoded once and sent as the same bytes to every socket.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from weakref import WeakValueDictionary
+
+from flask import Flask
+from flask_socketio import SocketIO
+
+from presence.domain import rooms
+from presence.errors import RoomNotFound
+from presence.storage import database
+from presence.transport import wire
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+_CHANNEL = "room:"
+
+
+def channel(room_name: str) -> str:
+    """Return the Socket.IO room that carries what is sent to everybody in a room."""
+    return _CHANNEL + room_name
+
+
+class _RoomLock:
+    """A lock that can be held in a dictionary of weak references."""
+
+    def __init__(self) -> None:
+        # Reentrant: sending to a socket can reveal that it is dead, and its disconnect handler
+        # then changes the same room.
+        self.lock = threading.RLock()
+
+
+class Announcer:
+    """Sends to sockets what happened in their rooms."""
+
+    def __init__(self, app: Flask, socketio: SocketIO, window: float) -> None:
+        self._app = app
+        self._socketio = socketio
+        self._window = window
+        self._guard = threading.Lock()
+        self._locks: WeakValueDictionary[str, _RoomLock] = WeakValueDictionary()
+        # The rooms whose window is open, and whether they were marked since.
+        self._windows: dict[str, bool] = {}
+
+    @contextmanager
+    def in_order(self, *room_names: str | None) -> Generator[None]:
+        """Keep what this process reads or changes of rooms, and sends of it, in one order.
+
+        Without it, a thread that read version 5 could send it after another has sent version 6.
+        Take it around a change together with the messages about it, before `database.writing`.
+        """
+        # Held in a variable for as long as the block runs: the dictionary refers to them weakly.
+        locks = [self._lock_of(name) for name in sorted({n for n in room_names if n is not None})]
+        with ExitStack() as stack:
+            for item in locks:
+                stack.enter_context(item.lock)
+            yield
+
+    def mark(self, *room_names: str) -> None:
+        """Note that rooms changed: announce each now, or with the others of its open window."""
+        for name in sorted(room_names):
+            with self._guard:
+                if name in self._windows:
+                    self._windows[name] = True
+                    continue
+                self._windows[name] = False
+            self._announce(name)
+            self._socketio.start_background_task(self._close_window, name)
+
+    def emit(self, event: str, body: wire.Body, room_name: str, skip: str | None = None) -> None:
+        """Send an event to everybody in a room, but for the socket to `skip`."""
+        self._socketio.emit(event, body, to=channel(room_name), skip_sid=skip)
+
+    def _close_window(self, name: str) -> None:
+        """Announce once more at the window's end while marks keep coming, then forget the room."""
+        wait = self._window
+        while True:
+            self._socketio.sleep(wait)
+            with self._guard:
+                if not self._windows[name]:
+                    del self._windows[name]
+                    return
+                self._windows[name] = False
+            wait = self._window if self._announce(name) else _RETRY_SECONDS
+
+    def _announce(self, name: str) -> bool:
+        """Send a room's list to its sockets; on a failure mark it again, and return False."""
+        try:
+            with self.in_order(name):
+                with self._app.app_context(), database.reading() as session:
+                    view = rooms.view(session, name)
+                self.emit("peer_list_updated", wire.peer_list(view), name)
+        except RoomNotFound:
+            pass
+        except Exception:
+            log.exception("room %r could not be announced; trying again", name)
+            with self._guard:
+                self._windows[name] = True
+            return False
+        return True
+
+    def _lock_of(self, name: str) -> _RoomLock:
+        with self._guard:
+            lock = self._locks.get(name)
+            if lock is None:
+                lock = self._locks[name] = _RoomLock()
+            return lock

@@ -1,0 +1,116 @@
+"""Turns every condition into an answer: JSON with `detail` and `code`, and the right status."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from typing import cast
+
+from flask import Flask, Response, jsonify, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from presence import errors
+from presence.errors import PresenceError
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[PresenceError], int] = {
+    errors.InvalidJson: 400,
+    errors.UnknownEvent: 400,
+    errors.RoomNotFound: 404,
+    errors.PeerNotFound: 404,
+    errors.UploadedFileNotFound: 404,
+    errors.NotJoined: 409,
+    errors.RoomFull: 409,
+    errors.UserDataTooLarge: 413,
+    errors.FileTooLarge: 413,
+    errors.MessageTooLarge: 413,
+    errors.FileTypeRefused: 415,
+    errors.InvalidField: 422,
+    errors.InternalError: 500,
+    errors.StorageUnavailable: 503,
+    errors.StorageFull: 507,
+}
+
+_SENTENCES = {
+    404: "There is nothing at this address. The README lists every route.",
+    405: "This address does not take this method. The Allow header says what it takes.",
+    500: errors.InternalError().detail,
+}
+_CODES = {413: errors.MessageTooLarge.code, 500: errors.InternalError.code}
+
+# How much of a refused body is read and thrown away: a client that is still sending when the
+# connection closes sees a broken connection instead of the answer.
+_DRAIN_BYTES = 256 * 1024 * 1024
+_DRAIN_SECONDS = 20.0
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of the app in the one shape."""
+    app.register_error_handler(PresenceError, _answer)
+    app.register_error_handler(DBAPIError, _answer_storage)
+    app.register_error_handler(PoolTimeout, _answer_storage)
+    app.register_error_handler(HTTPException, _answer_http)
+
+
+def as_presence_error(exception: Exception) -> PresenceError:
+    """Return the condition that an exception stands for; log one that nobody foresaw."""
+    if isinstance(exception, PresenceError):
+        return exception
+    if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.error("the disk is full: %s", exception)
+        return errors.StorageFull()
+    if isinstance(exception, DBAPIError) and "disk is full" in str(exception.orig):
+        log.error("the disk is full: %s", exception.orig)
+        return errors.StorageFull()
+    if isinstance(exception, (DBAPIError, PoolTimeout, OSError)):
+        log.error("storage failed: %s", exception, exc_info=exception)
+        return errors.StorageUnavailable()
+    log.error("unexpected error", exc_info=exception)
+    return errors.InternalError()
+
+
+def _answer(error: PresenceError) -> tuple[Response, int]:
+    status = STATUS[type(error)]
+    if status == 413:
+        _drain_body()
+    return jsonify(error.body()), status
+
+
+def _answer_storage(exception: Exception) -> tuple[Response, int]:
+    return _answer(as_presence_error(exception))
+
+
+def _answer_http(exception: HTTPException) -> Response | HTTPException:
+    """Answer what Flask and Werkzeug raise, keeping headers such as 405's ``Allow``."""
+    status = exception.code or 500
+    if status < 400:
+        return exception
+    if status == 413:
+        _drain_body()
+    code = _CODES.get(status, exception.name.lower().replace(" ", "_").replace("-", "_"))
+    detail = _SENTENCES.get(status, exception.description or exception.name)
+    response = cast(Response, exception.get_response())
+    response.set_data(jsonify(detail=detail, code=code).get_data())
+    response.content_type = "application/json"
+    return response
+
+
+def _drain_body() -> None:
+    """Read and throw away what the client is still sending, within bounds."""
+    # Where Flask has begun to read, its stream knows how much is left; else nothing was read yet.
+    stream = request.__dict__.get("stream") or request.environ["wsgi.input"]
+    left = _DRAIN_BYTES
+    if request.content_length is not None:
+        left = min(left, request.content_length)
+    elif not request.environ.get("wsgi.input_terminated"):
+        return
+    until = time.monotonic() + _DRAIN_SECONDS
+    while left > 0 and time.monotonic() < until:
+        chunk = stream.read(min(left, 65_536))
+        if not chunk:
+            return
+        left -= len(chunk)

@@ -1,0 +1,151 @@
+"""The Socket.IO events: join, leave, update user data, and what happens when a socket is lost."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from flask import request
+
+from presence.domain import peers, rooms, sessions
+from presence.domain.sessions import SocketPresence
+from presence.errors import UnknownEvent
+from presence.storage import database
+from presence.transport import messages, wire
+from presence.transport.error_handlers import as_presence_error
+from presence.transport.messages import JoinRoom
+from presence.transport.runtime import Runtime, runtime
+from presence.transport.wire import Body
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Runtime, str, Any], Body]
+
+
+def init_app(run: Runtime) -> None:
+    """Register every event on the runtime's Socket.IO server."""
+    on = run.socketio.on_event
+    for name in ("join_room", "join"):
+        on(name, _answering("join_room", on_join_room))
+    for name in ("leave_room", "leave"):
+        on(name, _answering("leave_room", on_leave_room))
+    on("update_user_data", _answering("update_user_data", on_update_user_data))
+    on("disconnect", on_disconnect)
+    on("*", on_unknown_event)
+
+
+def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
+    """Join a room, announcing the peer to everyone in it."""
+    message = messages.parse(JoinRoom, data, run.settings.max_user_data_bytes)
+    with run.announcer.in_order(message.room_name, run.room_of(sid)):
+        with database.writing() as session:
+            joined = peers.join(
+                session,
+                room_name=message.room_name,
+                peer_id=message.peer_id,
+                username=message.username,
+                new_data=message.user_data,
+                presence=SocketPresence(sid, run.worker_id),
+                limits=run.limits,
+            )
+        run.enter(sid, joined.room_name)
+        with database.reading() as session:
+            body = wire.joined(rooms.view(session, joined.room_name), joined.peer_id)
+        run.socketio.emit("join_room_success", body, to=sid)
+    run.announcer.mark(joined.room_name, *([joined.left.room_name] if joined.left else []))
+    if not run.is_connected(sid):
+        # The connection was lost meanwhile, and its disconnect found nothing to end yet.
+        _end_socket(run, sid, joined.room_name)
+    return body
+
+
+def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
+    """Leave the room; the peer is shown as inactive unless another socket stands for it."""
+    room_name = run.room_of(sid)
+    with run.announcer.in_order(room_name):
+        with database.writing() as session:
+            left = peers.leave_socket(session, sid)
+        run.exit([sid], left.room_name)
+        body = wire.left(left, reason="left")
+        run.socketio.emit("leave_room_success", body, to=sid)
+    run.announcer.mark(left.room_name)
+    return body
+
+
+def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
+    """Change the peer's user data, announcing it to the others in the room."""
+    message = messages.parse_update(data, run.settings.max_user_data_bytes)
+    with run.announcer.in_order(run.room_of(sid)):
+        with database.writing() as session:
+            room_name, peer_id = sessions.peer_of(session, sid)
+            updated = peers.update_user_data(
+                session,
+                room_name=room_name,
+                peer_id=peer_id,
+                new_data=message.user_data,
+                remove=message.remove,
+                replace=message.replace,
+                max_bytes=run.settings.max_user_data_bytes,
+            )
+        body = wire.user_data_success(updated)
+        run.socketio.emit("update_user_data_success", body, to=sid)
+        run.announcer.emit("user_data_updated", wire.user_data_notice(updated), room_name, skip=sid)
+    run.announcer.mark(room_name)
+    return body
+
+
+def on_disconnect(*_reason: Any) -> None:
+    """End the presence of a socket that was closed or lost."""
+    run, sid = runtime(), _sid()
+    room_name = run.room_of(sid)
+    if room_name is not None:
+        _end_socket(run, sid, room_name)
+
+
+def on_unknown_event(event: str, *_args: Any) -> Body:
+    """Answer an event that the server does not know."""
+    known = "join_room, leave_room and update_user_data"
+    error = UnknownEvent(f"The server knows no event “{event[:64]}”. It knows {known}.")
+    runtime().socketio.emit(f"{event[:64]}_error", error.body(), to=_sid())
+    return {"ok": False, **error.body()}
+
+
+def _answering(event: str, handler: Handler) -> Callable[..., Body]:
+    """Make a handler answer every call, with its body or with the error that it raised.
+
+    The body goes into the acknowledgement with ``ok`` added; an error also goes out as
+    ``<event>_error``, for clients that ask for no acknowledgement.
+    """
+
+    @functools.wraps(handler)
+    def answer(*args: Any) -> Body:
+        run, sid = runtime(), _sid()
+        try:
+            return {"ok": True, **handler(run, sid, args[0] if args else None)}
+        except Exception as exception:
+            error = as_presence_error(exception)
+            run.socketio.emit(f"{event}_error", error.body(), to=sid)
+            return {"ok": False, **error.body()}
+
+    return answer
+
+
+def _end_socket(run: Runtime, sid: str, room_name: str) -> None:
+    """End the session of a lost socket; if the database cannot be reached, have it done later."""
+    try:
+        with run.announcer.in_order(room_name), database.writing() as session:
+            ended = sessions.end_socket(session, sid)
+    except Exception:
+        log.exception("the end of a connection could not be recorded; it will be")
+        run.lost_a_disconnect = True
+        return
+    if ended is not None:
+        run.announcer.mark(ended.room_name)
+
+
+def _sid() -> str:
+    """Return the Socket.IO id of the socket whose event is being handled."""
+    sid: str = request.sid  # type: ignore[attr-defined]
+    return sid

@@ -1,0 +1,112 @@
+"""What clients send: one model per message, for its REST route and its Socket.IO event alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo
+
+from presence.domain import names, user_data
+from presence.errors import InvalidField, InvalidJson
+from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
+
+
+def _name(value: object, info: ValidationInfo) -> str:
+    return names.normalise(value, str(info.field_name), NAME_LENGTH)
+
+
+def _username(value: object, info: ValidationInfo) -> str:
+    return names.normalise(value, str(info.field_name), USERNAME_LENGTH)
+
+
+def _user_data(value: object, info: ValidationInfo) -> dict[str, Any]:
+    max_bytes: int = info.context["max_user_data_bytes"]  # type: ignore[index]
+    return user_data.check(value, max_bytes, str(info.field_name))
+
+
+Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=NAME_LENGTH)]
+Username = Annotated[
+    str, BeforeValidator(_username), Field(min_length=1, max_length=USERNAME_LENGTH)
+]
+UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
+
+
+class JoinRoom(BaseModel):
+    """Join a room; user_data is merged into what the server has of the peer."""
+
+    room_name: Name
+    peer_id: Name
+    username: Username
+    user_data: UserData = {}
+
+
+class UpdateUserData(BaseModel):
+    """Change one's user data: keys to set, keys to remove, or everything replaced."""
+
+    user_data: UserData = {}
+    remove: list[str] = []
+    replace: bool = False
+
+
+class PeerAddress(BaseModel):
+    """Names one peer of one room."""
+
+    room_name: Name
+    peer_id: Name
+
+
+class RoomAddress(BaseModel):
+    """Names one room."""
+
+    room_name: Name
+
+
+Message = TypeVar("Message", bound=BaseModel)
+
+
+def parse(model: type[Message], data: object, max_user_data_bytes: int = 0) -> Message:
+    """Return `data` as a `model`; keys that the model does not know are ignored.
+
+    `max_user_data_bytes` matters to models that have user data. Raises `InvalidJson` when `data`
+    is not an object, `InvalidField` or `UserDataTooLarge` for the first field at fault.
+    """
+    if not isinstance(data, dict):
+        raise InvalidJson('The message must be one JSON object, such as {"room_name": "…"}.')
+    try:
+        return model.model_validate(data, context={"max_user_data_bytes": max_user_data_bytes})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise InvalidField(field, "is required.") from None
+        raise InvalidField(field, _reason(first["msg"])) from None
+
+
+def parse_update(data: object, max_user_data_bytes: int) -> UpdateUserData:
+    """Return an update, which must ask for something; raises as `parse` does."""
+    update = parse(UpdateUserData, data, max_user_data_bytes)
+    if not update.model_fields_set & {"user_data", "remove", "replace"}:
+        raise InvalidField("user_data", "is required, unless “remove” names keys to delete.")
+    return update
+
+
+def parse_join(data: object, path_room_name: str, max_user_data_bytes: int) -> JoinRoom:
+    """Return a join whose room the path names; the body may repeat it, but not contradict it.
+
+    Raises as `parse` does.
+    """
+    path = parse(RoomAddress, {"room_name": path_room_name})
+    if isinstance(data, dict):
+        data = {"room_name": path.room_name, **data}
+    join = parse(JoinRoom, data, max_user_data_bytes)
+    if join.room_name != path.room_name:
+        raise InvalidField(
+            "room_name",
+            "in the body is not the room in the address. Leave it out, or send the same.",
+        )
+    return join
+
+
+def _reason(message: str) -> str:
+    """Turn pydantic's ``Input should be …`` into the end of a sentence about the field."""
+    return message.replace("Input should be", "must be", 1).rstrip(".") + "."

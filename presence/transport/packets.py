@@ -1,0 +1,92 @@
+"""How Socket.IO packets are read and written on this server.
+
+python-socketio's own packet class searches every message for binary data before encoding it,
+which costs more than the encoding. Ours sends text only. And it turns a message that is not JSON
+into an event that can be answered, where the library would log a traceback and stay silent.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import engineio.payload
+from socketio import Server, packet
+
+from presence.transport import json_codec
+
+log = logging.getLogger(__name__)
+
+# A polling client sends what it has queued in one request, and engine.io's limit of 16 packets
+# would cut it off after a burst. The request's size is limited already.
+engineio.payload.Payload.max_decode_packets = 10_000
+
+_EVENT_NAME = re.compile(r'^\[\s*"([^"\\]{1,64})"')
+# Names that the library raises itself; a client that sends them would fake its own connection.
+_RESERVED = {"connect", "disconnect"}
+
+
+class Malformed:
+    """Stands for the arguments of an event that could not be parsed."""
+
+
+class TextPacket(packet.Packet):  # type: ignore[misc]
+    """A Socket.IO packet without binary attachments."""
+
+    packet_type: int
+    uses_binary_events = False
+    json = json_codec
+
+    def decode(self, encoded_packet: str) -> int:
+        """Parse a packet; returns how many binary attachments follow.
+
+        An event with unreadable arguments gets a `Malformed` for them. Raises `ValueError` when
+        not even the event's name can be read, or a client may not use it.
+        """
+        try:
+            attachments: int = super().decode(encoded_packet)
+        except ValueError:
+            name = _EVENT_NAME.match(encoded_packet[encoded_packet.find("[") :])
+            if self.packet_type not in (packet.EVENT, packet.BINARY_EVENT) or not name:
+                raise
+            attachments = 0
+            self.packet_type = packet.EVENT
+            self.data = [name[1], Malformed()]
+            self.id = _ack_id(encoded_packet)
+        if self.packet_type in (packet.EVENT, packet.BINARY_EVENT):
+            if not (isinstance(self.data, list) and self.data and isinstance(self.data[0], str)):
+                raise ValueError("an event needs a name")
+            if self.data[0] in _RESERVED:
+                raise ValueError(f"a client may not send the event {self.data[0]}")
+        return attachments
+
+
+def close_on_garbage(server: Server) -> None:
+    """Close a connection that sends what is no Socket.IO packet.
+
+    Left to itself the library logs a traceback for each and goes on. The protocol lets a receiver
+    close the connection, and the client then knows.
+    """
+    handle_message = server._handle_eio_message
+
+    def handle(eio_sid: str, data: Any) -> None:
+        try:
+            handle_message(eio_sid, data)
+        except ValueError as error:
+            log.warning("closed a connection that sent an invalid packet: %s", error)
+        except Exception:
+            log.exception("closed a connection after an unexpected error")
+        else:
+            return
+        connection = server.eio.sockets.get(eio_sid)
+        if connection is not None:
+            connection.close(wait=False, reason=server.reason.SERVER_DISCONNECT)
+
+    server.eio.on("message", handle)
+
+
+def _ack_id(encoded_packet: str) -> int | None:
+    """Return the acknowledgement id that stands before an event's arguments, if any."""
+    digits = re.search(r"(?:^|,|-)(\d{1,15})$", encoded_packet[1 : encoded_packet.find("[")])
+    return int(digits[1]) if digits else None

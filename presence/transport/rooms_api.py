@@ -1,0 +1,167 @@
+"""The REST routes of rooms and the peers in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, request
+
+from presence.domain import files, peers, rooms
+from presence.domain.sessions import RestPresence
+from presence.errors import InvalidJson, PeerNotFound
+from presence.storage import database
+from presence.transport import messages, wire
+from presence.transport.messages import PeerAddress, RoomAddress
+from presence.transport.runtime import Runtime, runtime
+from presence.transport.wire import Body
+
+bp = Blueprint("rooms_api", __name__, url_prefix="/api/webrtc/rooms")
+
+
+@bp.get("")
+def list_rooms() -> Body:
+    """Return every room with its peers, by name."""
+    with database.reading() as session:
+        views = rooms.view_all(session)
+    return {view.name: wire.room(view) for view in views}
+
+
+@bp.get("/<room_name>")
+def get_room(room_name: str) -> Body:
+    """Return one room with its peers."""
+    address = messages.parse(RoomAddress, {"room_name": room_name})
+    with database.reading() as session:
+        view = rooms.view(session, address.room_name)
+    return wire.room(view)
+
+
+@bp.post("/<room_name>/join")
+def join(room_name: str) -> Body:
+    """Join a room without a socket; the peer stays active for a while, longer with every call."""
+    run = runtime()
+    message = messages.parse_join(_json(), room_name, run.settings.max_user_data_bytes)
+    with run.announcer.in_order(message.room_name):
+        with database.writing() as session:
+            joined = peers.join(
+                session,
+                room_name=message.room_name,
+                peer_id=message.peer_id,
+                username=message.username,
+                new_data=message.user_data,
+                presence=RestPresence(run.settings.rest_session_seconds),
+                limits=run.limits,
+            )
+        with database.reading() as session:
+            view = rooms.view(session, joined.room_name)
+    run.announcer.mark(joined.room_name)
+    return {"success": True, **wire.joined(view, joined.peer_id)}
+
+
+@bp.post("/<room_name>/leave")
+def leave(room_name: str) -> Body:
+    """Make a peer inactive, whatever keeps it active; its sockets leave the room."""
+    run = runtime()
+    address = _peer_address(room_name, request.args.get("peer_id"))
+    with run.announcer.in_order(address.room_name):
+        with database.writing() as session:
+            left = peers.leave(session, address.room_name, address.peer_id)
+        body = wire.left(left, reason="left_over_rest")
+        _see_out(run, left.sids, left.room_name, body)
+    run.announcer.mark(left.room_name)
+    return {"success": True, **body}
+
+
+@bp.post("/<room_name>/update-data")
+def update_data(room_name: str) -> Body:
+    """Change a peer's user data, announcing it to the others in the room."""
+    run = runtime()
+    address = _peer_address(room_name, request.args.get("peer_id"))
+    message = messages.parse_update(_json(), run.settings.max_user_data_bytes)
+    with run.announcer.in_order(address.room_name):
+        with database.writing() as session:
+            updated = peers.update_user_data(
+                session,
+                room_name=address.room_name,
+                peer_id=address.peer_id,
+                new_data=message.user_data,
+                remove=message.remove,
+                replace=message.replace,
+                renew_seconds=run.settings.rest_session_seconds,
+                max_bytes=run.settings.max_user_data_bytes,
+            )
+        run.announcer.emit("user_data_updated", wire.user_data_notice(updated), updated.room_name)
+    run.announcer.mark(updated.room_name)
+    return {"success": True, **wire.user_data_success(updated)}
+
+
+@bp.get("/<room_name>/peers/<peer_id>")
+def get_peer(room_name: str, peer_id: str) -> Body:
+    """Return one peer, with what is known of its files."""
+    address = _peer_address(room_name, peer_id)
+    with database.reading() as session:
+        room = rooms.view(session, address.room_name)
+        stored = files.of_peer(session, address.room_name, address.peer_id)
+    for peer in room.peers:
+        if peer.peer_id == address.peer_id:
+            return wire.peer_in_full(peer, room.name, stored)
+    raise PeerNotFound(address.room_name, address.peer_id)
+
+
+@bp.delete("/<room_name>/peers/<peer_id>")
+def erase_peer(room_name: str, peer_id: str) -> Body:
+    """Erase a peer: its row, its user data and its files."""
+    run = runtime()
+    address = _peer_address(room_name, peer_id)
+    with run.announcer.in_order(address.room_name):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            erased = peers.erase(session, address.room_name, address.peer_id)
+            withdraw(erased.stored_names)
+        body = {
+            "room_name": erased.room_name,
+            "peer_id": erased.peer_id,
+            "version": erased.version,
+        }
+        notice = {**body, "is_active": False, "reason": "erased"}
+        _see_out(run, erased.sids, erased.room_name, notice)
+    run.announcer.mark(erased.room_name)
+    return {"success": True, **body, "files_deleted": len(erased.stored_names)}
+
+
+@bp.delete("/<room_name>/files/<filename>")
+def delete_file(room_name: str, filename: str) -> Body:
+    """Delete an uploaded file of the room."""
+    run = runtime()
+    address = messages.parse(RoomAddress, {"room_name": room_name})
+    with run.announcer.in_order(address.room_name):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            change = files.remove(session, address.room_name, filename)
+            withdraw([change.file.stored_name])
+        run.announcer.emit("file_deleted", wire.file_notice(change), change.room_name)
+    run.announcer.mark(change.room_name)
+    return wire.file_change(change)
+
+
+def _see_out(run: Runtime, sids: tuple[str, ...], room_name: str, body: Body) -> None:
+    """Take sockets out of a room that they did not leave by themselves, and tell them."""
+    run.exit(sids, room_name)
+    for sid in sids:
+        run.socketio.emit("leave_room_success", body, to=sid)
+
+
+def _peer_address(room_name: str, peer_id: str | None) -> PeerAddress:
+    """Return the peer that a route's path and query name; raises `InvalidField`."""
+    address = {"room_name": room_name}
+    if peer_id is not None:
+        address["peer_id"] = peer_id
+    return messages.parse(PeerAddress, address)
+
+
+def _json() -> Any:
+    """Return the request's JSON, whatever its Content-Type says; raises `InvalidJson`."""
+    data = request.get_data()
+    try:
+        return request.get_json(force=True) if data else {}
+    except Exception as error:
+        raise InvalidJson(
+            "The body is not valid JSON. Send a JSON object with Content-Type: application/json."
+        ) from error

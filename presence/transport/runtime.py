@@ -1,0 +1,103 @@
+"""What one running server process holds: its settings, sockets, files and place among the workers.
+
+`Runtime.start` is apart from building the app because commands such as ``flask db`` or a
+reloader's parent process build the app too, and must not end other people's sessions.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable
+from typing import cast
+
+from flask import Flask, current_app
+from flask_socketio import SocketIO
+
+from presence.config import Settings
+from presence.domain import files, workers
+from presence.domain.peers import Limits
+from presence.storage import database
+from presence.storage.blobs import LocalBlobs
+from presence.transport import upkeep
+from presence.transport.broadcast import Announcer, channel
+
+
+class Runtime:
+    """One running process of the server."""
+
+    def __init__(self, app: Flask, settings: Settings, socketio: SocketIO) -> None:
+        self.app = app
+        self.settings = settings
+        self.socketio = socketio
+        self.worker_id = secrets.token_hex(16)
+        self.blobs = LocalBlobs(settings.upload_path, self.worker_id)
+        self.announcer = Announcer(app, socketio, settings.announce_window)
+        self.limits = Limits(settings.max_peers, settings.max_user_data_bytes)
+        # Set when a disconnect could not be recorded; the upkeep then makes up for it.
+        self.lost_a_disconnect = False
+        self._starting = threading.Lock()
+        self._started = False
+
+    def start(self) -> None:
+        """Bring the database up to date, end what earlier runs left behind, and begin the upkeep.
+
+        Does nothing when called again.
+        """
+        with self._starting:
+            if self._started:
+                return
+            self.settings.upload_path.mkdir(parents=True, exist_ok=True)
+            with self.app.app_context():
+                database.upgrade()
+                # Only one process can use an SQLite file for serving, so it is alone there.
+                alone = database.is_sqlite()
+                with database.writing() as session:
+                    workers.register(session, self.worker_id, alone=alone)
+                with database.reading() as session:
+                    living = workers.living(session)
+                    self.blobs.recover(
+                        is_dead=lambda worker_id: worker_id not in living,
+                        known=lambda names: files.known(session, set(names)),
+                    )
+            self.socketio.start_background_task(upkeep.run, self)
+            self._started = True
+
+    def stop(self) -> None:
+        """Close every connection, so that its client reconnects, and take this worker out.
+
+        The disconnect handlers run, and their peers are inactive before the process ends.
+        """
+        for connection in list(self.socketio.server.eio.sockets.values()):
+            connection.close(wait=False)
+        with self.app.app_context(), database.writing() as session:
+            workers.leave(session, self.worker_id)
+
+    def is_connected(self, sid: str) -> bool:
+        """Tell whether a socket of this process is connected, and not about to be otherwise."""
+        return bool(self.socketio.server.manager.is_connected(sid, "/"))
+
+    def room_of(self, sid: str) -> str | None:
+        """Return the name of the room a socket has joined, or None."""
+        prefix = channel("")
+        for name in self.socketio.server.rooms(sid):
+            if name.startswith(prefix):
+                return cast(str, name.removeprefix(prefix))
+        return None
+
+    def enter(self, sid: str, room_name: str) -> None:
+        """Let a socket hear what happens in a room, and in no other."""
+        previous = self.room_of(sid)
+        if previous not in (None, room_name):
+            self.socketio.server.leave_room(sid, channel(str(previous)))
+        self.socketio.server.enter_room(sid, channel(room_name))
+
+    def exit(self, sids: Iterable[str], room_name: str) -> None:
+        """Let sockets no longer hear what happens in a room."""
+        for sid in sids:
+            self.socketio.server.leave_room(sid, channel(room_name))
+
+
+def runtime() -> Runtime:
+    """Return the runtime of the app that handles the current request."""
+    return cast(Runtime, current_app.extensions["presence"])

@@ -1,0 +1,54 @@
+"""What a process does all the time: renew its lease, and end sessions that have become untrue."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from presence.domain import sessions, workers
+from presence.storage import database
+
+if TYPE_CHECKING:
+    from presence.transport.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+_INTERVAL_SECONDS = 1.0
+# Well below `workers.LEASE`, so that several renewals may fail before a worker counts as dead.
+_RENEW_SECONDS = 2.0
+
+
+def run(runtime: Runtime) -> None:
+    """Look after the sessions for as long as the process runs; a failure is logged and retried."""
+    renewed = time.monotonic()
+    while True:
+        runtime.socketio.sleep(_INTERVAL_SECONDS)
+        try:
+            renew = time.monotonic() - renewed >= _RENEW_SECONDS
+            _once(runtime, renew)
+            if renew:
+                renewed = time.monotonic()
+        except Exception:
+            log.exception("the upkeep of sessions failed; trying again")
+
+
+def _once(runtime: Runtime, renew: bool) -> None:
+    with runtime.app.app_context():
+        with database.reading() as session:
+            expired = sessions.any_expired(session)
+        changed: set[str] = set()
+        if expired:
+            with database.writing() as session:
+                changed |= sessions.end_expired(session)
+        if renew:
+            with database.writing() as session:
+                workers.renew(session, runtime.worker_id)
+                changed |= workers.end_dead(session)
+        if runtime.lost_a_disconnect:
+            runtime.lost_a_disconnect = False
+            with database.writing() as session:
+                changed |= workers.end_lost_sockets(
+                    session, runtime.worker_id, runtime.is_connected
+                )
+    runtime.announcer.mark(*changed)

@@ -1,0 +1,140 @@
+"""What clients get: the bodies of answers, lists and notifications, key by key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from presence.domain.files import FileChange, StoredFile
+from presence.domain.peers import Left, Updated
+from presence.domain.rooms import PeerView, RoomView
+
+Body = dict[str, Any]
+
+
+def timestamp(instant: datetime) -> str:
+    """Return an instant in UTC as ISO 8601 with milliseconds and ``Z`` (RFC 3339)."""
+    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def file_path(stored_name: str) -> str:
+    """Return the path of a file as lists show it, relative to the server's root."""
+    return f"uploads/{stored_name}"
+
+
+def file_url(stored_name: str) -> str:
+    """Return the address of a file on this server."""
+    return f"/uploads/{stored_name}"
+
+
+def peer(view: PeerView) -> Body:
+    """Return a peer as it stands in a list."""
+    return {
+        "peer_id": view.peer_id,
+        "username": view.username,
+        "joined_at": timestamp(view.joined_at),
+        "is_active": view.is_active,
+        "last_seen": timestamp(view.last_seen),
+        "user_data": view.user_data,
+        "uploaded_files": [file_path(name) for name in view.files],
+        "session_count": view.session_count,
+    }
+
+
+def peer_in_full(view: PeerView, room_name: str, files: list[StoredFile]) -> Body:
+    """Return a peer with its room and what is known of its files."""
+    return {
+        **peer(view),
+        "room_name": room_name,
+        "files": [
+            {**stored_file(file), "uploaded_at": timestamp(file.uploaded_at)} for file in files
+        ],
+    }
+
+
+def room(view: RoomView) -> Body:
+    """Return a room with its peers."""
+    return {
+        "name": view.name,
+        "active_peer_count": view.active_peers,
+        "total_peer_count": len(view.peers),
+        "max_peers": view.max_peers,
+        "created_at": timestamp(view.created_at),
+        "version": view.version,
+        "peers": [peer(item) for item in view.peers],
+    }
+
+
+def peer_list(view: RoomView) -> Body:
+    """Return the body of ``peer_list_updated``."""
+    return {
+        "room_name": view.name,
+        "active_peers": view.active_peers,
+        "total_peers": len(view.peers),
+        "max_peers": view.max_peers,
+        "version": view.version,
+        "peers": [peer(item) for item in view.peers],
+    }
+
+
+def joined(view: RoomView, peer_id: str) -> Body:
+    """Return the body of ``join_room_success``."""
+    return {**peer_list(view), "peer_id": peer_id}
+
+
+def left(left: Left, reason: str) -> Body:
+    """Return the body of ``leave_room_success``; `reason` says who ended the presence."""
+    return {
+        "room_name": left.room_name,
+        "peer_id": left.peer_id,
+        "is_active": left.is_active,
+        "version": left.version,
+        "reason": reason,
+    }
+
+
+def user_data_success(updated: Updated) -> Body:
+    """Return the body of ``update_user_data_success``: the whole merged object."""
+    return {
+        "room_name": updated.room_name,
+        "peer_id": updated.peer_id,
+        "user_data": updated.user_data,
+        "version": updated.version,
+    }
+
+
+def user_data_notice(updated: Updated) -> Body:
+    """Return the body of ``user_data_updated``, which the others in the room get."""
+    return {
+        **user_data_success(updated),
+        "username": updated.username,
+        "changed": updated.changed,
+    }
+
+
+def stored_file(file: StoredFile) -> Body:
+    """Return what is known of a file, wherever it is described."""
+    return {
+        "filename": file.stored_name,
+        "original_filename": file.original_name,
+        "file_path": file_path(file.stored_name),
+        "file_url": file_url(file.stored_name),
+        "file_size": file.size,
+        "content_type": file.content_type.partition(";")[0],
+    }
+
+
+def file_change(change: FileChange) -> Body:
+    """Return the answer to an upload or a file's deletion."""
+    return {
+        "success": True,
+        **stored_file(change.file),
+        "room_name": change.room_name,
+        "peer_id": change.peer_id,
+        "version": change.version,
+    }
+
+
+def file_notice(change: FileChange) -> Body:
+    """Return the body of ``file_uploaded`` and ``file_deleted``, which the room gets."""
+    return {**file_change(change), "username": change.username}
