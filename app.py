@@ -26,6 +26,7 @@ from presence.transport import (
     rooms_api,
     server,
     uploads_api,
+    watching,
 )
 from presence.transport.runtime import Runtime
 
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     error_handlers.init_app(app)
     events.init_app(runtime)
+    watching.init_app(runtime)
     app.register_blueprint(rooms_api.bp)
     uploads_api.init_app(app)
     app.register_blueprint(pages.bp)

@@ -29,6 +29,15 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnedFile:
+    """An uploaded file with the peer it belongs to."""
+
+    file: StoredFile
+    peer_id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileChange:
     """A file that a peer got or lost."""
 
@@ -100,6 +109,19 @@ def of_peer(session: Session, room_name: str, peer_id: str) -> list[StoredFile]:
         .order_by(File.uploaded_at, File.id)
     )
     return [StoredFile(*row) for row in rows]
+
+
+def of_room(session: Session, room_name: str, limit: int) -> list[OwnedFile]:
+    """Return the newest `limit` files of a room with their owners, newest first."""
+    rows = session.execute(
+        select(*_COLUMNS, Peer.peer_id, Peer.username)
+        .join(Peer, Peer.id == File.peer_row_id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(Room.name == room_name)
+        .order_by(File.uploaded_at.desc(), File.id.desc())
+        .limit(limit)
+    )
+    return [OwnedFile(StoredFile(*row[:-2]), row[-2], row[-1]) for row in rows]
 
 
 def remove(session: Session, room_name: str, stored_name: str) -> FileChange:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from weakref import WeakValueDictionary
 
@@ -52,6 +52,8 @@ class Announcer:
         self._locks: WeakValueDictionary[str, _RoomLock] = WeakValueDictionary()
         # The rooms whose window is open, and whether they were marked since.
         self._windows: dict[str, bool] = {}
+        # Called with every room that was announced, in the order of its versions.
+        self.listeners: list[Callable[[rooms.RoomView], None]] = []
 
     @contextmanager
     def in_order(self, *room_names: str | None) -> Generator[None]:
@@ -101,6 +103,8 @@ class Announcer:
                 with self._app.app_context(), database.reading() as session:
                     view = rooms.view(session, name)
                 self.emit("peer_list_updated", wire.peer_list(view), name)
+                for tell in self.listeners:
+                    tell(view)
         except RoomNotFound:
             pass
         except Exception:

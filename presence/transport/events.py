@@ -28,10 +28,10 @@ def init_app(run: Runtime) -> None:
     """Register every event on the runtime's Socket.IO server."""
     on = run.socketio.on_event
     for name in ("join_room", "join"):
-        on(name, _answering("join_room", on_join_room))
+        on(name, answering("join_room", on_join_room))
     for name in ("leave_room", "leave"):
-        on(name, _answering("leave_room", on_leave_room))
-    on("update_user_data", _answering("update_user_data", on_update_user_data))
+        on(name, answering("leave_room", on_leave_room))
+    on("update_user_data", answering("update_user_data", on_update_user_data))
     on("disconnect", on_disconnect)
     on("*", on_unknown_event)
 
@@ -112,7 +112,7 @@ def on_unknown_event(event: str, *_args: Any) -> Body:
     return {"ok": False, **error.body()}
 
 
-def _answering(event: str, handler: Handler) -> Callable[..., Body]:
+def answering(event: str, handler: Handler) -> Callable[..., Body]:
     """Make a handler answer every call, with its body or with the error that it raised.
 
     The body goes into the acknowledgement with ``ok`` added; an error also goes out as

@@ -2,12 +2,145 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+
+from presence.domain import clock, files, overview, rooms
+from presence.domain.rooms import PeerView, RoomView
+from presence.errors import InvalidField, PresenceError, RoomNotFound
+from presence.storage import database
+from presence.transport import messages, page_text
+from presence.transport.error_handlers import STATUS
+from presence.transport.messages import RoomAddress
+from presence.transport.runtime import runtime
 
 bp = Blueprint("pages", __name__)
+page_text.init_app(bp)
+
+ROOMS_PER_PAGE = 24
+# A room keeps every peer it ever had; a page shows so many of those who left, and of the files.
+SHOWN_INACTIVE = 60
+SHOWN_FILES = 60
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        # An avatar may be a data: address; the picture of a call's own camera is a blob:.
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+@bp.after_request
+def protect(response: Response) -> Response:
+    """Let a page load nothing from elsewhere and run nothing that stands in its text."""
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+@bp.errorhandler(PresenceError)
+def explain(error: PresenceError) -> tuple[str, int]:
+    """Answer an error on a page with a page."""
+    return render_template("problem.html", error=error), STATUS[type(error)]
+
+
+@bp.app_context_processor
+def page_context() -> dict[str, Any]:
+    """Give every template the time, by which the browser sets its idea of “ago”."""
+    return {"now": clock.now()}
 
 
 @bp.get("/")
-def overview() -> str:
-    """Show every room and the peers in it."""
-    return render_template("overview.html")
+def overview_page() -> str:
+    """Show every room, and the field that opens one."""
+    return render_template("overview.html", **_rooms())
+
+
+@bp.get("/fragments/rooms")
+def rooms_fragment() -> str:
+    """Return the list of rooms alone."""
+    return render_template("overview_rooms.html", **_rooms())
+
+
+@bp.get("/rooms")
+def open_room() -> Response | str | tuple[str, int]:
+    """Go to the room that was typed on the overview; a bad name is explained at its field."""
+    typed = request.args.get("name", "")
+    try:
+        address = messages.parse(RoomAddress, {"room_name": typed.strip()})
+    except InvalidField as error:
+        problem = error.detail.replace("room_name", "The name", 1)
+        return render_template("overview.html", **_rooms(), typed=typed, problem=problem), 422
+    target = url_for("pages.room_page", room_name=address.room_name)
+    return make_response(redirect(target, 303))
+
+
+@bp.get("/rooms/<room_name>")
+def room_page(room_name: str) -> str:
+    """Show a room: who is and was there, their data and files, and the tools to take part."""
+    return render_template("room.html", settings=runtime().settings, **_room(room_name))
+
+
+@bp.get("/rooms/<room_name>/live")
+def room_fragment(room_name: str) -> str:
+    """Return the parts of a room's page that change by themselves."""
+    return render_template("room_live.html", **_room(room_name))
+
+
+def _rooms() -> dict[str, Any]:
+    """Read what the overview shows."""
+    search = request.args.get("search", "").strip()
+    page = request.args.get("page", 1, type=int)
+    with database.reading() as session:
+        shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE)
+    return {"shown": shown, "search": search}
+
+
+def _room(room_name: str) -> dict[str, Any]:
+    """Read what a room's page shows; a room that nobody has joined yet is an empty one."""
+    name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
+    with database.reading() as session:
+        try:
+            view = rooms.view(session, name)
+            exists = True
+        except RoomNotFound:
+            view = RoomView(name, runtime().settings.max_peers, clock.now(), 0)
+            exists = False
+        stored = files.of_room(session, name, SHOWN_FILES)
+    active = [peer for peer in view.peers if peer.is_active]
+    inactive = sorted(
+        (peer for peer in view.peers if not peer.is_active), key=_last_seen, reverse=True
+    )
+    return {
+        "room": view,
+        "exists": exists,
+        "active": active,
+        "inactive": inactive[:SHOWN_INACTIVE],
+        "more_inactive": max(0, len(inactive) - SHOWN_INACTIVE),
+        "files": stored,
+        "file_count": sum(len(peer.files) for peer in view.peers),
+        "me": request.args.get("me", ""),
+        "server_url": _server_url(),
+    }
+
+
+def _server_url() -> str:
+    """Return the address of this server as the browser knows it."""
+    parts = urlsplit(request.host_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _last_seen(peer: PeerView) -> Any:
+    return peer.last_seen

@@ -1,0 +1,95 @@
+"""Rooms at a glance: what a list of many rooms shows, without reading all their peers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from presence.storage.models import Peer, PeerSession, Room
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSummary:
+    """A room in a list; ``last_change`` is when a peer of it last did something."""
+
+    id: int
+    name: str
+    max_peers: int
+    version: int
+    active_peers: int
+    total_peers: int
+    last_change: datetime
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody new can join just now."""
+        return self.active_peers >= self.max_peers
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPage:
+    """One page of a list of rooms; ``found`` is how many rooms there are on all pages."""
+
+    rooms: list[RoomSummary]
+    found: int
+    page: int
+    pages: int
+
+
+def page_of_rooms(session: Session, search: str, page: int, per_page: int) -> RoomPage:
+    """Return the rooms whose name contains `search`, those with active peers first, then newest.
+
+    A page beyond the last one is the last one.
+    """
+    found = session.scalar(_matching(select(func.count(Room.id)), search)) or 0
+    pages = max(1, -(-found // per_page))
+    page = min(max(1, page), pages)
+
+    active = (
+        select(Peer.room_id, func.count(PeerSession.peer_row_id.distinct()).label("active"))
+        .join(PeerSession, PeerSession.peer_row_id == Peer.id)
+        .group_by(Peer.room_id)
+        .subquery()
+    )
+    total = (
+        select(
+            Peer.room_id,
+            func.count(Peer.id).label("total"),
+            func.max(Peer.last_seen).label("last_seen"),
+        )
+        .group_by(Peer.room_id)
+        .subquery()
+    )
+    active_peers = func.coalesce(active.c.active, 0)
+    last_change = func.coalesce(total.c.last_seen, Room.created_at)
+    rows = session.execute(
+        _matching(
+            select(
+                Room.id,
+                Room.name,
+                Room.max_peers,
+                Room.version,
+                active_peers,
+                func.coalesce(total.c.total, 0),
+                last_change,
+            ),
+            search,
+        )
+        .outerjoin(active, active.c.room_id == Room.id)
+        .outerjoin(total, total.c.room_id == Room.id)
+        .order_by((active_peers > 0).desc(), last_change.desc(), Room.name)
+        .limit(per_page)
+        .offset((page - 1) * per_page)
+    )
+    return RoomPage([RoomSummary(*row.tuple()) for row in rows], found, page, pages)
+
+
+def _matching(query: Select[*tuple[Any, ...]], search: str) -> Select[*tuple[Any, ...]]:
+    """Restrict a query to the rooms whose name contains `search`, in any case."""
+    if not search:
+        return query
+    return query.where(Room.name.icontains(search, autoescape=True))

@@ -1,0 +1,140 @@
+"""How the pages put times, sizes, people and user data into words and shapes: Jinja's filters."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint
+
+from presence.domain import clock
+
+# A few hundred peers may each have 16 KiB of small values: a page shows the first of them.
+TREE_VALUES = 40
+TREE_TEXT = 300
+
+_HUES = 12
+# Pictures from other hosts would tell those hosts who is looking, so only our own are shown.
+_OWN_PICTURE = re.compile(r"/?(uploads/[0-9a-f]{32}\.(?:jpg|png|gif|webp))")
+_INLINE_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+=*")
+
+
+@dataclass(slots=True)
+class TreeNode:
+    """A value of user data: text for a single one, children for an object or a list."""
+
+    key: str
+    kind: str
+    text: str = ""
+    children: list[TreeNode] = field(default_factory=list)
+    left_out: int = 0
+
+
+def init_app(bp: Blueprint) -> None:
+    """Give the pages' templates these filters."""
+    filters: dict[str, Callable[..., Any]] = {
+        "ago": ago,
+        "iso": iso,
+        "initials": initials,
+        "hue": hue,
+        "slug": slug,
+        "file_size": file_size,
+        "avatar": avatar,
+        "tree": tree,
+        "plural": plural,
+    }
+    for name, function in filters.items():
+        bp.add_app_template_filter(function, name)
+
+
+def ago(instant: datetime) -> str:
+    """Say how long ago an instant was, as static/js/times.js does in the browser."""
+    seconds = max(0, int((clock.now() - instant).total_seconds()))
+    if seconds < 5:
+        return "just now"
+    for unit, length in (("s", 60), ("min", 60), ("h", 24)):
+        if seconds < length:
+            return f"{seconds} {unit} ago"
+        seconds //= length
+    return "yesterday" if seconds == 1 else f"{seconds} days ago"
+
+
+def iso(instant: datetime) -> str:
+    """Return an instant for a ``datetime`` attribute."""
+    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def initials(name: str) -> str:
+    """Return one or two letters that stand for a name where there is no picture."""
+    words = [word for word in re.split(r"[\s._-]+", name) if word]
+    letters = [word[0] for word in (words[:1] + words[1:][-1:])]
+    return "".join(letters).upper() or "?"
+
+
+def hue(key: str) -> int:
+    """Return the number of a colour that stays the same for the same key."""
+    return zlib.crc32(key.encode()) % _HUES
+
+
+def slug(key: str) -> str:
+    """Return what can stand in an ``id`` for a key of any characters."""
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+def file_size(size: int) -> str:
+    """Say how large a file is."""
+    if size < 1_000:
+        return f"{size} B"
+    value, units = float(size), ["kB", "MB", "GB", "TB"]
+    unit = ""
+    while units and value >= 999.5:
+        value, unit = value / 1_000, units.pop(0)
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+
+
+def avatar(user_data: dict[str, Any]) -> str | None:
+    """Return the address of a peer's picture, if it is one that this server may show."""
+    address = user_data.get("avatar")
+    if not isinstance(address, str):
+        return None
+    own = _OWN_PICTURE.fullmatch(address)
+    if own:
+        return "/" + own[1]
+    return address if _INLINE_PICTURE.fullmatch(address) else None
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def tree(value: dict[str, Any]) -> TreeNode:
+    """Return user data as nodes to show, at most `TREE_VALUES` of them."""
+    budget = [TREE_VALUES]
+    return _node("", value, budget)
+
+
+def _node(key: str, value: Any, budget: list[int]) -> TreeNode:
+    if isinstance(value, (dict, list)):
+        node = TreeNode(key, "object" if isinstance(value, dict) else "list")
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for child_key, child in items:
+            if budget[0] <= 0:
+                node.left_out = len(value) - len(node.children)
+                break
+            budget[0] -= 1
+            node.children.append(_node(str(child_key), child, budget))
+        if not value:
+            node.text = "{}" if node.kind == "object" else "[]"
+        return node
+    if value is None or isinstance(value, bool):
+        return TreeNode(key, "word", {None: "null", True: "true", False: "false"}[value])
+    if isinstance(value, str):
+        text = value if len(value) <= TREE_TEXT else value[:TREE_TEXT] + "…"
+        return TreeNode(key, "text", text)
+    return TreeNode(key, "number", f"{value}")

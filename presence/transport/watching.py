@@ -1,0 +1,76 @@
+"""Letting a socket know that a room, or the list of rooms, changed without joining anything.
+
+The pages use it: a notice is a few bytes, and the page then asks for the HTML it needs. Watching
+makes nobody present.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from presence.domain.rooms import RoomView
+from presence.transport import messages
+from presence.transport.events import answering
+from presence.transport.messages import RoomAddress
+from presence.transport.runtime import Runtime
+from presence.transport.wire import Body
+
+_ROOM = "watch:"
+_LOBBY = "lobby"
+# The list of rooms changes with every change of any of them.
+_LOBBY_SECONDS = 0.5
+
+
+def init_app(run: Runtime) -> None:
+    """Let clients watch, and tell them of every announcement."""
+    lobby = _Lobby(run)
+
+    def tell(view: RoomView) -> None:
+        body = {
+            "room_name": view.name,
+            "version": view.version,
+            "active_peers": view.active_peers,
+            "total_peers": len(view.peers),
+        }
+        run.socketio.emit("room_changed", body, to=_ROOM + view.name)
+        lobby.mark()
+
+    run.announcer.listeners.append(tell)
+    run.socketio.on_event("watch", answering("watch", on_watch))
+
+
+def on_watch(run: Runtime, sid: str, data: Any) -> Body:
+    """Send this socket ``room_changed`` for one room, or ``rooms_changed`` when it names none."""
+    for channel in run.socketio.server.rooms(sid):
+        if channel == _LOBBY or channel.startswith(_ROOM):
+            run.socketio.server.leave_room(sid, channel)
+    if isinstance(data, dict) and data.get("room_name") is not None:
+        room_name = messages.parse(RoomAddress, data).room_name
+        run.socketio.server.enter_room(sid, _ROOM + room_name)
+        return {"watching": room_name}
+    run.socketio.server.enter_room(sid, _LOBBY)
+    return {"watching": None}
+
+
+class _Lobby:
+    """Tells those who watch the list of rooms, at most once in a while."""
+
+    def __init__(self, run: Runtime) -> None:
+        self._run = run
+        self._guard = threading.Lock()
+        self._waiting = False
+
+    def mark(self) -> None:
+        """Note that some room changed; the notice goes out at the end of the window."""
+        with self._guard:
+            if self._waiting:
+                return
+            self._waiting = True
+        self._run.socketio.start_background_task(self._tell)
+
+    def _tell(self) -> None:
+        self._run.socketio.sleep(_LOBBY_SECONDS)
+        with self._guard:
+            self._waiting = False
+        self._run.socketio.emit("rooms_changed", {}, to=_LOBBY)
