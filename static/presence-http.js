@@ -1,0 +1,103 @@
+// The client's HTTP: asking for JSON, and uploading with progress and abort.
+
+import { PresenceError } from "./presence-base.js";
+
+/** Return the JSON at `url`; rejects with the server's error, or `unreachable`. */
+export async function getJson(url, { fetch = globalThis.fetch } = {}) {
+  let response;
+  try {
+    response = await fetch(url);
+  } catch {
+    throw unreachable(url);
+  }
+  return checked(response.status, await response.text());
+}
+
+/**
+ * Send a multipart form and return the server's answer as an object.
+ *
+ * `onProgress({ loaded, total })` counts bytes of the request. Rejects with a `PresenceError`: the
+ * server's own, `aborted`, or `unreachable`.
+ */
+export async function upload(url, form, { onProgress, signal, fetch } = {}) {
+  if (signal?.aborted) throw aborted();
+  // Browsers and React Native count an upload's bytes only for XMLHttpRequest.
+  const send = globalThis.XMLHttpRequest && !fetch ? sendWithXhr : sendWithFetch;
+  const { status, text } = await send(url, form, { onProgress, signal, fetch });
+  return checked(status, text);
+}
+
+/** Return what the server answered, or throw it if it is an error. */
+function checked(status, text) {
+  let body = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // Something before the server answered in its place.
+  }
+  if (status >= 200 && status < 300 && body) return body;
+  const { code = "unreadable_answer", detail = `The server answered ${status} without JSON.` } =
+    body ?? {};
+  throw new PresenceError(code, detail, body ?? {});
+}
+
+function sendWithXhr(url, form, { onProgress, signal }) {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    const abort = () => xhr.abort();
+    const settle = (how, value) => {
+      signal?.removeEventListener?.("abort", abort);
+      how(value);
+    };
+    xhr.open("POST", url);
+    if (onProgress) {
+      xhr.upload.onprogress = ({ loaded, total }) => onProgress({ loaded, total });
+    }
+    xhr.onload = () => settle(resolve, { status: xhr.status, text: xhr.responseText });
+    xhr.onerror = () => settle(reject, unreachable(url));
+    xhr.onabort = () => settle(reject, aborted());
+    signal?.addEventListener("abort", abort);
+    xhr.send(form);
+  });
+}
+
+async function sendWithFetch(url, form, { onProgress, signal, fetch = globalThis.fetch }) {
+  const request = { method: "POST", body: form, signal };
+  if (onProgress && globalThis.TransformStream) {
+    // The form as the bytes that will be sent, so that they can be counted as they go.
+    const encoded = new Request(url, { method: "POST", body: form });
+    const total = (await encoded.clone().arrayBuffer()).byteLength;
+    request.headers = { "Content-Type": encoded.headers.get("Content-Type") };
+    request.body = encoded.body.pipeThrough(counting(total, onProgress));
+    request.duplex = "half";
+  }
+  try {
+    const response = await fetch(url, request);
+    return { status: response.status, text: await response.text() };
+  } catch {
+    throw signal?.aborted ? aborted() : unreachable(url);
+  }
+}
+
+function counting(total, onProgress) {
+  let loaded = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      loaded += chunk.byteLength;
+      controller.enqueue(chunk);
+      onProgress({ loaded, total });
+    },
+  });
+}
+
+function aborted() {
+  return new PresenceError("aborted", "The upload was aborted; nothing was stored.");
+}
+
+/** The error for a server that does not answer at `url`. */
+export function unreachable(url) {
+  return new PresenceError(
+    "unreachable",
+    `${url} does not answer. Check the address and the network, then try again.`,
+  );
+}
