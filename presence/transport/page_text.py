@@ -88,12 +88,12 @@ def slug(key: str) -> str:
 
 def file_size(size: int) -> str:
     """Say how large a file is."""
-    if size < 1_000:
+    if size < 1024:
         return f"{size} B"
-    value, units = float(size), ["kB", "MB", "GB", "TB"]
+    value, units = float(size), ["KiB", "MiB", "GiB", "TiB"]
     unit = ""
     while units and value >= 999.5:
-        value, unit = value / 1_000, units.pop(0)
+        value, unit = value / 1024, units.pop(0)
     return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 

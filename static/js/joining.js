@@ -1,0 +1,150 @@
+// Joining, leaving and coming back: the form, what it remembers, and what it says.
+
+const REASONS = {
+  left: "You have left. Your data and files stay.",
+  left_over_rest: "Your presence was ended over REST.",
+  erased: "You were erased from this room, with your data and files.",
+};
+
+/** Make the join form and the leave button of the page work. */
+export function startJoining({ client, name: roomName, changed }) {
+  const form = document.getElementById("join-form");
+  const button = document.getElementById("join-button");
+  const username = document.getElementById("username");
+  const peerId = document.getElementById("peer-id");
+  const firstData = document.getElementById("first-data");
+  const problem = document.getElementById("join-problem");
+  const news = document.getElementById("you-news");
+  const fields = { username, peer_id: peerId, user_data: firstData };
+  const memory = remembered();
+
+  username.value = memory.username;
+  peerId.value = memory.peerId;
+
+  function say(error) {
+    for (const [name, field] of Object.entries(fields)) {
+      field.toggleAttribute("aria-invalid", false);
+      if (error?.body?.field?.startsWith(name)) {
+        field.setAttribute("aria-invalid", "true");
+        field.closest("details")?.setAttribute("open", "");
+        field.focus();
+      }
+    }
+    problem.textContent = error?.detail ?? "";
+  }
+
+  async function join() {
+    say(null);
+    let userData = {};
+    try {
+      userData = firstData.value.trim() ? JSON.parse(firstData.value) : {};
+    } catch (error) {
+      say({ detail: `user_data is not JSON: ${error.message}`, body: { field: "user_data" } });
+      return;
+    }
+    button.disabled = true;
+    button.textContent = "Joining…";
+    try {
+      await client.join(roomName, {
+        peerId: peerId.value.trim() || memory.peerId,
+        username: username.value.trim(),
+        userData,
+      });
+      firstData.value = "";
+    } catch (error) {
+      say(error);
+      forget(roomName);
+    } finally {
+      button.disabled = false;
+      button.textContent = memory.beenHere ? "Rejoin" : "Join";
+    }
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    join();
+  });
+
+  document.getElementById("leave-button").addEventListener("click", async () => {
+    try {
+      await client.leave();
+    } catch (error) {
+      news.textContent = error.detail;
+    }
+  });
+
+  client.on("joined", (body, { rejoined }) => {
+    const own = body.peers.find((peer) => peer.peer_id === body.peer_id);
+    memory.beenHere = true;
+    remember(roomName, body.peer_id, own?.username ?? client.username);
+    peerId.value = body.peer_id;
+    document.querySelector("[data-my-name]").textContent = own?.username ?? client.username;
+    document.querySelector("[data-my-id]").textContent = body.peer_id;
+    document.getElementById("me").value = body.peer_id;
+    // A focus inside what is about to disappear would be lost.
+    const hadFocus = form.contains(document.activeElement);
+    showJoined(true);
+    if (hadFocus) document.getElementById("user-data").focus();
+    news.textContent = rejoined ? "The connection is back, and so are you." : "You are in the room.";
+    changed();
+  });
+
+  client.on("left", (body) => {
+    document.getElementById("me").value = "";
+    const hadFocus = document.getElementById("data-form").contains(document.activeElement);
+    showJoined(false);
+    button.textContent = "Rejoin";
+    if (hadFocus) button.focus();
+    forget(roomName);
+    news.textContent = REASONS[body.reason] ?? `You are no longer in the room (${body.reason}).`;
+    changed();
+  });
+
+  client.on("error", (error) => {
+    news.textContent = `Coming back failed: ${error.detail}`;
+  });
+
+  if (memory.rooms.includes(roomName)) join();
+}
+
+function showJoined(joined) {
+  for (const element of document.querySelectorAll("[data-joined-only]")) element.hidden = !joined;
+  for (const element of document.querySelectorAll("[data-outside-only]")) element.hidden = joined;
+}
+
+// Who one is stays with the tab, so that two tabs are two people; the name is the browser's.
+function remembered() {
+  const kept = readJson(sessionStorage, "presence") ?? {};
+  return {
+    peerId: kept.peerId ?? newPeerId(),
+    username: kept.username ?? localStorage.getItem("presence-username") ?? "",
+    rooms: kept.rooms ?? [],
+    beenHere: false,
+  };
+}
+
+function remember(roomName, peerId, username) {
+  const { rooms } = remembered();
+  const kept = { peerId, username, rooms: [...new Set([...rooms, roomName])] };
+  sessionStorage.setItem("presence", JSON.stringify(kept));
+  localStorage.setItem("presence-username", username);
+}
+
+function forget(roomName) {
+  const kept = remembered();
+  kept.rooms = kept.rooms.filter((name) => name !== roomName);
+  sessionStorage.setItem("presence", JSON.stringify(kept));
+}
+
+function readJson(storage, key) {
+  try {
+    return JSON.parse(storage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+function newPeerId() {
+  const letters = crypto.getRandomValues(new Uint8Array(6));
+  return `peer-${[...letters].map((value) => (value % 36).toString(36)).join("")}`;
+}

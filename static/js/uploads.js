@@ -1,0 +1,150 @@
+// Files on their way: chosen or dropped, several at once, each with progress, cancel and an outcome.
+
+const AT_ONCE = 3;
+const DONE_MS = 4000;
+
+/** Make the file chooser, the drop zone and the delete buttons work. */
+export function startUploads({ client, name: roomName, changed }, maxBytes) {
+  const input = document.getElementById("file-input");
+  const card = document.getElementById("files-card");
+  const drop = document.getElementById("drop");
+  const list = document.getElementById("uploads");
+  const news = document.getElementById("upload-news");
+  const template = document.getElementById("upload-row");
+  const waiting = [];
+  let running = 0;
+
+  const joined = () => client.roomName === roomName;
+  client.on("joined", () => (input.disabled = false));
+  client.on("left", () => (input.disabled = true));
+
+  input.addEventListener("change", () => {
+    add(input.files);
+    input.value = "";
+  });
+
+  // Dragging over a child leaves its parent, so a counter tells whether it left the whole card.
+  let inside = 0;
+  card.addEventListener("dragenter", () => drop.classList.toggle("over", ++inside > 0 && joined()));
+  card.addEventListener("dragleave", () => drop.classList.toggle("over", --inside > 0 && joined()));
+  card.addEventListener("dragover", (event) => event.preventDefault());
+  card.addEventListener("drop", (event) => {
+    event.preventDefault();
+    inside = 0;
+    drop.classList.remove("over");
+    if (joined()) add(event.dataTransfer.files);
+    else news.textContent = "Join the room to add files.";
+  });
+
+  function add(files) {
+    for (const file of files) {
+      const item = row(file);
+      if (file.size > maxBytes) {
+        refuse(item, `It is larger than the ${fileSize(maxBytes)} that are allowed.`);
+      } else {
+        waiting.push(item);
+      }
+    }
+    next();
+  }
+
+  function row(file) {
+    const element = template.content.cloneNode(true).firstElementChild;
+    const item = { file, element, abort: new AbortController(), over: false };
+    element.querySelector("[data-name]").textContent = file.name;
+    element.querySelector("[data-size]").textContent = fileSize(file.size);
+    element.querySelector("progress").setAttribute("aria-label", `Upload of ${file.name}`);
+    say(item, "Waiting");
+    element.querySelector("[data-cancel]").addEventListener("click", () => {
+      if (!item.over) cancel(item);
+      else remove(item);
+    });
+    list.append(element);
+    return item;
+  }
+
+  function next() {
+    while (running < AT_ONCE && waiting.length) send(waiting.shift());
+  }
+
+  async function send(item) {
+    running += 1;
+    say(item, "Sending");
+    const bar = item.element.querySelector("progress");
+    try {
+      await client.upload(item.file, {
+        signal: item.abort.signal,
+        onProgress({ loaded, total }) {
+          bar.value = total ? loaded / total : 0;
+          const share = Math.floor(bar.value * 100);
+          say(item, share < 100 ? `Sending, ${share} %` : "Sent; the server is checking it");
+        },
+      });
+      item.over = true;
+      bar.value = 1;
+      say(item, "Uploaded");
+      news.textContent = `${item.file.name} was uploaded.`;
+      changed();
+      item.element.querySelector("[data-cancel]").hidden = true;
+      setTimeout(() => remove(item), DONE_MS);
+    } catch (error) {
+      if (error.code === "aborted") remove(item);
+      else refuse(item, error.detail);
+    } finally {
+      running -= 1;
+      next();
+    }
+  }
+
+  function cancel(item) {
+    const place = waiting.indexOf(item);
+    if (place >= 0) {
+      waiting.splice(place, 1);
+      remove(item);
+    }
+    item.abort.abort();
+    news.textContent = `${item.file.name} was cancelled.`;
+  }
+
+  function refuse(item, reason) {
+    item.over = true;
+    item.element.classList.add("refused");
+    item.element.querySelector("progress").hidden = true;
+    item.element.querySelector("[data-cancel]").textContent = "Dismiss";
+    say(item, `Refused. ${reason}`);
+    news.textContent = `${item.file.name} was refused. ${reason}`;
+  }
+
+  function remove(item) {
+    if (item.element.contains(document.activeElement)) input.focus();
+    item.element.remove();
+  }
+
+  function say(item, words) {
+    const place = item.element.querySelector("[data-state]");
+    if (place.textContent !== words) place.textContent = words;
+  }
+
+  document.getElementById("files").addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-delete]");
+    if (!button) return;
+    button.disabled = true;
+    const path = `/api/webrtc/rooms/${encodeURIComponent(roomName)}/files/`;
+    try {
+      const answer = await fetch(path + encodeURIComponent(button.dataset.delete), { method: "DELETE" });
+      const body = await answer.json();
+      news.textContent = answer.ok ? `${body.original_filename} was deleted.` : body.detail;
+    } catch {
+      news.textContent = "The server does not answer, so the file is still there.";
+    }
+    button.disabled = false;
+    changed();
+  });
+}
+
+function fileSize(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  const kib = bytes / 1024;
+  const [amount, unit] = kib < 999.5 ? [kib, "KiB"] : [kib / 1024, "MiB"];
+  return `${amount.toFixed(amount < 9.95 ? 1 : 0)} ${unit}`;
+}
