@@ -21,10 +21,12 @@ from presence.storage import database
 from presence.transport import (
     error_handlers,
     events,
+    ice_api,
     json_codec,
     pages,
     rooms_api,
     server,
+    signals,
     uploads_api,
     watching,
 )
@@ -57,8 +59,10 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     error_handlers.init_app(app)
     events.init_app(runtime)
+    signals.init_app(runtime)
     watching.init_app(runtime)
     app.register_blueprint(rooms_api.bp)
+    app.register_blueprint(ice_api.bp)
     uploads_api.init_app(app)
     app.register_blueprint(pages.bp)
 

@@ -56,6 +56,32 @@ class Settings:
         60.0,
         "how long a peer that joined over REST stays active without another call",
     )
+    max_signal_bytes: int = _setting(
+        "PRESENCE_MAX_SIGNAL_BYTES", 64 * 1024, "largest data of a signal or broadcast, as JSON"
+    )
+    hold_seconds: float = _setting(
+        "PRESENCE_HOLD_SECONDS",
+        10.0,
+        "how long signals wait for a peer whose connection was just lost",
+    )
+    max_held_signals: int = _setting(
+        "PRESENCE_MAX_HELD_SIGNALS", 64, "signals that wait for one such peer; 0 for none"
+    )
+    max_held_bytes: int = _setting(
+        "PRESENCE_MAX_HELD_BYTES", 32 * 1024 * 1024, "all waiting signals of the process together"
+    )
+    stun_urls: str = _setting(
+        "PRESENCE_STUN_URLS", "", "STUN servers for clients, such as stun:host:3478, by commas"
+    )
+    turn_urls: str = _setting(
+        "PRESENCE_TURN_URLS", "", "TURN servers for clients, such as turn:host:3478, by commas"
+    )
+    turn_secret: str = _setting(
+        "PRESENCE_TURN_SECRET", "", "secret shared with the TURN servers (static-auth-secret)"
+    )
+    turn_ttl: int = _setting(
+        "PRESENCE_TURN_TTL", 3600, "seconds for which TURN credentials are good"
+    )
     announce_window: float = _setting(
         "PRESENCE_ANNOUNCE_WINDOW",
         0.05,
@@ -79,14 +105,23 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse values that would only fail later, far from their cause."""
-        for name in ("max_peers", "max_upload_bytes", "max_user_data_bytes", "max_message_bytes"):
+        for name in (
+            "max_peers",
+            "max_upload_bytes",
+            "max_user_data_bytes",
+            "max_signal_bytes",
+            "max_message_bytes",
+            "turn_ttl",
+        ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
+        for name in ("announce_window", "hold_seconds", "max_held_signals", "max_held_bytes"):
+            if getattr(self, name) < 0:
+                raise InvalidSetting(f"{variable_of(name)} must not be negative.")
         for name in ("ping_interval", "ping_timeout", "rest_session_seconds"):
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
-        if self.announce_window < 0:
-            raise InvalidSetting("PRESENCE_ANNOUNCE_WINDOW must not be negative.")
+        self._check_ice()
         if self.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise InvalidSetting("PRESENCE_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.")
 
@@ -103,6 +138,23 @@ class Settings:
             if text:
                 values[setting.name] = _parse(setting.metadata["variable"], setting.default, text)
         return cls(**values)
+
+    def _check_ice(self) -> None:
+        """Refuse addresses that every browser would refuse, and TURN servers without a secret."""
+        for name, schemes in (
+            ("stun_urls", ("stun:", "stuns:")),
+            ("turn_urls", ("turn:", "turns:")),
+        ):
+            for url in urls(getattr(self, name)):
+                if not url.startswith(schemes):
+                    raise InvalidSetting(
+                        f"{variable_of(name)}: {url!r} must begin with {' or '.join(schemes)}."
+                    )
+        if urls(self.turn_urls) and not self.turn_secret:
+            raise InvalidSetting(
+                "PRESENCE_TURN_SECRET must be set with PRESENCE_TURN_URLS: the same value as "
+                "static-auth-secret of the TURN server."
+            )
 
     @property
     def origins(self) -> str | list[str]:
@@ -129,6 +181,11 @@ class Settings:
         """Where a person on this machine opens the page."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
         return f"http://{host}:{self.port}/"
+
+
+def urls(setting: str) -> list[str]:
+    """Return the addresses in a setting that separates them by commas."""
+    return [part.strip() for part in setting.split(",") if part.strip()]
 
 
 def variable_of(name: str) -> str:

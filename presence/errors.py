@@ -83,6 +83,51 @@ class PeerNotFound(PresenceError):
         )
 
 
+class UnknownPeer(PresenceError):
+    """A signal is for a peer that the sender's room never had."""
+
+    code = "unknown_peer"
+
+    def __init__(self, room_name: str, peer_id: str) -> None:
+        super().__init__(
+            f"Room “{room_name}” has no peer “{peer_id}”. Signals reach peers of one's own room "
+            "only; compare the id with the newest list.",
+            room_name=room_name,
+        )
+
+
+class PeerInactive(PresenceError):
+    """The peer is known, but there is nobody to hand anything to just now."""
+
+    code = "inactive"
+
+
+class SignalTooLarge(PresenceError):
+    """The data of a signal or broadcast exceeds the limit."""
+
+    code = "too_large"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"data is {size} bytes as JSON; at most {limit} are allowed. Send less at once, or "
+            "use a data channel or an upload.",
+            size=size,
+            limit=limit,
+        )
+
+
+class SignalExpired(PresenceError):
+    """A signal waited for a peer that did not come back in time."""
+
+    code = "expired"
+
+    def __init__(self, peer_id: str) -> None:
+        super().__init__(
+            f"Peer “{peer_id}” did not come back in time, and the signal that waited for it was "
+            "dropped. Send it again when the peer is active."
+        )
+
+
 class UploadedFileNotFound(PresenceError):
     """No uploaded file has this name, or it was deleted."""
 

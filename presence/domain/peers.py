@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain import clock, rooms, sessions, user_data
+from presence.domain import activity, clock, occupancy, rooms, sessions, user_data
 from presence.domain.sessions import Ended, Presence, SocketPresence
 from presence.errors import NotJoined, PeerNotFound, RoomFull, RoomNotFound
 from presence.storage.models import File, Peer, PeerSession, Room
@@ -98,12 +98,14 @@ def join(
     previous: list[Ended] = []
     if isinstance(presence, SocketPresence):
         previous = sessions.find(session, PeerSession.sid == presence.sid)
-    room, left_version = _lock_for_move(session, room_name, previous, limits.max_peers, now)
+    locked = _lock_for_move(session, room_name, previous, limits.max_peers, now)
+    room = locked[room_name]
 
     sessions.close(session, previous, now)
     _forget_expired(session, room, now)
     peer = _find(session, room, peer_id)
-    if not (peer and _session_count(session, peer.id)) and _active(session, room) >= room.max_peers:
+    was_active = peer is not None and _session_count(session, peer.id) > 0
+    if not was_active and _active(session, room) >= room.max_peers:
         raise RoomFull(room.name, room.max_peers)
 
     merged = user_data.merge(
@@ -132,7 +134,16 @@ def join(
         if item.peer_row_id != peer_row_id:
             _update(session, item.peer_row_id, last_seen=now)
             still_active = _session_count(session, item.peer_row_id) > 0
-            left = Left(item.room_name, item.peer_id, left_version, still_active)
+            from_room = locked[item.room_name]
+            left = Left(item.room_name, item.peer_id, from_room.version, still_active)
+            activity.record_lost(session, from_room.id, {item.peer_row_id}, now, "left")
+            occupancy.note(session, from_room.id, now)
+    # A socket that joins once more as who it is already has not come anew.
+    if not was_active and peer_row_id not in {item.peer_row_id for item in previous}:
+        activity.record(
+            session, room.id, activity.JOINED, peer_id=peer_id, username=username, at=now
+        )
+    occupancy.note(session, room.id, now)
     return Joined(room.name, peer_id, username, room.version, left)
 
 
@@ -192,6 +203,10 @@ def update_user_data(
     if renew_seconds is not None:
         sessions.renew(session, peer.id, renew_seconds, now)
     changed = user_data.changed_keys(peer.user_data, merged)
+    if changed:
+        activity.record_update(
+            session, room.id, peer_id=peer_id, username=peer.username, at=now, keys=changed
+        )
     return Updated(room.name, peer.peer_id, peer.username, merged, changed, room.version)
 
 
@@ -209,6 +224,8 @@ def erase(session: Session, room_name: str, peer_id: str) -> Erased:
     session.execute(
         delete(Peer).where(Peer.id == peer.id).execution_options(synchronize_session=False)
     )
+    activity.forget(session, room.id, peer_id)
+    occupancy.note(session, room.id, clock.now())
     return erased
 
 
@@ -218,6 +235,28 @@ def get(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow:
     if peer is None:
         raise PeerNotFound(room.name, peer_id)
     return peer
+
+
+def is_active(session: Session, room_name: str, peer_id: str) -> bool:
+    """Tell whether a peer is active; raises `RoomNotFound` or `PeerNotFound`."""
+    _version_where_known(session, room_name, peer_id)
+    return bool(_sessions_of(session, room_name, peer_id))
+
+
+def sockets(session: Session, room_name: str, peer_id: str) -> list[tuple[str, str]]:
+    """Return (sid, worker id) of every socket that stands for a peer, the newest last.
+
+    Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    _version_where_known(session, room_name, peer_id)
+    rows = session.execute(
+        select(PeerSession.sid, PeerSession.worker_id)
+        .join(Peer, Peer.id == PeerSession.peer_row_id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(Room.name == room_name, Peer.peer_id == peer_id, PeerSession.sid.is_not(None))
+        .order_by(PeerSession.started_at, PeerSession.id)
+    )
+    return [(row.sid, row.worker_id) for row in rows]
 
 
 def touch(session: Session, peer: PeerRow, renew_seconds: float) -> None:
@@ -235,29 +274,32 @@ def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -
     peer_row_id = ended[0].peer_row_id
     _update(session, peer_row_id, last_seen=now)
     still_active = _session_count(session, peer_row_id) > 0
+    activity.record_lost(session, room.id, {peer_row_id}, now, "left")
+    occupancy.note(session, room.id, now)
     return Left(room_name, peer_id, room.version, still_active, _sids(ended))
 
 
 def _lock_for_move(
     session: Session, room_name: str, previous: list[Ended], max_peers: int, now: datetime
-) -> tuple[rooms.LockedRoom, int]:
+) -> dict[str, rooms.LockedRoom]:
     """Lock the room that is joined and the one that is left, the lower name first.
 
-    Two sockets that change places would otherwise wait for each other for ever. Returns the joined
-    room and the version of the left one.
+    Two sockets that change places would otherwise wait for each other for ever. Returns the rooms
+    by name.
     """
-    locked = {
+    return {
         name: rooms.change_or_make(session, name, max_peers, now)
         for name in sorted({room_name, *(item.room_name for item in previous)})
     }
-    left_version = max((locked[item.room_name].version for item in previous), default=0)
-    return locked[room_name], left_version
 
 
 def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> None:
     """Free the places of REST sessions whose time is over but which nobody swept up yet."""
     expired = sessions.find(session, Room.id == room.id, PeerSession.expires_at <= now)
     sessions.close(session, expired, now)
+    if expired:
+        lost = {item.peer_row_id for item in expired}
+        activity.record_lost(session, room.id, lost, now, "expired")
 
 
 def _find(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow | None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain import clock, rooms
+from presence.domain import activity, clock, occupancy, rooms
 from presence.errors import NotJoined
 from presence.storage.models import Peer, PeerSession, Room
 
@@ -67,6 +67,11 @@ def find(session: Session, *conditions: ColumnElement[bool]) -> list[Ended]:
     return [Ended(*row) for row in rows]
 
 
+def of_sockets(session: Session) -> list[Ended]:
+    """Return every session through a socket, ordered by room."""
+    return find(session, PeerSession.sid.is_not(None))
+
+
 def start(session: Session, peer_row_id: int, presence: Presence, now: datetime) -> None:
     """Record why a peer is active. A peer has at most one REST session, which is renewed."""
     if isinstance(presence, SocketPresence):
@@ -94,16 +99,21 @@ def renew(session: Session, peer_row_id: int, seconds: float, now: datetime) -> 
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
-def end(session: Session, ended: Sequence[Ended], last_seen: datetime) -> set[str]:
+def end(
+    session: Session, ended: Sequence[Ended], last_seen: datetime, reason: str = "disconnected"
+) -> set[str]:
     """End sessions; a peer that loses its last one was last seen at `last_seen`.
 
-    Raises the version of every room concerned, and returns their names.
+    Raises the version of every room concerned, and returns their names. `reason` is what the
+    rooms' activity says of those who left by it.
     """
-    names = sorted({item.room_name for item in ended})
-    for name in names:
-        rooms.change(session, name)
+    locked = [rooms.change(session, name) for name in sorted({item.room_name for item in ended})]
     close(session, ended, last_seen)
-    return set(names)
+    for room in locked:
+        lost = {item.peer_row_id for item in ended if item.room_name == room.name}
+        activity.record_lost(session, room.id, lost, last_seen, reason)
+        occupancy.note(session, room.id, last_seen)
+    return {room.name for room in locked}
 
 
 def close(session: Session, ended: Sequence[Ended], last_seen: datetime) -> None:
@@ -147,4 +157,4 @@ def any_expired(session: Session) -> bool:
 def end_expired(session: Session) -> set[str]:
     """End every REST session whose time is over; return the names of the rooms concerned."""
     now = clock.now()
-    return end(session, find(session, PeerSession.expires_at <= now), now)
+    return end(session, find(session, PeerSession.expires_at <= now), now, reason="expired")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
+from presence.domain import json_values
 from presence.errors import InvalidField, UserDataTooLarge
 
 MAX_DEPTH = 16
-# Whole numbers beyond 64 bits are changed silently by some JSON readers and refused by others.
-_MAX_INTEGER = 2**64 - 1
-_MIN_INTEGER = -(2**63)
 
 
 def check(value: object, max_bytes: int, field: str = "user_data") -> dict[str, Any]:
@@ -32,7 +29,7 @@ def check(value: object, max_bytes: int, field: str = "user_data") -> dict[str, 
         size = 0  # not JSON at all: the walk below says which value is at fault
     if size > max_bytes:
         raise UserDataTooLarge(size, max_bytes)
-    _check_value(value, field, depth=1)
+    json_values.check(value, field, max_depth=MAX_DEPTH, stored=True)
     return value
 
 
@@ -76,39 +73,3 @@ def changed_keys(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         or key not in after
         or orjson.dumps(before[key]) != orjson.dumps(after[key])
     )
-
-
-def _check_value(value: object, field: str, depth: int) -> None:  # noqa: PLR0912
-    if isinstance(value, str):
-        _check_text(value, field)
-    elif value is None or isinstance(value, bool):
-        return
-    elif isinstance(value, int):
-        if not _MIN_INTEGER <= value <= _MAX_INTEGER:
-            raise InvalidField(field, "must be a number of at most 64 bits.")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise InvalidField(field, "must be a finite number, not NaN or infinity.")
-    elif isinstance(value, (dict, list)):
-        if depth > MAX_DEPTH:
-            raise InvalidField(field, f"is nested more than {MAX_DEPTH} levels deep.")
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                _check_value(item, f"{field}[{index}]", depth + 1)
-        else:
-            for key, item in value.items():
-                _check_text(key, f"{field}, in a key,")
-                _check_value(item, f"{field}.{key}", depth + 1)
-    else:
-        raise InvalidField(field, "must be JSON; upload binary content as a file.")
-
-
-def _check_text(text: str, field: str) -> None:
-    if "\x00" in text:
-        raise InvalidField(field, "must not contain the character U+0000.")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InvalidField(
-            field, "must be valid Unicode; it contains half of a surrogate pair."
-        ) from None

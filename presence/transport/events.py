@@ -13,7 +13,7 @@ from presence.domain import peers, rooms, sessions
 from presence.domain.sessions import SocketPresence
 from presence.errors import UnknownEvent
 from presence.storage import database
-from presence.transport import messages, wire
+from presence.transport import messages, signals, wire
 from presence.transport.error_handlers import as_presence_error
 from presence.transport.messages import JoinRoom
 from presence.transport.runtime import Runtime, runtime
@@ -50,13 +50,15 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
                 presence=SocketPresence(sid, run.worker_id),
                 limits=run.limits,
             )
-        run.enter(sid, joined.room_name)
+        run.enter(sid, joined.room_name, joined.peer_id)
         with database.reading() as session:
             body = wire.joined(rooms.view(session, joined.room_name), joined.peer_id)
         run.socketio.emit("join_room_success", body, to=sid)
+    signals.deliver_waiting(run, sid)
     run.announcer.mark(joined.room_name, *([joined.left.room_name] if joined.left else []))
     if not run.is_connected(sid):
         # The connection was lost meanwhile, and its disconnect found nothing to end yet.
+        run.switchboard.lost(sid)
         _end_socket(run, sid, joined.room_name)
     return body
 
@@ -96,9 +98,13 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
     return body
 
 
-def on_disconnect(*_reason: Any) -> None:
-    """End the presence of a socket that was closed or lost."""
+def on_disconnect(reason: str = "") -> None:
+    """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
     run, sid = runtime(), _sid()
+    if reason == run.socketio.server.reason.CLIENT_DISCONNECT:
+        run.switchboard.leave(sid)
+    else:
+        run.switchboard.lost(sid)
     room_name = run.room_of(sid)
     if room_name is not None:
         _end_socket(run, sid, room_name)
@@ -106,7 +112,7 @@ def on_disconnect(*_reason: Any) -> None:
 
 def on_unknown_event(event: str, *_args: Any) -> Body:
     """Answer an event that the server does not know."""
-    known = "join_room, leave_room and update_user_data"
+    known = "join_room, leave_room, update_user_data, signal, broadcast and watch"
     error = UnknownEvent(f"The server knows no event “{event[:64]}”. It knows {known}.")
     runtime().socketio.emit(f"{event[:64]}_error", error.body(), to=_sid())
     return {"ok": False, **error.body()}

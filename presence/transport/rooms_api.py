@@ -144,6 +144,7 @@ def delete_file(room_name: str, filename: str) -> Body:
 def _see_out(run: Runtime, sids: tuple[str, ...], room_name: str, body: Body) -> None:
     """Take sockets out of a room that they did not leave by themselves, and tell them."""
     run.exit(sids, room_name)
+    run.switchboard.forget(room_name, body["peer_id"])
     for sid in sids:
         run.socketio.emit("leave_room_success", body, to=sid)
 

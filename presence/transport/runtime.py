@@ -9,18 +9,20 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import cast
 
 from flask import Flask, current_app
 from flask_socketio import SocketIO
 
 from presence.config import Settings
-from presence.domain import files, workers
+from presence.domain import files, sessions, workers
 from presence.domain.peers import Limits
 from presence.storage import database
 from presence.storage.blobs import LocalBlobs
-from presence.transport import upkeep
+from presence.transport import signals, upkeep
 from presence.transport.broadcast import Announcer, channel
+from presence.transport.switchboard import HoldLimits, Seat, Switchboard
 
 
 class Runtime:
@@ -34,6 +36,11 @@ class Runtime:
         self.blobs = LocalBlobs(settings.upload_path, self.worker_id)
         self.announcer = Announcer(app, socketio, settings.announce_window)
         self.limits = Limits(settings.max_peers, settings.max_user_data_bytes)
+        self.switchboard = Switchboard(
+            HoldLimits(settings.hold_seconds, settings.max_held_signals, settings.max_held_bytes),
+            self.is_connected,
+            lambda: socketio.start_background_task(signals.sweep, self),
+        )
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False
         self._starting = threading.Lock()
@@ -52,8 +59,15 @@ class Runtime:
                 database.upgrade()
                 # Only one process can use an SQLite file for serving, so it is alone there.
                 alone = database.is_sqlite()
+                left_behind: list[sessions.Ended] = []
                 with database.writing() as session:
+                    if alone:
+                        left_behind = sessions.of_sockets(session)
                     workers.register(session, self.worker_id, alone=alone)
+                for item in left_behind:
+                    # A crash cut these off, and their clients are about to come back.
+                    seat = Seat(item.room_name, item.peer_id)
+                    self.switchboard.lost(str(item.sid), seat)
                 with database.reading() as session:
                     living = workers.living(session)
                     self.blobs.recover(
@@ -85,17 +99,21 @@ class Runtime:
                 return cast(str, name.removeprefix(prefix))
         return None
 
-    def enter(self, sid: str, room_name: str) -> None:
-        """Let a socket hear what happens in a room, and in no other."""
+    def enter(self, sid: str, room_name: str, peer_id: str) -> None:
+        """Let a socket hear what happens in a room, and in no other, and get its peer's signals."""
         previous = self.room_of(sid)
         if previous not in (None, room_name):
             self.socketio.server.leave_room(sid, channel(str(previous)))
-        self.socketio.server.enter_room(sid, channel(room_name))
+        # A socket that was lost meanwhile is not there to enter; its joining ends with it.
+        with suppress(KeyError, ValueError):
+            self.socketio.server.enter_room(sid, channel(room_name))
+        self.switchboard.enter(sid, room_name, peer_id)
 
     def exit(self, sids: Iterable[str], room_name: str) -> None:
         """Let sockets no longer hear what happens in a room."""
         for sid in sids:
             self.socketio.server.leave_room(sid, channel(room_name))
+            self.switchboard.leave(sid)
 
 
 def runtime() -> Runtime:

@@ -1,0 +1,247 @@
+"""The Socket.IO events ``signal`` and ``broadcast``: what peers tell each other through the server.
+
+They are registered beside Flask, without its request context, and need no query while both peers'
+sockets are this process's own: relaying offers and candidates is the busiest thing a server does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from presence.domain import json_values, names, peers
+from presence.errors import (
+    InvalidField,
+    InvalidJson,
+    NotJoined,
+    PeerInactive,
+    PeerNotFound,
+    PresenceError,
+    RoomNotFound,
+    SignalExpired,
+    SignalTooLarge,
+    UnknownPeer,
+)
+from presence.storage import database
+from presence.storage.models import NAME_LENGTH
+from presence.transport.broadcast import channel
+from presence.transport.error_handlers import as_presence_error
+from presence.transport.switchboard import Held, Outcome, Seat
+from presence.transport.wire import Body
+
+if TYPE_CHECKING:
+    from presence.transport.runtime import Runtime
+
+MAX_DEPTH = 64
+_MAX_TYPE_LENGTH = 64
+_MAX_SESSION_LENGTH = 64
+
+Handler = Callable[["Runtime", str, Any], Body]
+
+
+class Signal(NamedTuple):
+    """A signal as its sender gave it; ``size`` is that of ``data`` as compact JSON."""
+
+    to: str
+    to_session: str | None
+    type: str | None
+    data: Any
+    size: int
+
+    @property
+    def address(self) -> Body:
+        """Return what an answer repeats, so that its reader knows which signal it is about."""
+        address = {"to": self.to, "type": self.type}
+        return address if self.to_session is None else {**address, "to_session": self.to_session}
+
+
+def init_app(run: Runtime) -> None:
+    """Register the events on the runtime's Socket.IO server."""
+    run.socketio.server.on("signal", _answering(run, "signal", on_signal))
+    run.socketio.server.on("broadcast", _answering(run, "broadcast", on_broadcast))
+
+
+def on_signal(run: Runtime, sid: str, data: Any) -> Body:
+    """Hand a signal to a peer of the sender's room, or keep it while that peer reconnects."""
+    message = parse_signal(data, run.settings.max_signal_bytes)
+    try:
+        return _deliver(run, sid, message)
+    except PresenceError as error:
+        error.extra |= message.address
+        raise
+
+
+def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
+    """Send an application's message to everybody else in the sender's room."""
+    message = _object(data)
+    event = _text(message, "event", _MAX_TYPE_LENGTH, required=True)
+    _check_data(message, run.settings.max_signal_bytes)
+    seat = _seat(run, sid)
+    body = {**_stamp(seat, sid), "event": event, "data": message["data"]}
+    run.socketio.server.emit("broadcast", body, to=channel(seat.room_name), skip_sid=sid)
+    return {"status": "delivered", "event": event}
+
+
+def deliver_waiting(run: Runtime, sid: str) -> None:
+    """Send a socket that has just joined what waited for its peer, in the order it was sent."""
+    while (held := run.switchboard.next_waiting(sid)) is not None:
+        run.socketio.server.emit("signal", held.body, to=sid)
+
+
+def sweep(run: Runtime) -> None:
+    """Tell senders of signals that waited too long, for as long as any wait."""
+    while True:
+        expired, seconds = run.switchboard.sweep()
+        for held in expired:
+            _tell_expired(run, held)
+        if seconds is None:
+            return
+        run.socketio.sleep(seconds)
+
+
+def parse_signal(data: object, max_bytes: int) -> Signal:
+    """Return the signal in an event; raises `InvalidJson`, `InvalidField` or `SignalTooLarge`."""
+    message = _object(data)
+    to = message.get("to")
+    if not isinstance(to, str):
+        raise InvalidField("to", "is required: the peer_id of who is to get the signal.")
+    json_values.check_text(to, "to", stored=True)
+    signal = Signal(
+        to,
+        _text(message, "to_session", _MAX_SESSION_LENGTH),
+        _text(message, "type", _MAX_TYPE_LENGTH),
+        message.get("data"),
+        size=0,
+    )
+    try:
+        return signal._replace(size=_check_data(message, max_bytes))
+    except SignalTooLarge as error:
+        error.extra |= signal.address
+        raise
+
+
+def _deliver(run: Runtime, sid: str, message: Signal) -> Body:
+    seat = _seat(run, sid)
+    body = {**_stamp(seat, sid), "type": message.type, "data": message.data}
+    to, outcome = _route(run, sid, message, body)
+    if outcome.full:
+        raise PeerInactive(
+            f"Peer “{to}” lost its connection, and no more signals can wait for it. Send again "
+            "when it is active."
+        )
+    if outcome.held is not None:
+        return {
+            **message.address,
+            "status": "held",
+            "signal_id": outcome.held.signal_id,
+            "expires_in": run.settings.hold_seconds,
+        }
+    target = outcome.sid or _socket_elsewhere(run, seat, to, message.to_session)
+    run.socketio.server.emit("signal", body, to=target)
+    return {**message.address, "status": "delivered", "to_session": target}
+
+
+def _route(run: Runtime, sid: str, message: Signal, body: Body) -> tuple[str, Outcome]:
+    """Route a signal; returns the id by which the peer is known too."""
+    outcome = run.switchboard.route(sid, message.to, message.to_session, body, message.size)
+    if outcome != Outcome():
+        return message.to, outcome
+    # The id may be written in another form of Unicode than the one it was joined with.
+    to = names.normalise(message.to, "to", NAME_LENGTH)
+    if to != message.to:
+        outcome = run.switchboard.route(sid, to, message.to_session, body, message.size)
+    return to, outcome
+
+
+def _socket_elsewhere(run: Runtime, seat: Seat, peer_id: str, to_session: str | None) -> str:
+    """Return the socket that another process holds for a peer, as the database tells.
+
+    Raises `UnknownPeer` or `PeerInactive`.
+    """
+    try:
+        with run.app.app_context(), database.reading() as session:
+            sockets = peers.sockets(session, seat.room_name, peer_id)
+            active = bool(sockets) or peers.is_active(session, seat.room_name, peer_id)
+    except (PeerNotFound, RoomNotFound):
+        raise UnknownPeer(seat.room_name, peer_id) from None
+    # One of this process would have been found in memory: its end is only not recorded yet.
+    for sid, worker_id in reversed(sockets):
+        if worker_id != run.worker_id and to_session in (None, sid):
+            return sid
+    if to_session is not None and active:
+        reason = f"has no session “{to_session}” now. Leave out to_session to reach its newest."
+    elif active:
+        reason = "is here over REST only and has no connection to hand signals to."
+    else:
+        reason = "is not active. Send again when the list shows that it is back."
+    raise PeerInactive(f"Peer “{peer_id}” {reason}")
+
+
+def _tell_expired(run: Runtime, held: Held) -> None:
+    """Tell the sender of a signal that was dropped, on its newest socket if that one is gone."""
+    sid: str | None = held.sender_sid
+    if not run.is_connected(held.sender_sid):
+        sid = next(reversed(run.switchboard.sessions(held.sender)), None)
+    if sid is not None:
+        about = {"to": held.to, "type": held.body["type"], "signal_id": held.signal_id}
+        body = {**SignalExpired(held.to).body(), **about}
+        run.socketio.server.emit("signal_error", body, to=sid)
+
+
+def _answering(run: Runtime, event: str, handler: Handler) -> Callable[..., Body]:
+    """Make a handler answer every call, as `presence.transport.events` does, but without Flask."""
+
+    def answer(sid: str, *args: Any) -> Body:
+        try:
+            return {"ok": True, **handler(run, sid, args[0] if args else None)}
+        except Exception as exception:
+            error = as_presence_error(exception)
+            run.socketio.server.emit(f"{event}_error", error.body(), to=sid)
+            return {"ok": False, **error.body()}
+
+    return answer
+
+
+def _seat(run: Runtime, sid: str) -> Seat:
+    seat = run.switchboard.seat(sid)
+    if seat is None:
+        raise NotJoined
+    return seat
+
+
+def _stamp(seat: Seat, sid: str) -> Body:
+    """Return who sends: never what the sender says, but what the server knows."""
+    return {"from": seat.peer_id, "from_session": sid, "room_name": seat.room_name}
+
+
+def _object(data: object) -> Body:
+    if not isinstance(data, dict):
+        raise InvalidJson('The message must be one JSON object, such as {"to": "…", "data": …}.')
+    return data
+
+
+def _text(message: Body, name: str, max_length: int, *, required: bool = False) -> Any:
+    """Return a short string of a message, or None; raises `InvalidField`."""
+    value = message.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= max_length:
+        raise InvalidField(name, f"must be a string of 1 to {max_length} characters.")
+    json_values.check_text(value, name, stored=False)
+    return value
+
+
+def _check_data(message: Body, max_bytes: int) -> int:
+    """Return the size of a message's data; raises `InvalidField` or `SignalTooLarge`."""
+    if "data" not in message:
+        raise InvalidField("data", "is required; it may be any JSON, null included.")
+    try:
+        size = len(orjson.dumps(message["data"]))
+    except orjson.JSONEncodeError:
+        size = 0  # not JSON at all: the walk below says which value is at fault
+    if size > max_bytes:
+        raise SignalTooLarge(size, max_bytes)
+    json_values.check(message["data"], "data", max_depth=MAX_DEPTH, stored=False)
+    return size

@@ -1,0 +1,247 @@
+"""Which sockets of this process stand for which peer, and the signals that wait for a lost one.
+
+A signal must not cost a query, so this is kept in memory beside the database, which stays the
+truth: joins and leaves enter here what they have committed there. Nothing is sent while the lock
+is held, for sending can reveal a dead socket, whose end comes back in here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Body = dict[str, Any]
+
+# Waiting signals are looked at this often at most, so that many of them cost little.
+_SWEEP_SECONDS = 0.2
+
+
+class Seat(NamedTuple):
+    """The peer that a socket stands for."""
+
+    room_name: str
+    peer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """How long signals wait, how many for one peer, and how many bytes for all of them."""
+
+    seconds: float
+    per_peer: int
+    total_bytes: int
+
+
+@dataclass(slots=True)
+class Held:
+    """A signal that waits, from the socket ``sender_sid`` that stood for ``sender``."""
+
+    signal_id: str
+    sender: Seat
+    sender_sid: str
+    to: str
+    body: Body
+    size: int
+    expires: float
+
+
+class Outcome(NamedTuple):
+    """Where a signal goes: to a socket at once, or to wait as ``held``; neither if ``full``."""
+
+    sid: str | None = None
+    held: Held | None = None
+    full: bool = False
+
+
+@dataclass(slots=True)
+class _Line:
+    """What is known of one peer."""
+
+    # Its sockets, the newest last; `arriving` is one that still waits for its join to be answered.
+    sids: list[str] = field(default_factory=list)
+    arriving: str | None = None
+    # When its sockets were lost, those of the last few seconds.
+    lost: dict[str, float] = field(default_factory=dict)
+    waiting: deque[Held] = field(default_factory=deque)
+
+
+class Switchboard:
+    """The peers whose sockets this process holds or just lost.
+
+    `sweep_soon` is asked to call `sweep` in the background until it returns None.
+    """
+
+    def __init__(
+        self,
+        limits: HoldLimits,
+        is_connected: Callable[[str], bool],
+        sweep_soon: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = limits
+        self._is_connected = is_connected
+        self._sweep_soon = sweep_soon
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seats: dict[str, Seat] = {}
+        self._lines: dict[Seat, _Line] = {}
+        # The peers of whom somebody was lost or something waits: the only ones to sweep.
+        self._fading: set[Seat] = set()
+        self._sweeping = False
+        self._held_bytes = 0
+        self._ids = itertools.count(1)
+
+    def seat(self, sid: str) -> Seat | None:
+        """Return the peer that a socket stands for, or None."""
+        return self._seats.get(sid)
+
+    def enter(self, sid: str, room_name: str, peer_id: str) -> None:
+        """Note that a socket stands for a peer; what waits for it goes out with `next_waiting`."""
+        seat = Seat(room_name, peer_id)
+        with self._lock:
+            self._take_out(sid)
+            self._seats[sid] = seat
+            line = self._lines.setdefault(seat, _Line())
+            line.sids.append(sid)
+            if line.waiting:
+                line.arriving = sid
+
+    def leave(self, sid: str) -> None:
+        """Note that a socket stands for nobody any more, as it was asked to."""
+        with self._lock:
+            seat = self._take_out(sid)
+            if seat is not None:
+                self._tidy(seat)
+
+    def lost(self, sid: str, seat: Seat | None = None) -> None:
+        """Note that a socket was lost, so that signals wait for its peer; `seat` if not known."""
+        with self._lock:
+            seat = self._take_out(sid) or seat
+            if seat is None:
+                return
+            self._lines.setdefault(seat, _Line()).lost[sid] = self._clock()
+            self._fading.add(seat)
+            self._start_sweeping()
+
+    def forget(self, room_name: str, peer_id: str) -> None:
+        """Let nothing wait for a peer any more: it left over REST, or was erased."""
+        with self._lock:
+            line = self._lines.get(Seat(room_name, peer_id))
+            if line is not None:
+                line.lost.clear()
+                for held in line.waiting:
+                    held.expires = self._clock()
+
+    def route(
+        self, sender_sid: str, to: str, to_session: str | None, body: Body, size: int
+    ) -> Outcome:
+        """Say where a signal of `size` bytes from a seated socket goes, keeping it if it must wait.
+
+        An empty outcome means that this process knows of no socket, present or just lost.
+        """
+        with self._lock:
+            sender = self._seats.get(sender_sid)
+            line = self._lines.get(Seat(sender.room_name, to)) if sender else None
+            if sender is None or line is None:
+                return Outcome()
+            sids = [sid for sid in line.sids if to_session in (None, sid)]
+            connected = next((sid for sid in reversed(sids) if self._is_connected(sid)), None)
+            if connected is not None and connected != line.arriving:
+                return Outcome(sid=connected)
+            # A socket about to be lost counts as lost, and for one that is arriving a signal has
+            # to queue behind those that already wait.
+            if not sids and not self._was_just_lost(line, to_session):
+                return Outcome()
+            if (
+                len(line.waiting) >= self._limits.per_peer
+                or self._held_bytes + size > self._limits.total_bytes
+            ):
+                return Outcome(full=True)
+            held = Held(
+                str(next(self._ids)),
+                sender,
+                sender_sid,
+                to,
+                body,
+                size,
+                self._clock() + self._limits.seconds,
+            )
+            line.waiting.append(held)
+            self._held_bytes += size
+            self._fading.add(Seat(sender.room_name, to))
+            self._start_sweeping()
+            return Outcome(held=held)
+
+    def next_waiting(self, sid: str) -> Held | None:
+        """Take the next signal that waited for a socket which arrived; None when it has all."""
+        with self._lock:
+            seat = self._seats.get(sid)
+            line = self._lines.get(seat) if seat else None
+            if line is None or line.arriving != sid:
+                return None
+            if not line.waiting or not self._is_connected(sid):
+                line.arriving = None
+                return None
+            return self._pop(line)
+
+    def sweep(self) -> tuple[list[Held], float | None]:
+        """Take out what has waited too long; return it, and in how many seconds to sweep again.
+
+        None says that nothing is left to sweep: `sweep_soon` will be asked again.
+        """
+        with self._lock:
+            now = self._clock()
+            expired: list[Held] = []
+            for seat in list(self._fading):
+                line = self._lines[seat]
+                while line.waiting and line.waiting[0].expires <= now:
+                    expired.append(self._pop(line))
+                for sid in [s for s, at in line.lost.items() if at + self._limits.seconds <= now]:
+                    del line.lost[sid]
+                self._tidy(seat)
+            self._sweeping = bool(self._fading)
+            return expired, _SWEEP_SECONDS if self._sweeping else None
+
+    def sessions(self, seat: Seat) -> list[str]:
+        """Return the sockets that stand for a peer, the newest last."""
+        with self._lock:
+            line = self._lines.get(seat)
+            return list(line.sids) if line else []
+
+    def _was_just_lost(self, line: _Line, to_session: str | None) -> bool:
+        since = self._clock() - self._limits.seconds
+        if to_session is not None:
+            return line.lost.get(to_session, since) > since
+        return any(at > since for at in line.lost.values())
+
+    def _take_out(self, sid: str) -> Seat | None:
+        seat = self._seats.pop(sid, None)
+        if seat is not None:
+            line = self._lines[seat]
+            line.sids.remove(sid)
+            if line.arriving == sid:
+                line.arriving = None
+        return seat
+
+    def _pop(self, line: _Line) -> Held:
+        held = line.waiting.popleft()
+        self._held_bytes -= held.size
+        return held
+
+    def _tidy(self, seat: Seat) -> None:
+        """Forget a peer of whom there is nothing to know."""
+        line = self._lines[seat]
+        if not (line.lost or line.waiting):
+            self._fading.discard(seat)
+            if not line.sids:
+                del self._lines[seat]
+
+    def _start_sweeping(self) -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            self._sweep_soon()
