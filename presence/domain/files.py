@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from presence.domain import clock, names, peers, rooms
+from presence.domain import activity, clock, names, peers, rooms
 from presence.domain.file_types import FileType
 from presence.errors import UploadedFileNotFound
 from presence.storage.models import File, Peer, Room
@@ -88,7 +88,9 @@ def attach(
         )
     )
     peers.touch(session, peer, renew_seconds)
-    return FileChange(room.name, peer.peer_id, peer.username, file, room.version)
+    change = FileChange(room.name, peer.peer_id, peer.username, file, room.version)
+    _record(session, room.id, activity.UPLOADED, change)
+    return change
 
 
 def find(session: Session, stored_name: str) -> StoredFile:
@@ -142,7 +144,9 @@ def remove(session: Session, room_name: str, stored_name: str) -> FileChange:
         .where(File.stored_name == stored_name)
         .execution_options(synchronize_session=False)
     )
-    return FileChange(room.name, row[0], row[1], StoredFile(*row[2:]), room.version)
+    change = FileChange(room.name, row[0], row[1], StoredFile(*row[2:]), room.version)
+    _record(session, room.id, activity.FILE_DELETED, change)
+    return change
 
 
 def known(session: Session, stored_names: set[str]) -> set[str]:
@@ -159,6 +163,19 @@ def clean_original_name(name: str, file_type: FileType) -> str:
     if len(base) > _MAX_ORIGINAL_NAME:
         base = base[: _MAX_ORIGINAL_NAME - len(file_type.extension)] + file_type.extension
     return base or "file" + file_type.extension
+
+
+def _record(session: Session, room_id: int, kind: str, change: FileChange) -> None:
+    activity.record(
+        session,
+        room_id,
+        kind,
+        peer_id=change.peer_id,
+        username=change.username,
+        at=clock.now(),
+        filename=change.file.stored_name,
+        original_filename=change.file.original_name,
+    )
 
 
 _COLUMNS = (

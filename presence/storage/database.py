@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,25 @@ def insert_if_missing(session: Session, model: type[Base], values: dict[str, Any
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     result = session.execute(insert(model).values(values).on_conflict_do_nothing())
     return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def insert_or_update(
+    session: Session,
+    model: type[Base],
+    values: dict[str, Any],
+    keys: list[str],
+    change: Callable[[Any], dict[str, Any]],
+) -> None:
+    """Insert a row, or change the one that has the same `keys`.
+
+    `change` gets the values that could not be inserted, and returns what to set.
+    """
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(model).values(values)
+    session.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=change(statement.excluded))
+    )
 
 
 def upgrade() -> None:

@@ -138,4 +138,37 @@ class File(Base):
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class Activity(Base):
+    """Something a peer did, for the room's diary; it stays when the peer's name changes."""
+
+    __tablename__ = "activity"
+    __table_args__ = (Index("ix_activity_room_id_at_id", "room_id", "at", "id"),)
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(String(16))
+    peer_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    username: Mapped[str] = mapped_column(String(USERNAME_LENGTH))
+    times: Mapped[int] = mapped_column(Integer, default=1)
+    detail: Mapped[dict[str, Any]] = mapped_column(JsonObject)
+
+
+class Occupancy(Base):
+    """How many peers were active in a room in a minute in which that changed.
+
+    ``minute`` counts from 1970; ``peak`` is the most at once after a change, ``last`` the number
+    at the minute's end.
+    """
+
+    __tablename__ = "occupancy"
+
+    room_id: Mapped[int] = mapped_column(
+        ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True
+    )
+    minute: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    peak: Mapped[int] = mapped_column(Integer)
+    last: Mapped[int] = mapped_column(Integer)
+
+
 db = SQLAlchemy(model_class=Base)
