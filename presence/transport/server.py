@@ -11,7 +11,7 @@ from flask_cors import CORS
 from flask_socketio import SocketIO
 
 from presence.config import Settings
-from presence.transport import json_codec, packets
+from presence.transport import connections, json_codec, packets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,6 +30,7 @@ def async_mode() -> str:
 
 def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     """Attach a Socket.IO server to the app, with cross-origin access as in the settings."""
+    connections.install()
     CORS(app, origins=settings.origins, max_age=86_400)
     socketio = SocketIO(
         app,
@@ -46,7 +47,7 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
         ping_timeout=settings.ping_timeout,
         max_http_buffer_size=settings.max_message_bytes,
     )
-    packets.close_on_garbage(socketio.server)
+    packets.guard(socketio.server)
     return socketio
 
 

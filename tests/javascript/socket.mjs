@@ -1,0 +1,28 @@
+// The official Socket.IO client, driven by lines of JSON on standard input:
+//   {"emit": name, "args": [...], "ack": number?}   send an event
+//   {"disconnect": true}                            close the connection and end
+// and answering with lines of JSON: {"connected"}, {"event", "data"}, {"ack", "data"}.
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+const [url, options] = process.argv.slice(2);
+const socket = io(url, JSON.parse(options));
+const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
+
+socket.on("connect", () => print({ connected: true, sid: socket.id }));
+socket.on("disconnect", (reason) => print({ connected: false, reason }));
+socket.onAny((event, data) => print({ event, data: data ?? null }));
+
+createInterface({ input: process.stdin })
+  .on("line", (text) => {
+    const line = JSON.parse(text);
+    if (line.disconnect) {
+      socket.disconnect();
+      setTimeout(() => process.exit(0), 100);
+    } else if (line.ack) {
+      socket.emit(line.emit, ...line.args, (data) => print({ ack: line.ack, data }));
+    } else {
+      socket.emit(line.emit, ...line.args);
+    }
+  })
+  .on("close", () => process.exit(0));

@@ -1,0 +1,131 @@
+"""A real server in a process of its own, started privately on a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.waiting import eventually
+
+ROOT = Path(__file__).parent.parent
+GUNICORN = {
+    "eventlet": [sys.executable, "-m", "gunicorn"],
+    "threading": [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "200"],
+}
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class LiveServer:
+    """A server process with a database and an upload folder of its own.
+
+    `mode` is ``eventlet`` or ``threading``, or `command` says how to start it; further settings
+    are given by the names of their environment variables.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mode: str = "eventlet",
+        command: list[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.mode = mode
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.uploads = folder / "uploads"
+        self.database = folder / "presence.db"
+        self.log = folder / "server.log"
+        self._command = command or GUNICORN[mode]
+        self._settings = {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DATABASE_URL": f"sqlite:///{self.database}",
+            "UPLOAD_DIR": str(self.uploads),
+            **{name: str(value) for name, value in settings.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, seconds: float = 30.0) -> LiveServer:
+        """Start the server and wait until it answers."""
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            # `flask run` sets this, and a child would take it for its own.
+            if name not in {"FLASK_RUN_FROM_CLI", "WERKZEUG_RUN_MAIN", "WERKZEUG_SERVER_FD"}
+            and not name.startswith("PRESENCE_")
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=environment | self._settings,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            eventually(self._answers, f"the server answers on {self.url}", seconds, interval=0.05)
+        except AssertionError as error:
+            self.kill()
+            raise AssertionError(f"{error}\n{self.log_text()}") from None
+        return self
+
+    def stop(self, seconds: float = 10.0) -> int:
+        """Ask the server to stop (SIGTERM) and return its exit status."""
+        process = self._running()
+        process.terminate()
+        try:
+            return process.wait(seconds)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the server and its workers at once (SIGKILL), as a crash would."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def log_text(self) -> str:
+        """Return everything the server has printed."""
+        return self.log.read_text(errors="replace")
+
+    def stored_files(self) -> list[str]:
+        """Return every file below the upload folder, pending ones included."""
+        return sorted(
+            str(path.relative_to(self.uploads))
+            for path in self.uploads.rglob("*")
+            if path.is_file()
+        )
+
+    def _answers(self) -> bool:
+        process = self._running()
+        if process.poll() is not None:
+            raise AssertionError(f"the server ended with status {process.returncode}")
+        try:
+            return requests.get(f"{self.url}/api/webrtc/rooms", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the server is not running"
+        return self._process
