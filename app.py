@@ -19,6 +19,7 @@ from flask import Flask
 from presence.config import ROOT, Settings
 from presence.storage import database
 from presence.transport import (
+    activity_api,
     error_handlers,
     events,
     ice_api,
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     signals.init_app(runtime)
     watching.init_app(runtime)
     app.register_blueprint(rooms_api.bp)
+    app.register_blueprint(activity_api.bp)
     app.register_blueprint(ice_api.bp)
     uploads_api.init_app(app)
     app.register_blueprint(pages.bp)

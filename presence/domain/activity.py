@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.errors import RoomNotFound
-from presence.storage.models import Activity, Peer, PeerSession, Room
+from presence.storage.models import Activity, Peer, PeerSession
 
 JOINED = "joined"
 LEFT = "left"
@@ -123,11 +122,8 @@ def forget(session: Session, room_id: int, peer_id: str) -> None:
     )
 
 
-def recent(session: Session, room_name: str, limit: int) -> list[Entry]:
-    """Return the newest entries of a room, newest first; raises `RoomNotFound`."""
-    room_id = session.scalar(select(Room.id).where(Room.name == room_name))
-    if room_id is None:
-        raise RoomNotFound(room_name)
+def recent(session: Session, room_id: int, limit: int) -> list[Entry]:
+    """Return the newest entries of a room, newest first."""
     rows = session.execute(
         select(
             Activity.id,

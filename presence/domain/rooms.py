@@ -89,6 +89,14 @@ def change_or_make(session: Session, name: str, max_peers: int, now: datetime) -
         return change(session, name)
 
 
+def identify(session: Session, name: str) -> tuple[int, int]:
+    """Return a room's row id and its version; raises `RoomNotFound`."""
+    row = session.execute(select(Room.id, Room.version).where(Room.name == name)).one_or_none()
+    if row is None:
+        raise RoomNotFound(name)
+    return row.id, row.version
+
+
 def view(session: Session, name: str) -> RoomView:
     """Return what the room shows; raises `RoomNotFound`."""
     rooms = _views(session, name)

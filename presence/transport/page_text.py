@@ -47,6 +47,7 @@ def init_app(bp: Blueprint) -> None:
         "avatar": avatar,
         "tree": tree,
         "plural": plural,
+        "steps": steps,
     }
     for name, function in filters.items():
         bp.add_app_template_filter(function, name)
@@ -111,6 +112,15 @@ def avatar(user_data: dict[str, Any]) -> str | None:
 def plural(count: int, one: str, many: str) -> str:
     """Return a number with its noun."""
     return f"{count:,} {one if count == 1 else many}"
+
+
+def steps(levels: list[int]) -> str:
+    """Return an SVG path through `levels`, one unit wide each, in a box that is 1 unit high."""
+    top = max(*levels, 1)
+    path = f"M0 {1 - levels[0] / top:.3f}"
+    for index, level in enumerate(levels):
+        path += f"V{1 - level / top:.3f}H{index + 1}"
+    return path
 
 
 def tree(value: dict[str, Any]) -> TreeNode:

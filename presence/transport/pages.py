@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
-from presence.domain import clock, files, overview, rooms
+from presence.domain import activity, clock, files, occupancy, overview, rooms
 from presence.domain.rooms import PeerView, RoomView
 from presence.errors import InvalidField, PresenceError, RoomNotFound
 from presence.storage import database
@@ -23,6 +23,7 @@ ROOMS_PER_PAGE = 24
 # A room keeps every peer it ever had; a page shows so many of those who left, and of the files.
 SHOWN_INACTIVE = 60
 SHOWN_FILES = 60
+SHOWN_ACTIVITY = 30
 
 _POLICY = "; ".join(
     (
@@ -105,7 +106,8 @@ def _rooms() -> dict[str, Any]:
     page = request.args.get("page", 1, type=int)
     with database.reading() as session:
         shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE)
-    return {"shown": shown, "search": search}
+        hours = occupancy.last_hour(session, [room.id for room in shown.rooms])
+    return {"shown": shown, "search": search, "hours": hours}
 
 
 def _room(room_name: str) -> dict[str, Any]:
@@ -113,12 +115,15 @@ def _room(room_name: str) -> dict[str, Any]:
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
     with database.reading() as session:
         try:
+            room_id, _ = rooms.identify(session, name)
             view = rooms.view(session, name)
             exists = True
         except RoomNotFound:
+            room_id, exists = 0, False
             view = RoomView(name, runtime().settings.max_peers, clock.now(), 0)
-            exists = False
         stored = files.of_room(session, name, SHOWN_FILES)
+        entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
+        hour = occupancy.last_hour(session, [room_id])[room_id]
     active = [peer for peer in view.peers if peer.is_active]
     inactive = sorted(
         (peer for peer in view.peers if not peer.is_active), key=_last_seen, reverse=True
@@ -130,6 +135,8 @@ def _room(room_name: str) -> dict[str, Any]:
         "inactive": inactive[:SHOWN_INACTIVE],
         "more_inactive": max(0, len(inactive) - SHOWN_INACTIVE),
         "files": stored,
+        "entries": entries,
+        "hour": hour,
         "file_count": sum(len(peer.files) for peer in view.peers),
         "me": request.args.get("me", ""),
         "server_url": _server_url(),
