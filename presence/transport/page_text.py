@@ -17,8 +17,13 @@ from presence.domain import clock
 # A few hundred peers may each have 16 KiB of small values: a page shows the first of them.
 TREE_VALUES = 40
 TREE_TEXT = 300
+GIST_VALUES = 4
+GIST_TEXT = 32
+# What the page shows of a person beside its user data.
+_SHOWN_OTHERWISE = {"role", "avatar"}
 
 _HUES = 12
+_JSON_WORDS: dict[object, str] = {None: "null", True: "true", False: "false"}
 # Pictures from other hosts would tell those hosts who is looking, so only our own are shown.
 _OWN_PICTURE = re.compile(r"/?(uploads/[0-9a-f]{32}\.(?:jpg|png|gif|webp))")
 _INLINE_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+=*")
@@ -48,6 +53,7 @@ def init_app(bp: Blueprint) -> None:
         "tree": tree,
         "plural": plural,
         "steps": steps,
+        "gist": gist,
     }
     for name, function in filters.items():
         bp.add_app_template_filter(function, name)
@@ -123,6 +129,27 @@ def steps(levels: list[int]) -> str:
     return path
 
 
+def gist(user_data: dict[str, Any]) -> str:
+    """Return user data in a line: its first values, those inside of others only counted."""
+    parts: list[str] = []
+    for key, value in user_data.items():
+        if key in _SHOWN_OTHERWISE:
+            continue
+        if len(parts) == GIST_VALUES:
+            parts.append("…")
+            break
+        if isinstance(value, dict):
+            shown = f"{{{len(value)}}}"
+        elif isinstance(value, list):
+            shown = f"[{len(value)}]"
+        elif isinstance(value, str):
+            shown = value if len(value) <= GIST_TEXT else value[:GIST_TEXT] + "…"
+        else:
+            shown = _word(value)
+        parts.append(f"{key[:GIST_TEXT]} {shown}")
+    return " · ".join(parts)
+
+
 def tree(value: dict[str, Any]) -> TreeNode:
     """Return user data as nodes to show, at most `TREE_VALUES` of them."""
     budget = [TREE_VALUES]
@@ -142,9 +169,16 @@ def _node(key: str, value: Any, budget: list[int]) -> TreeNode:
         if not value:
             node.text = "{}" if node.kind == "object" else "[]"
         return node
-    if value is None or isinstance(value, bool):
-        return TreeNode(key, "word", {None: "null", True: "true", False: "false"}[value])
     if isinstance(value, str):
         text = value if len(value) <= TREE_TEXT else value[:TREE_TEXT] + "…"
         return TreeNode(key, "text", text)
-    return TreeNode(key, "number", f"{value}")
+    return TreeNode(key, "number" if _is_number(value) else "word", _word(value))
+
+
+def _word(value: float | bool | None) -> str:
+    """Return a single value as JSON has it."""
+    return str(value) if _is_number(value) else _JSON_WORDS[value]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

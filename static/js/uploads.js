@@ -1,10 +1,13 @@
 // Files on their way: chosen or dropped, several at once, each with progress, cancel and an outcome.
 
+import { linesForDelete, linesForUpload } from "./same-in-code.js";
+import { entry } from "./traffic.js";
+
 const AT_ONCE = 3;
 const DONE_MS = 4000;
 
 /** Make the file chooser, the drop zone and the delete buttons work. */
-export function startUploads({ client, name: roomName, changed }, maxBytes) {
+export function startUploads({ client, name: roomName, changed, log }, maxBytes) {
   const input = document.getElementById("file-input");
   const card = document.getElementById("files-card");
   const drop = document.getElementById("drop");
@@ -70,6 +73,8 @@ export function startUploads({ client, name: roomName, changed }, maxBytes) {
   async function send(item) {
     running += 1;
     say(item, "Sending");
+    const lines = linesForUpload(item.file.name, roomName, client.peerId);
+    logHttp("upload", { file: item.file.name, room_name: roomName, peer_id: client.peerId }, lines);
     const bar = item.element.querySelector("progress");
     try {
       await client.upload(item.file, {
@@ -120,6 +125,10 @@ export function startUploads({ client, name: roomName, changed }, maxBytes) {
     item.element.remove();
   }
 
+  function logHttp(name, data, lines) {
+    log({ ...entry("http", name, JSON.stringify([data])), lines });
+  }
+
   function say(item, words) {
     const place = item.element.querySelector("[data-state]");
     if (place.textContent !== words) place.textContent = words;
@@ -129,9 +138,11 @@ export function startUploads({ client, name: roomName, changed }, maxBytes) {
     const button = event.target.closest("[data-delete]");
     if (!button) return;
     button.disabled = true;
+    const filename = button.dataset.delete;
+    logHttp("delete file", { room_name: roomName, filename }, linesForDelete(filename, roomName));
     const path = `/api/webrtc/rooms/${encodeURIComponent(roomName)}/files/`;
     try {
-      const answer = await fetch(path + encodeURIComponent(button.dataset.delete), { method: "DELETE" });
+      const answer = await fetch(path + encodeURIComponent(filename), { method: "DELETE" });
       const body = await answer.json();
       news.textContent = answer.ok ? `${body.original_filename} was deleted.` : body.detail;
     } catch {

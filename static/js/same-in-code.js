@@ -1,0 +1,56 @@
+// For each action, the line of curl or JavaScript that does the same.
+
+const json = (value) => JSON.stringify(value);
+
+/** Quote a text as one word of a POSIX shell. */
+export function shell(text) {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function post(path, body) {
+  const address = shell(location.origin + path);
+  if (body === undefined) return `curl -X POST ${address}`;
+  return `curl -X POST ${address} -H 'Content-Type: application/json' -d ${shell(json(body))}`;
+}
+
+const roomPath = (roomName) => `/api/webrtc/rooms/${encodeURIComponent(roomName)}`;
+const own = (peerId) => `?peer_id=${encodeURIComponent(peerId)}`;
+
+const CURL = {
+  join_room: (data) => post(`${roomPath(data.room_name)}/join`, data),
+  leave_room: (_data, me) => post(`${roomPath(me.roomName)}/leave${own(me.peerId)}`),
+  update_user_data: (data, me) =>
+    post(`${roomPath(me.roomName)}/update-data${own(me.peerId)}`, data),
+};
+CURL.join = CURL.join_room;
+CURL.leave = CURL.leave_room;
+
+/** Return lines that send an event as the page did: `[{ label, code }]`. `me` says who and where. */
+export function linesForSent(name, args, me) {
+  const values = args.map(json);
+  const lines = [{ label: "JavaScript", code: `socket.emit(${[json(name), ...values].join(", ")});` }];
+  const curl = me.roomName || name.startsWith("join") ? CURL[name]?.(args[0] ?? {}, me) : null;
+  if (curl) lines.push({ label: "curl", code: curl });
+  return lines;
+}
+
+/** Return the line that receives an event. */
+export function linesForReceived(name) {
+  return [{ label: "JavaScript", code: `socket.on(${json(name)}, (data) => console.log(data));` }];
+}
+
+/** Return the line that uploads a file. */
+export function linesForUpload(fileName, roomName, peerId) {
+  const field = (key, value) => `-F ${shell(`${key}=${value}`)}`;
+  // curl takes a leading “@” or “<” of a plain field for the name of a file; --form-string does not.
+  const text = (key, value) => `--form-string ${shell(`${key}=${value}`)}`;
+  const file = field("file", `@"${fileName.replaceAll(/[\\"]/g, "\\$&")}"`);
+  const form = `${file} ${text("room_name", roomName)} ${text("peer_id", peerId)}`;
+  return [{ label: "curl", code: `curl ${shell(`${location.origin}/api/webrtc/upload`)} ${form}` }];
+}
+
+/** Return the line that deletes a file. */
+export function linesForDelete(filename, roomName) {
+  const path = `${roomPath(roomName)}/files/${encodeURIComponent(filename)}`;
+  return [{ label: "curl", code: `curl -X DELETE ${shell(location.origin + path)}` }];
+}
