@@ -20,6 +20,7 @@ from presence.config import ROOT, Settings
 from presence.storage import database
 from presence.transport import (
     activity_api,
+    doctor,
     error_handlers,
     events,
     ice_api,
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(ice_api.bp)
     uploads_api.init_app(app)
     app.register_blueprint(pages.bp)
+    app.register_blueprint(doctor.bp)
 
     if not settings.websocket_compression:
         app.wsgi_app = server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]

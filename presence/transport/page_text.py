@@ -78,7 +78,7 @@ def iso(instant: datetime) -> str:
 
 def initials(name: str) -> str:
     """Return one or two letters that stand for a name where there is no picture."""
-    words = [word for word in re.split(r"[\s._-]+", name) if word]
+    words = [word for word in re.split(r"[\W_]+", name) if word]
     letters = [word[0] for word in (words[:1] + words[1:][-1:])]
     return "".join(letters).upper() or "?"
 

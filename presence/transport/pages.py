@@ -25,26 +25,29 @@ SHOWN_INACTIVE = 60
 SHOWN_FILES = 60
 SHOWN_ACTIVITY = 30
 
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        # An avatar may be a data: address; the picture of a call's own camera is a blob:.
-        "img-src 'self' data: blob:",
-        "media-src 'self' blob:",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    # An avatar may be a data: address; the picture of a call's own camera is a blob:.
+    "img-src": "'self' data: blob:",
+    "media-src": "'self' blob:",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def policy(directives: dict[str, str]) -> str:
+    """Return a Content-Security-Policy header."""
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
 @bp.after_request
 def protect(response: Response) -> Response:
     """Let a page load nothing from elsewhere and run nothing that stands in its text."""
-    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    response.headers.setdefault("Content-Security-Policy", policy(POLICY))
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers.setdefault("Cache-Control", "no-cache")

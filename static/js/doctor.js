@@ -1,0 +1,82 @@
+// The doctor: runs its checks one after the other and says what each found.
+
+import { CHECKS } from "./doctor-checks.js";
+
+const WORDS = {
+  running: "Running…",
+  ok: "Works",
+  attention: "Could be better",
+  failed: "Does not work",
+  skipped: "Left out",
+};
+
+const run = document.getElementById("run");
+const copy = document.getElementById("copy-report");
+const news = document.getElementById("doctor-news");
+const main = document.getElementById("main");
+
+function show(id, state, found = "") {
+  const card = document.getElementById(`check-${id}`);
+  card.dataset.state = state;
+  card.querySelector("[data-verdict]").textContent = WORDS[state];
+  card.querySelector("[data-found]").textContent = found;
+  card.querySelector("[data-remedy]").hidden = !["failed", "attention"].includes(state);
+}
+
+async function runAll() {
+  run.disabled = copy.disabled = true;
+  news.textContent = "Running the checks…";
+  const shared = {
+    roomName: main.dataset.room,
+    uploadBytes: Number(main.dataset.uploadBytes),
+    peerId: `doctor-${crypto.getRandomValues(new Uint32Array(2)).join("")}`,
+  };
+  const states = [];
+  for (const { id, check } of CHECKS) {
+    show(id, "running");
+    let outcome;
+    try {
+      outcome = await check(shared);
+    } catch (error) {
+      outcome = { state: "failed", found: error.detail ?? error.message };
+    }
+    show(id, outcome.state, outcome.found);
+    states.push(outcome.state);
+  }
+  await tidyUp(shared);
+  const failed = states.filter((state) => state === "failed").length;
+  const better = states.filter((state) => state === "attention").length;
+  news.textContent =
+    failed + better === 0
+      ? "Everything works."
+      : `Done: ${failed} of ${states.length} do not work, ${better} could be better. What it means, and the fix, stands at each.`;
+  run.disabled = copy.disabled = false;
+  run.textContent = "Run again";
+}
+
+async function tidyUp({ roomName, peerId, joined }) {
+  if (!joined) return;
+  const path = `/api/webrtc/rooms/${encodeURIComponent(roomName)}/peers/${encodeURIComponent(peerId)}`;
+  await fetch(path, { method: "DELETE" }).catch(() => {});
+}
+
+function report() {
+  const lines = [`Presence doctor, ${location.origin}, ${new Date().toISOString()}`, navigator.userAgent];
+  for (const card of document.querySelectorAll("[data-check]")) {
+    const text = (selector) => card.querySelector(selector).textContent;
+    lines.push(`${text("[data-verdict]")}: ${text("h3")}. ${text("[data-found]")}`);
+  }
+  return lines.join("\n");
+}
+
+copy.addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(report());
+    news.textContent = "The report was copied.";
+  } catch {
+    news.textContent = "This browser copies from secure pages only. Select the text of the page instead.";
+  }
+});
+
+run.addEventListener("click", runAll);
+runAll();
