@@ -3,10 +3,11 @@
 // Native; it needs socket.io-client and nothing else.
 
 import { Emitter, PresenceError, randomId, splitAddress } from "./presence-base.js";
+import { Calls, everyone } from "./presence-call.js";
 import { getJson, unreachable, upload } from "./presence-http.js";
 import { ask, findIo } from "./presence-socket.js";
 
-export { PresenceError };
+export { PresenceError, everyone };
 
 const RETRY_MS = [500, 1000, 2000, 5000];
 // A refusal of these kinds passes; any other would only be repeated.
@@ -35,6 +36,7 @@ export class PresenceClient extends Emitter {
   #own = null;
   #rejoins = 0;
   #retry = null;
+  #calls;
 
   /** @param {string} [url] the server's address; a page's own origin by default */
   constructor(url, options = {}) {
@@ -44,6 +46,7 @@ export class PresenceClient extends Emitter {
     this.#timeout = options.timeout ?? 10_000;
     this.peerId = options.peerId ?? randomId("peer-");
     this.username = options.username ?? this.peerId;
+    this.#calls = new Calls(this, options);
   }
 
   /** The underlying socket of socket.io-client, or null before `connect`. */
@@ -141,6 +144,11 @@ export class PresenceClient extends Emitter {
   async iceServers() {
     const query = `room_name=${encodeURIComponent(this.roomName ?? "")}&peer_id=${encodeURIComponent(this.peerId)}`;
     return getJson(this.#url(`/api/webrtc/ice-servers?${query}`), { fetch: this.#options.fetch });
+  }
+
+  /** Call a peer of the room, or `everyone` in it, sending `stream` if given; returns a `Call`. */
+  call(target, stream) {
+    return this.#calls.call(target, stream);
   }
 
   /** Disconnect for good: the peer is inactive at once. */

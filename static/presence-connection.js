@@ -1,0 +1,398 @@
+// One call to one peer: a data channel and streams over an RTCPeerConnection that both sides may
+// negotiate at any time (“perfect negotiation”), that restarts ICE when its path dies, and that is
+// built anew when even that does not help.
+
+import { Emitter, PresenceError, compare } from "./presence-base.js";
+import { fingerprints, pathOf, whyNoPath } from "./presence-path.js";
+
+// How long a step may take before the next is tried, and how long a path may be interrupted.
+const PATIENCE_MS = 5000;
+const INTERRUPTION_MS = 2500;
+// After this many steps in vain the connection counts as failed; every third one builds it anew.
+const STEPS = 6;
+const STEPS_TO_REBUILD = 3;
+// A connection that worked once is tried again this often for as long as both are in the room.
+const SLOW_RETRY_MS = 15_000;
+// A peer that is shown inactive may only be reconnecting.
+const ABSENCE_MS = 15_000;
+
+/**
+ * A connection to one peer, made by `client.call` or handed to a listener of “call”.
+ *
+ * `link` is how it reaches the room: see Calls in presence-call.js.
+ */
+export class Connection extends Emitter {
+  /** connecting, connected, recovering, failed or closed. */
+  state = "connecting";
+  /** Why it failed or closed, in words; else null. */
+  reason = null;
+  /** The RTCPeerConnection. Another one takes its place when it has to be built anew. */
+  pc = null;
+  /** The data channel, which both sides open as number 0 with the label “presence”. */
+  channel = null;
+  /** The streams that the peer sends. */
+  remoteStreams = [];
+  /** The session of the peer that this connection talks to, once known. */
+  session = null;
+  /** Tells this RTCPeerConnection from every other, and the peer's from its others. */
+  id = null;
+  remoteId = null;
+
+  #link;
+  #streams;
+  #inbox = Promise.resolve();
+  #timer = null;
+  #making = false;
+  #ignoring = false;
+  #offers = 0;
+  #steps = 0;
+  #worked = false;
+  #absentSince = null;
+  #problems = [];
+  #configuration = {};
+  #lastError = null;
+
+  constructor(link, peerId, streams) {
+    super();
+    this.#link = link;
+    this.#streams = new Set(streams);
+    this.peerId = peerId;
+  }
+
+  /** Whether this side gives way when both offer at once: the smaller id is the polite one. */
+  get polite() {
+    const order = compare(this.#link.peerId(), this.peerId);
+    return (order || compare(this.#link.clientId, this.remoteClient ?? "")) < 0;
+  }
+
+  /** The client, among those that stand for the same peer, to which this connection leads. */
+  get remoteClient() {
+    return this.remoteId?.split(".")[0] ?? null;
+  }
+
+  /** Send a text, an ArrayBuffer or a Blob over the data channel. */
+  send(message) {
+    if (this.channel?.readyState !== "open") {
+      throw new PresenceError("not_open", `The data channel to “${this.peerId}” is not open now.`);
+    }
+    this.channel.send(message);
+  }
+
+  /** Send a stream too; it is negotiated by itself. */
+  addStream(stream) {
+    if (this.#streams.has(stream)) return;
+    this.#streams.add(stream);
+    if (this.pc) this.#addTracks(stream);
+  }
+
+  /** Send a stream no longer. */
+  removeStream(stream) {
+    if (!this.#streams.delete(stream)) return;
+    const tracks = new Set(stream.getTracks());
+    for (const sender of this.pc?.getSenders() ?? []) {
+      if (tracks.has(sender.track)) this.pc.removeTrack(sender);
+    }
+  }
+
+  /** Return the path's kind, “direct” or “relayed”, its round-trip time and traffic. */
+  async stats() {
+    return pathOf(this.pc ? await this.pc.getStats() : new Map());
+  }
+
+  /** Try again now, after a failure or because the network changed. */
+  retry() {
+    if (this.state === "closed") return;
+    this.#steps = 0;
+    if (this.state === "failed") this.#setState(this.#worked ? "recovering" : "connecting");
+    this.#plan(0);
+  }
+
+  /** Hang up. */
+  close() {
+    if (this.state === "closed") return;
+    this.#send("bye", { reason: "closed" }).catch(() => {});
+    this.finish("This side hung up.", { hungUp: true });
+  }
+
+  /** Begin: build the connection and offer it. */
+  start() {
+    this.#enqueue(() => this.#build());
+    this.#plan(PATIENCE_MS);
+  }
+
+  /** Take an offer of the peer. */
+  offered(data, session) {
+    this.#enqueue(async () => {
+      if (!this.pc || this.#isAnother(data)) await this.#build({ offering: false });
+      const pc = this.pc;
+      const collision = this.#making || pc.signalingState !== "stable";
+      this.#ignoring = collision && !this.polite;
+      if (this.#ignoring) return;
+      this.#learn(data, session);
+      await pc.setRemoteDescription({ type: "offer", sdp: data.sdp });
+      // What we send ourselves joins the answer, so that one exchange is enough.
+      if (!this.channel) this.#addAllTracks();
+      await pc.setLocalDescription();
+      if (!this.channel) this.#openChannel();
+      this.#describe(data.offer);
+    });
+    if (this.state !== "connected") this.#plan(PATIENCE_MS);
+  }
+
+  /** Take the peer's answer. */
+  answered(data, session) {
+    this.#enqueue(async () => {
+      // One that was sent twice, or belongs to an offer that was withdrawn.
+      if (this.pc?.signalingState !== "have-local-offer") return;
+      if ((data.offer ?? this.#offers) !== this.#offers) return;
+      this.#learn(data, session);
+      await this.pc.setRemoteDescription({ type: "answer", sdp: data.sdp });
+    });
+  }
+
+  /** Take a candidate of the peer. */
+  candidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment }) {
+    this.#enqueue(async () => {
+      const mine = this.#ignoring;
+      await this.pc
+        ?.addIceCandidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment })
+        .catch((error) => {
+          // Those of an offer that gave way fit nothing here; so do those that come too late.
+          if (!mine && this.state === "connecting") this.#lastError = error;
+        });
+    });
+  }
+
+  /** The peer hung up, or takes no calls. */
+  ended(reason) {
+    if (reason !== "declined") return this.finish(`“${this.peerId}” hung up.`, { hungUp: true });
+    clearTimeout(this.#timer);
+    this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
+  }
+
+  /** The peer knows nothing of this connection any more: make another. */
+  rebuild() {
+    this.session = null;
+    this.#enqueue(() => this.#build());
+    this.#plan(PATIENCE_MS);
+  }
+
+  /** Use new ICE servers; a relayed path moves to them, for its credentials are about to end. */
+  async refresh(configuration) {
+    const pc = this.pc;
+    if (!pc || this.state === "closed") return;
+    this.#configuration = configuration;
+    pc.setConfiguration(configuration);
+    if ((await this.stats()).path === "relayed" && pc === this.pc) pc.restartIce();
+  }
+
+  /** End without a word to the peer. */
+  finish(reason, { hungUp = false } = {}) {
+    if (this.state === "closed") return;
+    clearTimeout(this.#timer);
+    this.#setState("closed", reason);
+    this.#dispose();
+    this.#link.closed(this, hungUp);
+    this.emit("closed", reason);
+  }
+
+  async #build({ offering = true } = {}) {
+    this.#dispose();
+    this.id = this.#link.nextId();
+    this.remoteId = null;
+    this.#problems = [];
+    this.#making = this.#ignoring = false;
+    this.#configuration = await this.#link.configuration();
+    if (this.state === "closed") return;
+    const pc = new this.#link.RTCPeerConnection(this.#configuration);
+    this.pc = pc;
+    const current = (handler) => (event) => pc === this.pc && handler(event);
+    pc.onnegotiationneeded = current(() => this.#offer(pc));
+    pc.onicecandidate = current(({ candidate }) => {
+      if (candidate) this.#tell("candidate", candidate.toJSON?.() ?? candidate);
+    });
+    pc.onicecandidateerror = current((problem) => this.#problems.push(problem));
+    pc.onconnectionstatechange = current(() => this.#changed(pc.connectionState));
+    pc.ondatachannel = current(({ channel }) => this.emit("datachannel", channel));
+    pc.ontrack = current(({ streams }) => streams.forEach((stream) => this.#receive(stream)));
+    this.emit("peerconnection", pc);
+    // Which makes the browser ask for an offer.
+    if (offering) {
+      this.#openChannel();
+      this.#addAllTracks();
+    }
+  }
+
+  #openChannel() {
+    const channel = this.pc.createDataChannel("presence", { negotiated: true, id: 0 });
+    channel.binaryType = "arraybuffer";
+    channel.onopen = () => channel === this.channel && this.emit("open");
+    channel.onclose = () => channel === this.channel && this.#interrupted(1000);
+    channel.onmessage = ({ data }) => this.emit("message", data);
+    this.channel = channel;
+  }
+
+  #addAllTracks() {
+    for (const stream of this.#streams) this.#addTracks(stream);
+  }
+
+  #addTracks(stream) {
+    const sent = new Set(this.pc.getSenders().map((sender) => sender.track));
+    for (const track of stream.getTracks()) {
+      if (!sent.has(track)) this.pc.addTrack(track, stream);
+    }
+  }
+
+  #dispose() {
+    const { pc, channel } = this;
+    this.pc = this.channel = null;
+    this.remoteStreams = [];
+    if (channel) channel.onopen = channel.onclose = channel.onmessage = null;
+    pc?.close();
+  }
+
+  async #offer(pc) {
+    this.#making = true;
+    try {
+      await pc.setLocalDescription();
+      if (pc !== this.pc || pc.signalingState !== "have-local-offer") return;
+      this.#offers += 1;
+      this.#describe(this.#offers);
+    } catch (error) {
+      if (pc === this.pc) this.#lastError = error;
+    } finally {
+      if (pc === this.pc) this.#making = false;
+    }
+  }
+
+  /** Send the description that was set last, with what was gathered for it so far. */
+  #describe(offer) {
+    const { type, sdp } = this.pc.localDescription;
+    this.#tell(type, { type, sdp, offer, initial: !this.pc.remoteDescription });
+  }
+
+  /** Tell the peer something; when it cannot be handed over, take the next step soon. */
+  #tell(type, data) {
+    this.#send(type, data).catch((error) => {
+      this.#lastError = error;
+      // That session is over; whichever is the newest may take its place.
+      if (error.code === "inactive" || error.code === "expired") this.session = null;
+      if (this.state !== "closed") this.#plan(1000);
+    });
+  }
+
+  #send(type, data) {
+    const message = { ...data, from_connection: this.id, to_connection: this.remoteId };
+    return this.#link.signal(this.peerId, type, message, this.session);
+  }
+
+  #learn(data, session) {
+    this.session = session;
+    this.remoteId = data.from_connection ?? null;
+  }
+
+  /** Tell whether an offer is of another RTCPeerConnection than the one we have negotiated with. */
+  #isAnother(data) {
+    const known = this.pc.remoteDescription;
+    if (!known) return false;
+    if (data.from_connection) return data.from_connection !== this.remoteId;
+    return fingerprints(data.sdp) !== fingerprints(known.sdp);
+  }
+
+  #receive(stream) {
+    if (this.remoteStreams.includes(stream)) return;
+    this.remoteStreams.push(stream);
+    stream.onremovetrack = () => {
+      if (stream.getTracks().length > 0) return;
+      this.remoteStreams = this.remoteStreams.filter((other) => other !== stream);
+      this.emit("stream_removed", stream);
+    };
+    this.emit("stream", stream);
+  }
+
+  #changed(connectionState) {
+    if (connectionState === "connected") {
+      this.#worked = true;
+      this.#steps = 0;
+      this.#absentSince = this.#lastError = null;
+      clearTimeout(this.#timer);
+      this.#setState("connected");
+    } else if (connectionState === "disconnected" || connectionState === "failed") {
+      this.#interrupted(connectionState === "failed" ? 0 : INTERRUPTION_MS);
+    }
+  }
+
+  #interrupted(milliseconds) {
+    if (this.#worked && this.state !== "failed") this.#setState("recovering");
+    this.#plan(milliseconds);
+  }
+
+  #plan(milliseconds) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#step(), milliseconds);
+  }
+
+  /** Take the next step towards a connection, if there is none yet or no more. */
+  #step() {
+    const { pc } = this;
+    if (this.state === "closed") return;
+    const isDead = !pc || ["closing", "closed"].includes(this.channel?.readyState);
+    if (!isDead && pc.connectionState === "connected" && pc.signalingState === "stable") return;
+    if (this.#link.isReplaced(this)) {
+      return this.finish("Another connection to the same peer took its place.");
+    }
+    if (!this.#link.isPresent(this.peerId)) return this.#waitForPeer();
+    this.#absentSince = null;
+    if (this.#steps >= STEPS) return this.#fail();
+    this.#steps += 1;
+    if (this.#steps % STEPS_TO_REBUILD === 0 || isDead) this.#enqueue(() => this.#build());
+    else if (pc.signalingState === "have-local-offer") this.#describe(this.#offers);
+    else pc.restartIce();
+    this.#plan(PATIENCE_MS);
+  }
+
+  #waitForPeer() {
+    const now = Date.now();
+    this.#absentSince ??= now;
+    if (!this.#link.isHere()) this.#absentSince = now;
+    else if (now - this.#absentSince > ABSENCE_MS) {
+      return this.finish(`“${this.peerId}” is not in the room any more.`);
+    }
+    this.#plan(1000);
+  }
+
+  #fail() {
+    const undelivered = this.#lastError instanceof PresenceError ? this.#lastError.detail : null;
+    const reason = whyNoPath(this.peerId, {
+      configuration: this.#configuration,
+      problems: this.#problems,
+      answered: Boolean(this.pc?.remoteDescription) || this.#worked,
+    });
+    this.#setState("failed", undelivered ?? reason);
+    if (this.#worked) {
+      this.#steps = STEPS - 1;
+      this.#plan(SLOW_RETRY_MS);
+    }
+  }
+
+  /** Do things that must not overlap one after the other. */
+  #enqueue(task) {
+    this.#inbox = this.#inbox.then(async () => {
+      if (this.state === "closed") return;
+      try {
+        await task();
+      } catch (error) {
+        // What the peer sent cannot be used, or the connection was closed underneath.
+        this.#lastError = error;
+        if (this.state !== "closed" && this.state !== "connected") this.#plan(1000);
+      }
+    });
+  }
+
+  #setState(state, reason = null) {
+    if (state === this.state && reason === this.reason) return;
+    this.state = state;
+    this.reason = reason;
+    this.emit("state", { state, reason });
+  }
+}
