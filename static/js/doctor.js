@@ -49,7 +49,7 @@ async function runAll() {
   news.textContent =
     failed + better === 0
       ? "Everything works."
-      : `Done: ${failed} of ${states.length} do not work, ${better} could be better. What it means, and the fix, stands at each.`;
+      : `${failed ? `${failed} of ${states.length} checks failed` : "Nothing failed"}${better ? `, and ${better} could be better` : ""}. What it means, and the fix, stands below.`;
   run.disabled = copy.disabled = false;
   run.textContent = "Run again";
 }

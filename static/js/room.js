@@ -1,5 +1,6 @@
 // A room's page: one client for everything on it, and the parts that use it.
 
+import { startCall } from "./call.js";
 import { connectPage } from "./connection.js";
 import { startConsole } from "./console.js";
 import { startData } from "./data-editor.js";
@@ -29,4 +30,5 @@ room.client = client;
 room.log = startConsole(room);
 startJoining(room);
 startData(room);
+startCall(room);
 startUploads(room, Number(main.dataset.maxUpload));

@@ -1,0 +1,48 @@
+// The chat over data channels: nothing of it goes through the server.
+
+const KEPT = 200;
+
+/**
+ * Make the chat of the call work. `connections()` are those to send on.
+ *
+ * Returns `{ hear, note, clear }`: `hear` takes the text of a person, `note` is about the chat.
+ */
+export function startChat(connections) {
+  const log = document.getElementById("chat-log");
+  const form = document.getElementById("chat-form");
+  const field = document.getElementById("chat-text");
+  const problem = document.getElementById("chat-problem");
+
+  function add(name, text) {
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const line = document.createElement("li");
+    const who = document.createElement("b");
+    const isolated = document.createElement("bdi");
+    isolated.textContent = name;
+    who.append(isolated);
+    line.append(who, String(text).slice(0, 2000));
+    log.append(line);
+    while (log.children.length > KEPT) log.firstElementChild.remove();
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = field.value.trim();
+    if (!text) return;
+    const open = connections().filter(({ channel }) => channel?.readyState === "open");
+    problem.textContent = open.length ? "" : "Nobody is connected yet, so nobody would read it.";
+    if (!open.length) return;
+    for (const connection of open) connection.send(JSON.stringify({ presence: "chat", text }));
+    add("You", text);
+    field.value = "";
+  });
+
+  return {
+    hear: add,
+    clear() {
+      log.replaceChildren();
+      problem.textContent = "";
+    },
+  };
+}

@@ -1,0 +1,51 @@
+// The pictures of a call, each in a tile with a name.
+
+/** Keep tiles in `list`, by a key of one's own. */
+export function tiles(list) {
+  const shown = new Map();
+  let silent = false;
+
+  function remove(key) {
+    const tile = shown.get(key);
+    if (!tile) return;
+    tile.querySelector("video").srcObject = null;
+    tile.remove();
+    shown.delete(key);
+  }
+
+  return {
+    add(key, stream, name, { own = false, kind = "" } = {}) {
+      remove(key);
+      const tile = document.createElement("li");
+      tile.className = `tile${own ? " own" : ""}${kind ? ` ${kind}` : ""}`;
+      const video = document.createElement("video");
+      video.autoplay = true;
+      video.playsInline = true;
+      video.muted = own || silent;
+      video.srcObject = stream;
+      video.setAttribute("aria-label", own ? "Your picture" : `Picture of ${name}`);
+      // Without it, a browser that wants a click first would show nothing at all.
+      video.play().catch(() => (video.controls = true));
+      const label = document.createElement("p");
+      const isolated = document.createElement("bdi");
+      isolated.textContent = name;
+      label.append(isolated);
+      tile.append(video, label);
+      list.append(tile);
+      shown.set(key, tile);
+    },
+    remove,
+    removeAll(start) {
+      for (const key of [...shown.keys()]) if (key.startsWith(start)) remove(key);
+    },
+    clear() {
+      for (const key of [...shown.keys()]) remove(key);
+    },
+    silence(off) {
+      silent = off;
+      for (const tile of shown.values()) {
+        if (!tile.classList.contains("own")) tile.querySelector("video").muted = off;
+      }
+    },
+  };
+}
