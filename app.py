@@ -14,6 +14,7 @@ if __name__ == "__main__":
 
 import logging
 
+from dotenv import load_dotenv
 from flask import Flask
 
 from presence.config import ROOT, Settings
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def main() -> None:
     """Serve on the address of the settings with eventlet's own server."""
+    load_dotenv(ROOT / ".env")
     settings = Settings.from_environment()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"

@@ -42,6 +42,7 @@ class LiveServer:
         folder: Path,
         mode: str = "eventlet",
         command: list[str] | None = None,
+        cwd: Path = ROOT,
         **settings: Any,
     ) -> None:
         self.mode = mode
@@ -51,15 +52,20 @@ class LiveServer:
         self.uploads = folder / "uploads"
         self.database = folder / "presence.db"
         self.log = folder / "server.log"
+        self._cwd = cwd
         self._command = command or GUNICORN[mode]
         self._settings = {
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "DATABASE_URL": f"sqlite:///{self.database}",
             "UPLOAD_DIR": str(self.uploads),
-            **{name: str(value) for name, value in settings.items()},
         }
+        self.set(**settings)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def set(self, **settings: Any) -> None:
+        """Change settings, for the next start."""
+        self._settings |= {name: str(value) for name, value in settings.items()}
 
     def start(self, seconds: float = 30.0) -> LiveServer:
         """Start the server and wait until it answers."""
@@ -73,7 +79,7 @@ class LiveServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                cwd=ROOT,
+                cwd=self._cwd,
                 env=environment | self._settings,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -26,41 +26,41 @@ class BlobTooLarge(Exception):
 
 
 class PendingBlob:
-    """A file that is being received. Written, read and sought like any binary file."""
+    """A file that is being received; ``file`` is what was written so far, to read it again."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self.path = path
         self.limit = limit
         self.size = 0
-        self._file = cast(IO[bytes], path.open("x+b"))
+        self.file = cast(IO[bytes], path.open("x+b"))
 
     def write(self, data: bytes) -> int:
         """Append `data`; raises `BlobTooLarge` beyond the limit and `OSError` from the disk."""
         self.size += len(data)
         if self.size > self.limit:
             raise BlobTooLarge
-        return self._file.write(data)
+        return self.file.write(data)
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes."""
-        return self._file.read(size)
+        return self.file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to a position; returns it."""
-        return self._file.seek(offset, whence)
+        return self.file.seek(offset, whence)
 
     def tell(self) -> int:
         """Return the position."""
-        return self._file.tell()
+        return self.file.tell()
 
     def flush(self) -> None:
         """Hand what was written to the operating system; raises `OSError` on a full disk."""
-        self._file.flush()
+        self.file.flush()
 
     def discard(self) -> None:
         """Close the file and remove it if it was not moved into place. Safe to call twice."""
         with suppress(OSError):  # closing writes what is buffered, which a full disk refuses
-            self._file.close()
+            self.file.close()
         self.path.unlink(missing_ok=True)
 
 

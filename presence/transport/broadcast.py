@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from flask import Flask
@@ -41,6 +42,14 @@ class _RoomLock:
         self.lock = threading.RLock()
 
 
+@dataclass
+class _Window:
+    """The time during which a room's changes share an announcement."""
+
+    marked: bool = False  # changed since the last announcement
+    announced: int = 0  # the version that was announced last
+
+
 class Announcer:
     """Sends to sockets what happened in their rooms."""
 
@@ -50,8 +59,7 @@ class Announcer:
         self._window = window
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _RoomLock] = WeakValueDictionary()
-        # The rooms whose window is open, and whether they were marked since.
-        self._windows: dict[str, bool] = {}
+        self._windows: dict[str, _Window] = {}
         # Called with every room that was announced, in the order of its versions.
         self.listeners: list[Callable[[rooms.RoomView], None]] = []
 
@@ -74,35 +82,41 @@ class Announcer:
         for name in sorted(room_names):
             with self._guard:
                 if name in self._windows:
-                    self._windows[name] = True
+                    self._windows[name].marked = True
                     continue
-                self._windows[name] = False
-            self._announce(name)
-            self._socketio.start_background_task(self._close_window, name)
+                window = self._windows[name] = _Window()
+            self._announce(name, window)
+            self._socketio.start_background_task(self._close_window, name, window)
 
     def emit(self, event: str, body: wire.Body, room_name: str, skip: str | None = None) -> None:
         """Send an event to everybody in a room, but for the socket to `skip`."""
         self._socketio.emit(event, body, to=channel(room_name), skip_sid=skip)
 
-    def _close_window(self, name: str) -> None:
+    def _close_window(self, name: str, window: _Window) -> None:
         """Announce once more at the window's end while marks keep coming, then forget the room."""
         wait = self._window
         while True:
             self._socketio.sleep(wait)
             with self._guard:
-                if not self._windows[name]:
+                if not window.marked:
                     del self._windows[name]
                     return
-                self._windows[name] = False
-            wait = self._window if self._announce(name) else _RETRY_SECONDS
+                window.marked = False
+            wait = self._window if self._announce(name, window) else _RETRY_SECONDS
 
-    def _announce(self, name: str) -> bool:
-        """Send a room's list to its sockets; on a failure mark it again, and return False."""
+    def _announce(self, name: str, window: _Window) -> bool:
+        """Send a room's list to its sockets, unless the last one already showed all of it.
+
+        On a failure the room is marked again, and False returned.
+        """
         try:
             with self.in_order(name):
                 with self._app.app_context(), database.reading() as session:
                     view = rooms.view(session, name)
+                if view.version == window.announced:
+                    return True
                 self.emit("peer_list_updated", wire.peer_list(view), name)
+                window.announced = view.version
                 for tell in self.listeners:
                     tell(view)
         except RoomNotFound:
@@ -110,7 +124,7 @@ class Announcer:
         except Exception:
             log.exception("room %r could not be announced; trying again", name)
             with self._guard:
-                self._windows[name] = True
+                window.marked = True
             return False
         return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import engineio.exceptions
 import engineio.payload
 import engineio.socket
 
@@ -22,6 +23,8 @@ _PACKETS_PER_POST = 10_000
 
 class Connection(engineio.socket.Socket):  # type: ignore[misc]
     """A connection that no client can misread, and that is not closed while its client is busy."""
+
+    last_ping: float | None
 
     def __init__(self, server: Any, sid: str) -> None:
         super().__init__(server, sid)
@@ -43,7 +46,11 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         """
         if self.last_ping:
             self.last_ping = time.time()
-        super().receive(pkt)
+        try:
+            super().receive(pkt)
+        except engineio.exceptions.UnknownPacketError:
+            # The library ignores these, and the sender would wait for an answer.
+            self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
 
 
 def install() -> None:

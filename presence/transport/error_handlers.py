@@ -105,13 +105,13 @@ def _answer_http(exception: HTTPException) -> Response | HTTPException:
 
 def _drain_body() -> None:
     """Read and throw away what the client is still sending, within bounds."""
-    # Where Flask has begun to read, its stream knows how much is left; else nothing was read yet.
-    stream = request.__dict__.get("stream") or request.environ["wsgi.input"]
-    left = _DRAIN_BYTES
+    stream, left = request.environ["wsgi.input"], _DRAIN_BYTES
     if request.content_length is not None:
+        # Where Flask has begun to read, its stream knows how much is left.
+        stream = request.__dict__.get("stream") or stream
         left = min(left, request.content_length)
     elif not request.environ.get("wsgi.input_terminated"):
-        return
+        return  # nothing tells where the body ends
     until = time.monotonic() + _DRAIN_SECONDS
     while left > 0 and time.monotonic() < until:
         chunk = stream.read(min(left, 65_536))

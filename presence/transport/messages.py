@@ -78,7 +78,7 @@ def parse(model: type[Message], data: object, max_user_data_bytes: int = 0) -> M
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
-            raise InvalidField(field, "is required.") from None
+            raise InvalidField(field, "is required, and was not given.") from None
         raise InvalidField(field, _reason(first["msg"])) from None
 
 

@@ -18,8 +18,9 @@ from presence.transport import json_codec
 log = logging.getLogger(__name__)
 
 _EVENT_NAME = re.compile(r'^\[\s*"([^"\\]{1,64})"')
-# Names that the library raises itself; a client that sends them would fake its own connection.
-_RESERVED = {"connect", "disconnect"}
+# Names that mean something else to the library: a client that sent them would fake its own
+# connection, or get at the handler of unknown events directly.
+_RESERVED = {"connect", "disconnect", "*"}
 
 
 class Malformed:

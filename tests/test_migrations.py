@@ -1,0 +1,49 @@
+"""The migrations make exactly the tables of the models, also when two processes start at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from app import create_app
+from presence.config import Settings
+from presence.storage import database
+from presence.storage.models import db
+from tests.live_server import ROOT
+
+UPGRADE = """
+from app import create_app
+from presence.config import Settings
+from presence.storage import database
+import sys
+with create_app(Settings(database_url="sqlite:///" + sys.argv[1])).app_context():
+    database.upgrade()
+"""
+
+
+def test_migrated_tables_are_those_of_the_models(tmp_path: Path) -> None:
+    with create_app(Settings(database_url=f"sqlite:///{tmp_path}/a.db")).app_context():
+        database.upgrade()
+        with db.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, db.metadata) == []
+
+
+def test_several_processes_migrate_one_after_the_other(tmp_path: Path) -> None:
+    path = f"{tmp_path}/b.db"
+    started = [
+        subprocess.Popen([sys.executable, "-c", UPGRADE, path], cwd=ROOT, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in started:
+        _out, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors.decode()
+    with create_app(Settings(database_url=f"sqlite:///{path}")).app_context():
+        database.upgrade()
+        with database.reading() as session:
+            assert session.connection().exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+            assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
