@@ -57,7 +57,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(PresenceError, _answer)
     app.register_error_handler(DBAPIError, _answer_storage)
     app.register_error_handler(PoolTimeout, _answer_storage)
-    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(HTTPException, answer_http)
 
 
 def as_presence_error(exception: Exception) -> PresenceError:
@@ -88,7 +88,7 @@ def _answer_storage(exception: Exception) -> tuple[Response, int]:
     return _answer(as_presence_error(exception))
 
 
-def _answer_http(exception: HTTPException) -> Response | HTTPException:
+def answer_http(exception: HTTPException) -> Response | HTTPException:
     """Answer what Flask and Werkzeug raise, keeping headers such as 405's ``Allow``."""
     status = exception.code or 500
     if status < 400:

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from werkzeug.exceptions import NotFound
 
 from presence.domain import activity, clock, files, occupancy, overview, rooms
 from presence.domain.rooms import PeerView, RoomView
 from presence.errors import InvalidField, PresenceError, RoomNotFound
 from presence.storage import database
-from presence.transport import messages, page_text
+from presence.transport import error_handlers, messages, page_text
 from presence.transport.error_handlers import STATUS
 from presence.transport.messages import RoomAddress
 from presence.transport.runtime import runtime
@@ -58,6 +59,16 @@ def protect(response: Response) -> Response:
 def explain(error: PresenceError) -> tuple[str, int]:
     """Answer an error on a page with a page."""
     return render_template("problem.html", error=error), STATUS[type(error)]
+
+
+@bp.app_errorhandler(404)
+def explain_unknown_address(error: NotFound) -> Any:
+    """Answer a person who follows a wrong link with a page, and everybody else with JSON."""
+    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    if best != "text/html" or request.path.startswith(("/api/", "/uploads/")):
+        return error_handlers.answer_http(error)
+    response = make_response(render_template("nothing_here.html"), 404)
+    return protect(response)
 
 
 @bp.app_context_processor

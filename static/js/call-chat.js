@@ -15,7 +15,7 @@ export function startChat(connections) {
 
   function add(name, text) {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    const line = document.createElement("li");
+    const line = document.createElement("p");
     const who = document.createElement("b");
     const isolated = document.createElement("bdi");
     isolated.textContent = name;
