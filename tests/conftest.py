@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.chromium import chromium as chromium
+from tests.chromium import chromium
 from tests.clients import KINDS, Client
 from tests.live_server import LiveServer
+
+__all__ = ["chromium"]
 
 SAMPLES = Path(__file__).parent / "samples"
 

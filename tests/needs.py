@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
+_INSTALL = "pip install -r requirements-dev.txt"
 
 
-def _missing(what: str, remedy: str) -> None:
+def _missing(what: str, remedy: str) -> NoReturn:
     reason = f"{what} is not on this machine; {remedy} to run this test"
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason} (CI must not skip it)")
@@ -26,9 +29,38 @@ def program(name: str, package: str) -> str:
     return str(path)
 
 
+def python_package(name: str) -> Any:
+    """Return a module of the heavier test tools, or skip the test if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        _missing(f"the Python package {name.split('.', maxsplit=1)[0]}", f"run “{_INSTALL}”")
+
+
+def axe_core() -> str:
+    """Return axe-core's source, or skip the test if the npm package is missing."""
+    source = JAVASCRIPT / "node_modules" / "axe-core" / "axe.min.js"
+    if not source.is_file():
+        _missing("the npm package axe-core", "run “npm install” in tests/javascript")
+    return source.read_text()
+
+
 def node_with_socketio_client() -> str:
     """Return the path of Node, or skip the test if it or the official client is missing."""
     node = program("node", "nodejs")
     if not (JAVASCRIPT / "node_modules" / "socket.io-client").is_dir():
         _missing("the npm package socket.io-client", "run “npm install” in tests/javascript")
     return node
+
+
+def default_route() -> None:
+    """Skip the test where no network interface has a default route.
+
+    Chromium then finds no address at all to offer for a call, not even a local one.
+    """
+    routes = Path("/proc/net/route")
+    if not routes.exists():
+        return
+    has_one = any(line.split()[1] == "00000000" for line in routes.read_text().splitlines()[1:])
+    if not has_one:
+        _missing("a default route", "add one, over a veth pair if there is no network,")
