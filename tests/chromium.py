@@ -1,4 +1,4 @@
-"""A real browser for tests, one for the whole session: Playwright allows only one driver a thread."""
+"""A real browser for tests: one for the session, as Playwright allows one driver in a thread."""
 
 from __future__ import annotations
 

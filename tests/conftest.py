@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.chromium import chromium as chromium
 from tests.chromium import chromium
 from tests.clients import KINDS, Client
 from tests.live_server import LiveServer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,7 +67,7 @@ def page_of_rooms(session: Session, search: str, page: int, per_page: int) -> Ro
     )
     active_peers = func.coalesce(active.c.active, 0)
     last_change = func.coalesce(total.c.last_seen, Room.created_at)
-    rows = session.execute(
+    rows: Iterable[Any] = session.execute(
         _matching(
             select(
                 Room.id,
@@ -85,7 +86,7 @@ def page_of_rooms(session: Session, search: str, page: int, per_page: int) -> Ro
         .limit(per_page)
         .offset((page - 1) * per_page)
     )
-    return RoomPage([RoomSummary(*row.tuple()) for row in rows], found, page, pages)
+    return RoomPage([RoomSummary(*row) for row in rows], found, page, pages)
 
 
 def _matching(query: Select[*tuple[Any, ...]], search: str) -> Select[*tuple[Any, ...]]:
