@@ -14,6 +14,7 @@ otherwise. Callbacks run one after the other in a thread of their own, where suc
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import re
@@ -228,8 +229,12 @@ class PresenceClient:
         with self._changed:
             if self.state == "closed":
                 return
-            self._wanted = None
+            joined, self._wanted = self.state == "joined", None
             self._set_state("closed")
+        if joined:
+            # Closing alone may cut the connection before the goodbye is out, as if it were lost.
+            with contextlib.suppress(PresenceError):
+                self._wire.ask("leave_room", {}, 1.0)
         self._wire.close()
         if self.room_name is not None:
             self._left({"room_name": self.room_name, "reason": "closed"})
