@@ -54,7 +54,7 @@ class PythonClient:
 
     def call(self, event: str, *args: Any) -> Any:
         """Send an event and return its acknowledgement."""
-        return self._sio.call(event, *args, timeout=20)
+        return self._sio.call(event, *args, timeout=60)
 
     def disconnect(self) -> None:
         """Close the connection in good order."""
@@ -103,7 +103,7 @@ class JavaScriptClient:
         """Send an event and return its acknowledgement."""
         number = next(self._ids)
         self._send({"emit": event, "args": args, "ack": number})
-        eventually(lambda: number in self._answers, f"{event} is acknowledged", 20)
+        eventually(lambda: number in self._answers, f"{event} is acknowledged", 60)
         return self._answers.pop(number)
 
     def disconnect(self) -> None:

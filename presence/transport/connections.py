@@ -6,12 +6,20 @@ concerns servers only; a client in the same process is another class.
 
 from __future__ import annotations
 
+import logging
+import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import engineio.exceptions
+import engineio.packet
 import engineio.payload
 import engineio.socket
+
+from presence.transport.outbox import Outbox
+
+log = logging.getLogger(__name__)
 
 # python-engineio's client refuses a poll's answer with more packets than this, and hangs up.
 _PACKETS_PER_POLL = 16
@@ -20,22 +28,62 @@ _PACKETS_PER_POLL = 16
 # cut it off after a burst. The request's size is limited already.
 _PACKETS_PER_POST = 10_000
 
+# What is taken out of the queue at once; the rest stays where newer lists can replace it.
+_BYTES_PER_WRITE = 64 * 1024
+
+# What may wait for one connection before it is given up.
+MAX_QUEUED_BYTES = 1024 * 1024
+# What may wait before its own next message is handled: who asks faster than it reads the answers
+# waits for itself.
+_PAUSE_BYTES = 128 * 1024
+
+SLOW_READER = "slow reader"
+
 
 class Connection(engineio.socket.Socket):  # type: ignore[misc]
-    """A connection that no client can misread, and that is not closed while its client is busy."""
+    """A connection that tells busy from dead clients, and remembers little for slow ones."""
 
     last_ping: float | None
+    queue: Any
 
     def __init__(self, server: Any, sid: str) -> None:
         super().__init__(server, sid)
-        self._unsent: list[Any] = []
+        self.queue = Outbox(self.queue)
+        self._beating = False
+        self._given_up = False
+        self._websocket: Any = None
+
+    def send(self, pkt: Any) -> None:
+        """Queue a packet; a connection for which too much waits already is given up instead."""
+        if self._given_up:
+            return
+        super().send(pkt)
+        if self.queue.size > MAX_QUEUED_BYTES:
+            self._given_up = True
+            # Not here: the caller is in the middle of telling a whole room.
+            self.server.start_background_task(self._give_up)
 
     def poll(self) -> list[Any]:
         """Return the packets to send next, waiting for one if need be."""
-        packets = self._unsent or super().poll()
-        self._unsent = []
-        if not self.upgraded:
-            packets, self._unsent = packets[:_PACKETS_PER_POLL], packets[_PACKETS_PER_POLL:]
+        try:
+            packet = self.queue.get(timeout=self.server.ping_interval + self.server.ping_timeout)
+        except self.server.get_queue_empty_exception():
+            raise engineio.exceptions.QueueEmpty from None
+        self.queue.task_done()
+        packets: list[Any] = []
+        size = 0
+        while packet is not None:
+            packets.append(packet)
+            size += len(packet.data or "") if isinstance(packet.data, (str, bytes)) else 0
+            if len(packets) == _PACKETS_PER_POLL or size > _BYTES_PER_WRITE:
+                return packets
+            try:
+                packet = self.queue.get(block=False)
+            except self.server.get_queue_empty_exception():
+                return packets
+            self.queue.task_done()
+        if packets:
+            self.queue.put(None)  # the end comes with the next poll
         return packets
 
     def receive(self, pkt: Any) -> None:
@@ -45,12 +93,89 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         that one are handled it would otherwise be taken for gone.
         """
         if self.last_ping:
-            self.last_ping = time.time()
+            self.last_ping = time.monotonic()
         try:
             super().receive(pkt)
         except engineio.exceptions.UnknownPacketError:
             # The library ignores these, and the sender would wait for an answer.
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
+
+    def let_it_read(self) -> None:
+        """Wait while much of what the client itself has asked for is not sent yet."""
+        self.server.sleep(0)
+        waiting = self.queue.size
+        if waiting <= _PAUSE_BYTES:
+            return
+        while self.queue.size > _PAUSE_BYTES // 2 and not self.closed:
+            self.server.sleep(0.005)
+            if self.last_ping and self.queue.size < waiting:
+                self.last_ping = time.monotonic()  # it reads, so it is alive
+            waiting = self.queue.size
+
+    def schedule_ping(self) -> None:
+        """Note that the client has answered, and see to it that it is asked again."""
+        self.last_ping = None
+        if not self._beating:
+            self._beating = True
+            self.server.start_background_task(self._keep_asking)
+
+    def check_ping_timeout(self) -> bool:
+        """Close the connection if its client did not answer in time; return whether it is open.
+
+        As the library does it, but on a clock that nobody sets: a step of the system's time would
+        end every connection at once. Raises `SocketIsClosedError`.
+        """
+        if self.closed:
+            raise engineio.exceptions.SocketIsClosedError
+        if not self.last_ping or time.monotonic() - self.last_ping <= self.server.ping_timeout:
+            return True
+        # Telling the client opens its eyes, should it still be there (abort=False).
+        self.close(wait=False, abort=False, reason=self.server.reason.PING_TIMEOUT)
+        return False
+
+    def _keep_asking(self) -> None:
+        with suppress(engineio.exceptions.SocketIsClosedError):
+            self._beat()
+
+    def _beat(self) -> None:
+        """Ping the client for as long as it answers.
+
+        The library looks for missing answers in rounds over all connections, which for a polling
+        client takes up to a ping timeout longer.
+        """
+        interval, timeout = self.server.ping_interval, self.server.ping_timeout
+        self.server.sleep(interval)
+        while not (self.closing or self.closed):
+            # A client that is busy sending answers late, and is asked again all the same: it takes
+            # a server that falls silent for gone.
+            self.last_ping = self.last_ping or time.monotonic()
+            self.send(engineio.packet.Packet(engineio.packet.PING))
+            first = min(interval, timeout + 0.01)
+            self.server.sleep(first)
+            if self.closed or not self.check_ping_timeout():
+                return
+            self.server.sleep(interval - first)
+
+    def _websocket_handler(self, ws: Any) -> Any:
+        self._websocket = ws
+        return super()._websocket_handler(ws)
+
+    def _give_up(self) -> None:
+        """Close a connection whose client does not read."""
+        log.warning(
+            "closed a connection for which %d bytes waited: its client does not read",
+            self.queue.size,
+        )
+        self.close(wait=False, abort=True, reason=SLOW_READER)
+        self.cut()
+
+    def cut(self) -> None:
+        """End the connection below the WebSocket, which wakes whoever reads or writes it."""
+        ws = getattr(self._websocket, "ws", self._websocket)
+        transport = getattr(ws, "socket", None) or getattr(ws, "sock", None)
+        if transport is not None:
+            with suppress(OSError):
+                transport.shutdown(socket.SHUT_RDWR)
 
 
 def install() -> None:

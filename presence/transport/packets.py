@@ -69,6 +69,7 @@ def guard(server: Server) -> None:
     handle_message = server._handle_eio_message
 
     def handle(eio_sid: str, data: Any) -> None:
+        connection = server.eio.sockets.get(eio_sid)
         try:
             handle_message(eio_sid, data)
         except ValueError as error:
@@ -76,9 +77,9 @@ def guard(server: Server) -> None:
         except Exception:
             log.exception("closed a connection after an unexpected error")
         else:
-            server.sleep(0)
+            if connection is not None:
+                connection.let_it_read()
             return
-        connection = server.eio.sockets.get(eio_sid)
         if connection is not None:
             connection.close(wait=False, reason=server.reason.SERVER_DISCONNECT)
 
