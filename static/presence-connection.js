@@ -3,6 +3,7 @@
 // built anew when even that does not help.
 
 import { Emitter, PresenceError, compare } from "./presence-base.js";
+import { addTracks, removeTracks, whenEmpty } from "./presence-media.js";
 import { fingerprints, pathOf, whyNoPath } from "./presence-path.js";
 
 // How long a step may take before the next is tried, and how long a path may be interrupted.
@@ -42,6 +43,7 @@ export class Connection extends Emitter {
   #streams;
   #inbox = Promise.resolve();
   #timer = null;
+  #building = false;
   #making = false;
   #ignoring = false;
   #offers = 0;
@@ -82,16 +84,13 @@ export class Connection extends Emitter {
   addStream(stream) {
     if (this.#streams.has(stream)) return;
     this.#streams.add(stream);
-    if (this.pc) this.#addTracks(stream);
+    if (this.pc) addTracks(this.pc, stream);
   }
 
   /** Send a stream no longer. */
   removeStream(stream) {
     if (!this.#streams.delete(stream)) return;
-    const tracks = new Set(stream.getTracks());
-    for (const sender of this.pc?.getSenders() ?? []) {
-      if (tracks.has(sender.track)) this.pc.removeTrack(sender);
-    }
+    if (this.pc) removeTracks(this.pc, stream);
   }
 
   /** Return the path's kind, “direct” or “relayed”, its round-trip time and traffic. */
@@ -116,6 +115,7 @@ export class Connection extends Emitter {
 
   /** Begin: build the connection and offer it. */
   start() {
+    this.#building = true;
     this.#enqueue(() => this.#build());
     this.#plan(PATIENCE_MS);
   }
@@ -123,11 +123,18 @@ export class Connection extends Emitter {
   /** Take an offer of the peer. */
   offered(data, session) {
     this.#enqueue(async () => {
-      if (!this.pc || this.#isAnother(data)) await this.#build({ offering: false });
-      const pc = this.pc;
-      const collision = this.#making || pc.signalingState !== "stable";
-      this.#ignoring = collision && !this.polite;
+      const isFresh = !this.pc?.remoteDescription;
+      const isOurs = this.#making || (this.pc && this.pc.signalingState !== "stable");
+      // An offer that was declined does not stand in the way of theirs.
+      const mayWin = !this.polite && this.state !== "failed" && !this.#isAnother(data);
+      this.#ignoring = Boolean(isOurs && mayWin);
       if (this.#ignoring) return;
+      // Giving way means starting afresh while nothing is agreed yet: Chromium, when it takes back
+      // an offer for which it has gathered no candidate so far, never gathers any.
+      if (!this.pc || (isFresh && isOurs) || this.#isAnother(data)) {
+        await this.#build({ offering: false });
+      }
+      const { pc } = this;
       this.#learn(data, session);
       await pc.setRemoteDescription({ type: "offer", sdp: data.sdp });
       // What we send ourselves joins the answer, so that one exchange is enough.
@@ -173,8 +180,7 @@ export class Connection extends Emitter {
   /** The peer knows nothing of this connection any more: make another. */
   rebuild() {
     this.session = null;
-    this.#enqueue(() => this.#build());
-    this.#plan(PATIENCE_MS);
+    this.start();
   }
 
   /** Use new ICE servers; a relayed path moves to them, for its credentials are about to end. */
@@ -198,6 +204,7 @@ export class Connection extends Emitter {
 
   async #build({ offering = true } = {}) {
     this.#dispose();
+    this.#building = true;
     this.id = this.#link.nextId();
     this.remoteId = null;
     this.#problems = [];
@@ -206,6 +213,7 @@ export class Connection extends Emitter {
     if (this.state === "closed") return;
     const pc = new this.#link.RTCPeerConnection(this.#configuration);
     this.pc = pc;
+    this.#building = false;
     const current = (handler) => (event) => pc === this.pc && handler(event);
     pc.onnegotiationneeded = current(() => this.#offer(pc));
     pc.onicecandidate = current(({ candidate }) => {
@@ -233,14 +241,7 @@ export class Connection extends Emitter {
   }
 
   #addAllTracks() {
-    for (const stream of this.#streams) this.#addTracks(stream);
-  }
-
-  #addTracks(stream) {
-    const sent = new Set(this.pc.getSenders().map((sender) => sender.track));
-    for (const track of stream.getTracks()) {
-      if (!sent.has(track)) this.pc.addTrack(track, stream);
-    }
+    for (const stream of this.#streams) addTracks(this.pc, stream);
   }
 
   #dispose() {
@@ -293,7 +294,7 @@ export class Connection extends Emitter {
 
   /** Tell whether an offer is of another RTCPeerConnection than the one we have negotiated with. */
   #isAnother(data) {
-    const known = this.pc.remoteDescription;
+    const known = this.pc?.remoteDescription;
     if (!known) return false;
     if (data.from_connection) return data.from_connection !== this.remoteId;
     return fingerprints(data.sdp) !== fingerprints(known.sdp);
@@ -302,11 +303,10 @@ export class Connection extends Emitter {
   #receive(stream) {
     if (this.remoteStreams.includes(stream)) return;
     this.remoteStreams.push(stream);
-    stream.onremovetrack = () => {
-      if (stream.getTracks().length > 0) return;
+    whenEmpty(stream, () => {
       this.remoteStreams = this.remoteStreams.filter((other) => other !== stream);
       this.emit("stream_removed", stream);
-    };
+    });
     this.emit("stream", stream);
   }
 
@@ -345,8 +345,9 @@ export class Connection extends Emitter {
     this.#absentSince = null;
     if (this.#steps >= STEPS) return this.#fail();
     this.#steps += 1;
-    if (this.#steps % STEPS_TO_REBUILD === 0 || isDead) this.#enqueue(() => this.#build());
-    else if (pc.signalingState === "have-local-offer") this.#describe(this.#offers);
+    if (this.#building) return this.#plan(PATIENCE_MS);
+    if (this.#steps % STEPS_TO_REBUILD === 0 || isDead) return this.start();
+    if (pc.signalingState === "have-local-offer") this.#describe(this.#offers);
     else pc.restartIce();
     this.#plan(PATIENCE_MS);
   }
