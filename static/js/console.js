@@ -144,6 +144,7 @@ function startSending(client, news) {
   const name = document.getElementById("send-name");
   const data = document.getElementById("send-data");
   const problem = document.getElementById("send-problem");
+  document.getElementById("send-button").disabled = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     problem.textContent = "";

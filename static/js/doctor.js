@@ -10,6 +10,9 @@ const WORDS = {
   skipped: "Left out",
 };
 
+// What a run has made on the server and not taken away yet.
+let made = null;
+
 const run = document.getElementById("run");
 const copy = document.getElementById("copy-report");
 const news = document.getElementById("doctor-news");
@@ -31,6 +34,7 @@ async function runAll() {
     uploadBytes: Number(main.dataset.uploadBytes),
     peerId: `doctor-${crypto.getRandomValues(new Uint32Array(2)).join("")}`,
   };
+  made = shared;
   const states = [];
   for (const { id, check } of CHECKS) {
     show(id, "running");
@@ -55,9 +59,11 @@ async function runAll() {
 }
 
 async function tidyUp({ roomName, peerId, joined }) {
+  made = null;
   if (!joined) return;
   const path = `/api/webrtc/rooms/${encodeURIComponent(roomName)}/peers/${encodeURIComponent(peerId)}`;
-  await fetch(path, { method: "DELETE" }).catch(() => {});
+  // A page that is being closed can still send what is marked so.
+  await fetch(path, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
 function report() {
@@ -78,5 +84,6 @@ copy.addEventListener("click", async () => {
   }
 });
 
+addEventListener("pagehide", () => made && tidyUp(made));
 run.addEventListener("click", runAll);
 runAll();

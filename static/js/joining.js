@@ -104,6 +104,8 @@ export function startJoining({ client, name: roomName, changed }) {
     news.textContent = `Coming back failed: ${error.detail}`;
   });
 
+  // Until here, the browser would have sent the form by itself.
+  button.disabled = false;
   if (memory.rooms.includes(roomName)) join();
 }
 

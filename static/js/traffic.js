@@ -4,7 +4,7 @@
 const EVENT = "2";
 const ACK = "3";
 const PACKET = /^([23])(?:\/[^,]*,)?(\d*)(\[[^]*)$/;
-const NAME = /^\["((?:[^"\\]|\\.)*)"/;
+const NAME = /^\[("(?:[^"\\]|\\.)*")/;
 
 /**
  * Call `tell` with every event and acknowledgement of a socket, now and after it reconnects.
@@ -20,9 +20,10 @@ export function listenToTraffic(socket, tell) {
     if (type !== "message" || typeof data !== "string") return;
     const [, kind, id, text] = PACKET.exec(data) ?? [];
     if (kind === EVENT) {
-      const name = NAME.exec(text)?.[1] ?? "?";
+      const [start = "[", quoted = '"?"'] = NAME.exec(text) ?? [];
+      const name = JSON.parse(quoted);
       if (id) asked[direction].set(id, name);
-      const rest = text.slice(NAME.exec(text)?.[0].length ?? 1);
+      const rest = text.slice(start.length);
       tell(entry(direction, name, `[${rest.replace(/^,/, "")}`));
     } else if (kind === ACK) {
       const answered = asked[direction === "in" ? "out" : "in"];

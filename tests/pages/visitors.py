@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 WAIT_MS = 10_000
 
 # A browser notes every refusal of the server, and every connection that is not to be had.
-_EXPECTED_ERRORS = ("Failed to load resource", "WebSocket connection")
+_EXPECTED_ERRORS = (
+    "Failed to load resource",
+    "WebSocket connection",
+    "Access to fetch",
+    "htmx: htmx:error",
+)
 
 
 def room_path(room: str) -> str:
@@ -59,8 +64,11 @@ class Visitor:
         """Wait until the page says that it is live."""
         self.sees("#connection[data-state=live]")
 
-    def join(self, name: str) -> None:
+    def join(self, name: str, peer_id: str | None = None) -> None:
         """Join the room whose page is open."""
+        if peer_id is not None:
+            self.page.click("summary:has-text('Peer id')")
+            self.page.fill("#peer-id", peer_id)
         self.page.fill("#username", name)
         self.page.click("#join-button")
         self.sees("#user-data")

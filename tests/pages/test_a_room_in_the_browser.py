@@ -1,0 +1,262 @@
+"""Two people, each in their own browser, in one room: what one does, the other sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from tests.live_server import LiveServer
+from tests.pages.conftest import Visit
+from tests.pages.test_reading_the_pages import HOSTILE_NAMES
+from tests.pages.visitors import room_path
+from tests.waiting import eventually
+
+
+def rest(site: LiveServer, room: str, what: str, body: Any = None, **query: str) -> Any:
+    address = f"{site.url}/api/webrtc{room_path(room)}/{what}"
+    answer = requests.post(address, json=body or {}, params=query, timeout=10)
+    assert answer.ok, answer.text
+    return answer.json()
+
+
+def join_over_rest(site: LiveServer, room: str, peer_id: str, **user_data: Any) -> None:
+    rest(site, room, "join", {"peer_id": peer_id, "username": peer_id, "user_data": user_data})
+
+
+def test_two_people_see_each_other_come_change_and_go(visit: Visit, room: str) -> None:
+    ada, bo = visit(room_path(room)), visit(room_path(room))
+    ada.join("Ada")
+    bo.sees_here("Ada")
+    bo.join("Bo")
+    ada.sees_here("Bo")
+    ada.sees("#people .self", "you")
+
+    ada.page.fill("#user-data", '{"role": "moderator", "mood": {"now": "calm"}}')
+    ada.page.click("#data-form button.primary")
+    ada.sees("#data-hint", "Saved")
+    bo.sees("#people .person", "moderator")
+    bo.person("Ada").locator("summary").click()
+    bo.sees("#people .tree", "calm")
+
+    ada.page.click("#leave-button")
+    ada.sees("#you-news", "You have left")
+    bo.sees_away("Ada")
+    bo.sees("#activity", "left")
+    ada.page.get_by_role("button", name="Rejoin").click()
+    bo.sees_here("Ada")
+    bo.sees("#summary", "2 of 100 here")
+
+    ada.close()
+    bo.sees_away("Ada")
+
+
+def test_somebody_who_has_joined_nothing_sees_a_room_change(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    observer = visit(room_path(room))
+    observer.is_live()
+    observer.sees("#people", "Nobody is here")
+    join_over_rest(site, room, "ada", role="host")
+    observer.sees_here("ada")
+    rest(site, room, "leave", peer_id="ada")
+    observer.sees_away("ada")
+
+
+def test_the_overview_changes_without_reloading(visit: Visit, site: LiveServer, room: str) -> None:
+    observer = visit("/")
+    observer.is_live()
+    observer.page.fill("#name", "half a na")
+    join_over_rest(site, room, "ada")
+    card = observer.sees(".room-card", room)
+    assert "1 of 100 here" in " ".join(card.inner_text().split())
+    join_over_rest(site, room, "bo")
+    observer.sees(".room-card", "2 of 100 here")
+    assert observer.page.input_value("#name") == "half a na"
+
+
+def test_rooms_are_found_while_one_types(visit: Visit, site: LiveServer, room: str) -> None:
+    for number in range(8):
+        join_over_rest(site, f"{room} {number}", "ada")
+    seeker = visit("/")
+    seeker.page.fill("#search", f"{room} 5")
+    seeker.sees_no(".room-card", f"{room} 4")
+    seeker.sees(".room-card", f"{room} 5")
+    seeker.page.fill("#search", "nothing is called this")
+    seeker.sees("#rooms", "No room’s name contains")
+
+
+def test_typed_text_focus_scroll_and_what_was_opened_stay_while_the_room_changes(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    for number in range(40):
+        join_over_rest(site, room, f"peer{number:02d}", n=number)
+    ada = visit(room_path(room))
+    ada.is_live()
+    ada.sees_here("peer39")
+    ada.person("peer03").locator("summary").click()
+    people = ada.page.locator("#people")
+    people.evaluate("element => (element.scrollTop = 300)")
+    ada.page.locator("#username").press_sequentially("Half a na")
+    ada.page.evaluate("document.getElementById('username').setSelectionRange(2, 4)")
+
+    join_over_rest(site, room, "somebody new", n=0)
+    rest(site, room, "update-data", {"user_data": {"n": "changed"}}, peer_id="peer03")
+    ada.sees_here("somebody new")
+    ada.sees("#people .tree", "changed")
+
+    assert ada.page.input_value("#username") == "Half a na"
+    focus = "[document.activeElement.id, document.activeElement.selectionStart]"
+    assert ada.page.evaluate(focus) == ["username", 2]
+    assert people.evaluate("element => element.scrollTop") == 300
+
+
+def test_the_servers_own_words_stand_at_the_field_it_refuses(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.page.click("summary:has-text('Peer id')")
+    ada.page.fill("#peer-id", "a/b")
+    ada.page.fill("#username", "Ada")
+    ada.page.click("#join-button")
+    ada.sees("#join-problem", "peer_id must not contain “/”")
+    assert ada.page.get_attribute("#peer-id", "aria-invalid") == "true"
+    ada.page.fill("#peer-id", "ada")
+    ada.page.click("#join-button")
+    ada.sees("#user-data")
+
+    for text, problem in {
+        "{": "not JSON yet",
+        "[1]": "user_data must be an object",
+        json.dumps({"big": "x" * 17_000}): "at most 16384 are allowed",
+    }.items():
+        ada.page.fill("#user-data", text)
+        ada.page.click("#data-form button.primary")
+        ada.sees("#data-problem", problem)
+        assert ada.page.get_attribute("#user-data", "aria-invalid") == "true"
+    ada.page.click("#data-revert")
+    ada.sees_no("#data-problem")
+    assert ada.page.input_value("#user-data") == "{}"
+
+
+def test_what_one_types_is_not_overwritten_by_ones_own_other_tab(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    peer_id = ada.page.input_value("#me")
+    ada.page.fill("#user-data", '{"draft": 1}')
+    rest(site, room, "update-data", {"user_data": {"elsewhere": 2}}, peer_id=peer_id)
+    ada.sees("#data-hint", "changed elsewhere")
+    assert ada.page.input_value("#user-data") == '{"draft": 1}'
+    ada.page.click("#data-revert")
+    assert json.loads(ada.page.input_value("#user-data")) == {"elsewhere": 2}
+
+
+def test_a_full_room_says_so(
+    visit: Visit, new_server: Callable[..., LiveServer], room: str
+) -> None:
+    small = new_server(PRESENCE_MAX_PEERS=1)
+    join_over_rest(small, room, "first")
+    ada = visit(room_path(room), server=small)
+    ada.sees("#summary .badge", "full")
+    ada.page.fill("#username", "Ada")
+    ada.page.click("#join-button")
+    ada.sees("#join-problem", "is full: all 1 places are taken")
+    rest(small, room, "leave", peer_id="first")
+    ada.sees_no("#summary .badge")
+    ada.join("Ada")
+
+
+def test_a_reload_and_a_restart_of_the_server_bring_one_back_into_the_room(
+    visit: Visit, new_server: Callable[..., LiveServer], room: str
+) -> None:
+    server = new_server()
+    ada, bo = visit(room_path(room), server=server), visit(room_path(room), server=server)
+    ada.join("Ada")
+    bo.sees_here("Ada")
+    ada.page.reload()
+    ada.sees("#user-data")
+    bo.sees_here("Ada")
+
+    server.kill()
+    ada.sees("#connection", "Connection lost. Reconnecting")
+    server.start()
+    ada.is_live()
+    bo.is_live()
+    ada.sees("#you-news", "The connection is back")
+    bo.sees_here("Ada")
+    bo.sees("#summary", "1 of 100 here")
+
+
+def test_being_taken_out_of_the_room_is_said(visit: Visit, site: LiveServer, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    rest(site, room, "leave", peer_id=ada.page.input_value("#me"))
+    ada.sees("#you-news", "ended over REST")
+    ada.sees("#join-button")
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_names_and_data_from_other_people_run_nothing(
+    visit: Visit, site: LiveServer, name: str
+) -> None:
+    evil = '<img src=x onerror="window.hacked=1">'
+    join_over_rest(site, name, f"{evil}{name}"[:60], role=evil, **{evil: [evil, {"__proto__": 1}]})
+    ada = visit(room_path(name))
+    ada.join(f"{evil}"[:64])
+    ada.sees("h1", name)
+    ada.sees_here(evil[:20])
+    ada.page.locator("#people summary").first.click()
+    ada.page.fill("#send-name", evil[:50])
+    ada.page.click("#send-form button")
+    ada.sees("#events .event-name", evil[:50])
+    ada.sees("#send-problem", "no event")
+    for line in ada.page.locator("#events .event-line").all():
+        line.click()
+    assert ada.page.evaluate("window.hacked") is None
+
+
+def test_a_name_with_every_awkward_character_is_opened_from_the_overview(
+    visit: Visit, site: LiveServer
+) -> None:
+    name = "50% of a?b#c & “q” 'x' +1"
+    ada = visit("/")
+    ada.page.fill("#name", name)
+    ada.page.keyboard.press("Enter")
+    ada.sees("h1", name)
+    ada.join("Ada")
+    rooms = requests.get(f"{site.url}/api/webrtc/rooms", timeout=10).json()
+    assert rooms[name]["active_peer_count"] == 1
+
+
+def test_two_tabs_of_one_peer_are_two_sessions(visit: Visit, room: str) -> None:
+    ada, again = visit(room_path(room)), visit(room_path(room))
+    for tab in (ada, again):
+        tab.join("Ada", "ada")
+    ada.sees("#people .self", "2 sessions")
+    again.page.click("#leave-button")
+    ada.sees_no("#people .self", "2 sessions")
+    ada.sees_here("Ada")
+
+
+def test_a_page_in_the_background_asks_for_nothing_until_it_is_looked_at(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    ada = visit(room_path(room))
+    ada.is_live()
+    ada.sees("#people", "Nobody is here")
+    hide = (
+        "hidden => Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })"
+    )
+    eventually(lambda: any("/live" in url for url in ada.requests), "the first fragment")
+    ada.page.evaluate(hide, True)
+    ada.requests.clear()
+    join_over_rest(site, room, "ada")
+    ada.page.check("#events-own")
+    ada.sees("#events .event-name", "room_changed")
+    assert not [url for url in ada.requests if "/live" in url]
+    ada.page.evaluate(hide, False)
+    ada.page.evaluate("document.dispatchEvent(new Event('visibilitychange')), undefined")
+    ada.sees_here("ada")

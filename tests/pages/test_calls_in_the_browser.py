@@ -1,0 +1,89 @@
+"""The call panel: people in one room, connected browser to browser."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from tests.live_server import LiveServer
+from tests.pages.conftest import Visit
+from tests.pages.test_a_room_in_the_browser import join_over_rest
+from tests.pages.visitors import Visitor, room_path
+from tests.waiting import eventually
+
+
+def join_call(visitor: Visitor, source: str) -> None:
+    visitor.page.select_option("#call-source", source)
+    visitor.page.click("#call-button")
+    visitor.sees("#call-panel")
+
+
+def draws(lines: Any, count: int) -> bool:
+    return bool(lines.count() == count)
+
+
+def plays(visitor: Visitor) -> int:
+    """Return how many pictures move."""
+    script = """videos => videos.filter(
+      (video) => video.videoWidth > 0 && video.currentTime > 0 && !video.paused).length"""
+    return int(visitor.page.locator("#tiles video").evaluate_all(script))
+
+
+def test_three_people_call_each_other_and_chat_over_data_channels(visit: Visit, room: str) -> None:
+    ada, bo, cem = (visit(room_path(room)) for _ in range(3))
+    # Of two that call each other, the one with the smaller id gives way: every order occurs.
+    for visitor, name, peer_id in ((ada, "Ada", "m"), (bo, "Bo", "a"), (cem, "Cem", "z")):
+        visitor.join(name, peer_id)
+    join_call(ada, "synthetic")
+    bo.sees("#call-news", "A call is going on with Ada")
+    ada.sees("#links", "not in the call")
+    join_call(bo, "camera")
+    join_call(cem, "nothing")
+    for visitor, others in ((ada, ("Bo", "Cem")), (bo, ("Ada", "Cem")), (cem, ("Ada", "Bo"))):
+        for other in others:
+            visitor.sees("#links .connected", f"{other}: connected, direct")
+    eventually(lambda: plays(ada) == 2 and plays(cem) == 2, "the pictures of Ada and Bo move", 20)
+
+    ada.page.fill("#chat-text", "<b>hello</b> from browser to browser")
+    ada.page.keyboard.press("Enter")
+    for visitor in (bo, cem):
+        assert visitor.sees("#chat-log p", "<b>hello</b>").inner_text().startswith("Ada")
+    # Everybody draws the whole triangle: two lines of their own, and one that the others tell of.
+    for visitor in (ada, bo, cem):
+        lines = visitor.page.locator("#mesh .mesh-line.connected")
+        eventually(functools.partial(draws, lines, 3), "three lines")
+
+    cem.page.click("#call-leave")
+    ada.sees("#call-news", "Cem is no longer in the call")
+    ada.sees_no("#links .connected", "Cem")
+    bo.close()
+    ada.sees_no("#links .connected")
+
+
+def test_without_a_camera_a_picture_is_made_and_the_reason_said(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = () => "
+        "Promise.reject(new DOMException('', 'NotFoundError'));"
+    )
+    ada.page.reload()
+    ada.join("Ada")
+    join_call(ada, "camera")
+    ada.sees("#call-news", "There is no camera or microphone")
+    eventually(lambda: plays(ada) == 1, "the synthetic picture moves")
+    ada.page.click("#chat-form button")
+    ada.page.fill("#chat-text", "anybody?")
+    ada.page.click("#chat-form button")
+    ada.sees("#chat-problem", "Nobody is connected yet")
+    ada.page.click("#leave-button")
+    ada.sees_no("#call-panel")
+
+
+def test_a_room_too_large_for_a_mesh_says_so(visit: Visit, site: LiveServer, room: str) -> None:
+    for number in range(12):
+        join_over_rest(site, room, f"p{number}")
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    ada.page.click("#call-button")
+    ada.sees("#call-news", "13 people are here")
+    ada.sees_no("#call-panel")

@@ -1,0 +1,177 @@
+"""The pages by keyboard, with a screen reader, on a phone, without JavaScript, in a busy room."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+import requests
+
+from tests import needs
+from tests.live_server import LiveServer
+from tests.pages.conftest import Visit
+from tests.pages.test_a_room_in_the_browser import join_over_rest
+from tests.pages.test_files_in_the_browser import text_file
+from tests.pages.visitors import Visitor, room_path
+
+PEOPLE = 100
+
+
+@pytest.fixture
+def busy(site: LiveServer) -> str:
+    """The name of a room with a hundred people in it."""
+    for number in range(PEOPLE):
+        join_over_rest(site, "busy", f"peer{number:02d}", role="guest", n=number, deep={"a": [1]})
+    return "busy"
+
+
+@pytest.fixture
+def updates(site: LiveServer, busy: str) -> Generator[list[float]]:
+    """Each of the hundred changes its data once a second; gives how long each round took."""
+    stop, rounds = threading.Event(), []
+
+    def feed(numbers: range) -> None:
+        session = requests.Session()
+        for turn in range(10_000):
+            began = time.monotonic()
+            for number in numbers:
+                path = (
+                    f"{site.url}/api/webrtc{room_path(busy)}/update-data?peer_id=peer{number:02d}"
+                )
+                session.post(path, json={"user_data": {"n": turn}}, timeout=10).raise_for_status()
+            rounds.append(time.monotonic() - began)
+            if stop.wait(max(0.0, 1 - rounds[-1])):
+                return
+
+    threads = [threading.Thread(target=feed, args=(range(start, PEOPLE, 2),)) for start in (0, 1)]
+    for thread in threads:
+        thread.start()
+    yield rounds
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def findings(visitor: Visitor) -> list[str]:
+    """Return what axe-core finds on the page."""
+    visitor.page.evaluate(needs.axe_core())
+    violations: list[Any] = visitor.page.evaluate("axe.run(document).then((run) => run.violations)")
+    return [
+        f"{found['impact']} {found['id']}: {[node['target'] for node in found['nodes']]}"
+        for found in violations
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_core_finds_nothing_on_any_page(
+    visit: Visit, site: LiveServer, room: str, scheme: str
+) -> None:
+    join_over_rest(site, room, "ada", role="host")
+    visitor = visit("/", color_scheme=scheme)
+    paths = ["/", "/?search=nothing", "/rooms?name=a/b", "/nowhere/at/all", "/rooms/empty"]
+    for path in [*paths, room_path(room)]:
+        visitor.open(path)
+        assert findings(visitor) == [], path
+    visitor.open("/doctor")
+    visitor.page.locator("#copy-report:enabled").wait_for(timeout=60_000)
+    assert findings(visitor) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_core_finds_nothing_in_a_room_in_use(visit: Visit, room: str, scheme: str) -> None:
+    ada = visit(room_path(room), color_scheme=scheme)
+    bo = visit(room_path(room))
+    for visitor, name in ((ada, "Ada"), (bo, "Bo")):
+        visitor.join(name)
+        visitor.page.select_option("#call-source", "synthetic")
+        visitor.page.click("#call-button")
+    ada.sees("#links .connected", "Bo: connected")
+    bo.page.fill("#chat-text", "hello")
+    bo.page.keyboard.press("Enter")
+    ada.sees("#chat-log", "hello")
+    for name in ("a.txt", "b.jpg"):
+        ada.page.set_input_files("#file-input", text_file(name, 10))
+    ada.sees("#files .file", "a.txt")
+    ada.sees(".upload.refused")
+    ada.page.fill("#user-data", "{")
+    ada.page.click("#data-form button.primary")
+    ada.page.locator("#events .event-line").first.click()
+    assert findings(ada) == []
+
+
+def test_a_room_is_used_with_the_keyboard_alone(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.is_live()
+    keyboard = ada.page.keyboard
+    keyboard.press("Tab")
+    assert ada.page.evaluate("document.activeElement.className") == "skip"
+    keyboard.press("Enter")
+    while ada.page.evaluate("document.activeElement.id") != "username":
+        keyboard.press("Tab")
+    keyboard.type("Ada")
+    keyboard.press("Enter")
+    ada.sees("#user-data:focus")
+    keyboard.press("Control+A")
+    keyboard.type('{"by": "keyboard"}')
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    ada.sees("#people .self", "by keyboard")
+    while ada.page.evaluate("document.activeElement.id") != "leave-button":
+        keyboard.press("Tab")
+    keyboard.press("Enter")
+    ada.sees("#join-button:focus")
+
+
+def test_what_happens_is_said_to_those_who_do_not_look(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    for selector in ("#connection", "#you-news", "#upload-news", "#call-news", "#data-hint"):
+        assert ada.page.get_attribute(selector, "role") == "status"
+    for selector in ("#join-problem", "#data-problem"):
+        assert ada.page.get_attribute(selector, "role") == "alert"
+
+
+@pytest.mark.parametrize("path", ["/", "/doctor", "/rooms/empty", "/rooms/" + "x" * 128])
+def test_nothing_is_cut_off_on_a_narrow_phone(visit: Visit, path: str) -> None:
+    visitor = visit(path, width=360)
+    assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_pages_are_read_without_javascript(visit: Visit, site: LiveServer, room: str) -> None:
+    join_over_rest(site, room, "ada", role="host")
+    reader = visit("/", java_script_enabled=False)
+    reader.sees(".notice")
+    reader.page.fill("#name", room)
+    reader.page.click("text=Open room")
+    reader.sees_here("ada")
+    reader.sees("#activity", "joined")
+    reader.open("/doctor")
+    reader.sees("main", "The checks need JavaScript")
+
+
+def test_a_hundred_people_changing_each_second_leave_the_page_responsive(
+    visit: Visit, busy: str, updates: list[float]
+) -> None:
+    ada = visit("/")
+    ada.page.add_init_script(
+        "window.tasks = []; new PerformanceObserver((list) => list.getEntries().forEach("
+        "(task) => tasks.push(task.duration))).observe({ type: 'longtask' });"
+    )
+    ada.open(room_path(busy))
+    ada.is_live()
+    ada.sees_here("peer99")
+    ada.page.fill("#username", "Half a na")
+    ada.page.evaluate("tasks.length = 0")
+    ada.requests.clear()
+    rounds = len(updates)
+    began = time.monotonic()
+    while len(updates) < rounds + 10:
+        # Turns of the page's own loop: each is answered at once while nothing blocks it.
+        ada.page.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
+    seconds = time.monotonic() - began
+    fragments = [url for url in ada.requests if "/live" in url]
+    assert max(ada.page.evaluate("tasks"), default=0) < 200
+    assert 0.5 < len(fragments) / seconds < 3
+    assert ada.page.input_value("#username") == "Half a na"

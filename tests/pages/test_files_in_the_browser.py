@@ -1,0 +1,104 @@
+"""Files on a room's page: chosen, dropped, several at once, refused, cancelled, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.conftest import SAMPLES
+from tests.live_server import LiveServer
+from tests.pages.conftest import Visit
+from tests.pages.visitors import room_path
+from tests.waiting import eventually
+
+
+def text_file(name: str, size: int) -> Any:
+    """Return a file of words, as Playwright takes it."""
+    return {"name": name, "mimeType": "text/plain", "buffer": b"x" * size}
+
+
+def test_several_files_at_once_become_tiles_that_everybody_sees(visit: Visit, room: str) -> None:
+    ada, bo = visit(room_path(room)), visit(room_path(room))
+    assert ada.page.is_disabled("#file-input")
+    ada.join("Ada")
+    names = ["photo.png", "photo.webp", "notes.pdf", "notes.docx", "notes.txt"]
+    ada.page.set_input_files("#file-input", [str(SAMPLES / name) for name in names])
+    for name in names:
+        bo.sees("#files .file", name)
+    assert "Ada" in bo.sees("#files .file", "photo.png").inner_text()
+    picture = bo.page.locator("#files .file", has_text="photo.png").locator("img")
+    picture.scroll_into_view_if_needed()
+    eventually(
+        lambda: picture.evaluate("image => image.naturalWidth > 0"), "the thumbnail is there"
+    )
+    bo.sees("#activity", "uploaded")
+    assert bo.page.locator("[data-delete]").count() == 0
+
+    own = ada.sees("#files .file", "notes.pdf")
+    own.get_by_role("button", name="Delete").click()
+    bo.sees_no("#files .file", "notes.pdf")
+
+
+def test_a_bad_file_is_refused_in_words_and_leaves_nothing_behind(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    before = site.stored_files()
+    ada.page.set_input_files("#file-input", text_file('not"a<b>.jpg', 10))
+    refused = ada.sees(".upload.refused", "not what its extension")
+    assert 'not"a<b>.jpg' in refused.inner_text()
+    refused.get_by_role("button", name="Dismiss").click()
+    ada.sees_no(".upload")
+    assert site.stored_files() == before
+
+
+def test_a_file_that_is_too_large_is_refused_without_sending_it(
+    visit: Visit, new_server: Callable[..., LiveServer], room: str
+) -> None:
+    ada = visit(room_path(room), server=new_server(PRESENCE_MAX_UPLOAD_BYTES=2048))
+    ada.join("Ada")
+    ada.page.set_input_files("#file-input", text_file("large.txt", 2049))
+    ada.sees(".upload.refused", "larger than the 2.0 KiB")
+    assert not [url for url in ada.requests if url.endswith("/upload")]
+
+
+def test_an_upload_shows_its_progress_and_can_be_cancelled(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    slow_network = ada.page.context.new_cdp_session(ada.page)
+    slow_network.send("Network.enable")
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    slow_network.send("Network.emulateNetworkConditions", limits)
+    ada.page.set_input_files("#file-input", text_file("slow.txt", 4_000_000))
+    ada.sees(".upload-state", "Sending, ")
+    progress = ada.page.locator(".upload progress")
+    eventually(lambda: 0 < float(progress.evaluate("bar => bar.value")) < 1, "some of it is sent")
+    ada.page.get_by_role("button", name="Cancel").click()
+    ada.sees_no(".upload")
+    ada.sees("#files", "No files yet")
+    eventually(
+        lambda: (
+            not [name for name in site.stored_files() if "partial" in name or "pending" in name]
+        ),
+        "what was received is thrown away",
+    )
+
+
+def test_files_are_dropped_on_the_page(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    drop: Any = """card => {
+      const data = new DataTransfer();
+      const options = { dataTransfer: data, bubbles: true, cancelable: true };
+      data.items.add(new File(["Some words.\\n"], "dropped.txt", { type: "text/plain" }));
+      data.items.add(new File(["More words.\\n"], "too.txt", { type: "text/plain" }));
+      for (const type of ["dragenter", "dragover", "drop"]) {
+        card.dispatchEvent(new DragEvent(type, options));
+      }
+    }"""
+    ada.page.locator("#files-card").evaluate(drop)
+    ada.sees("#files .file", "dropped.txt")
+    ada.sees("#files .file", "too.txt")

@@ -1,0 +1,108 @@
+"""The event console: what went in and out, and the lines that do the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import requests
+
+from tests import needs
+from tests.live_server import LiveServer
+from tests.pages.conftest import Visit
+from tests.pages.visitors import Visitor, room_path
+
+
+def names(visitor: Visitor) -> list[str]:
+    return visitor.page.locator("#events .event-name").all_inner_texts()
+
+
+def test_every_event_and_acknowledgement_is_listed_and_can_be_filtered(
+    visit: Visit, room: str
+) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    ada.sees("#events .event-name", "join_room · ack")
+    seen = names(ada)
+    assert {"join_room", "join_room_success", "peer_list_updated"} <= set(seen)
+    assert "watch" not in seen
+    ada.page.check("#events-own")
+    ada.sees("#events .event-name", "watch")
+    ada.page.uncheck("#events-own")
+    ada.page.select_option("#events-direction", "out")
+    ada.sees_no("#events .event-name", "join_room_success")
+    ada.page.select_option("#events-direction", "")
+    ada.page.fill("#events-filter", "success")
+    ada.sees_no("#events .event-name", "peer_list_updated")
+    assert set(names(ada)) == {"join_room_success"}
+    ada.page.fill("#events-filter", "there is no such thing")
+    ada.sees("#events-empty", "No event matches")
+
+
+def test_paused_it_keeps_what_comes_for_later(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    ada.sees("#events .event-name", "join_room · ack")
+    ada.page.click("#events-pause")
+    ada.page.click("#send-form button")
+    ada.sees("#events-news", "new")
+    assert "update_user_data" not in names(ada)
+    ada.page.click("#events-pause")
+    ada.sees("#events .event-name", "update_user_data")
+
+
+def test_events_are_copied_as_json(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room), permissions=["clipboard-read", "clipboard-write"])
+    ada.join("Ada")
+    ada.sees("#events .event-name", "join_room · ack")
+    ada.page.fill("#events-filter", "join_room")
+    ada.page.click("#events-copy")
+    ada.sees("#events-copy", "Copied")
+    copied = json.loads(ada.page.evaluate("navigator.clipboard.readText()"))
+    sent = next(entry for entry in copied if entry["event"] == "join_room" and not entry.get("ack"))
+    assert sent["direction"] == "out"
+    assert sent["args"][0]["username"] == "Ada"
+
+
+def test_any_event_can_be_sent_and_its_refusal_is_shown(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.is_live()
+    ada.page.fill("#send-name", "leave_room")
+    ada.page.click("#send-form button")
+    ada.sees("#send-problem", "has not joined a room")
+    ada.page.fill("#send-name", "join_room")
+    ada.page.fill(
+        "#send-data", json.dumps({"room_name": room, "peer_id": "by-hand", "username": "By hand"})
+    )
+    ada.page.click("#send-form button")
+    ada.sees("#user-data")
+    ada.sees_here("By hand")
+
+
+def test_the_curl_line_of_each_action_does_the_same(visit: Visit, site: LiveServer) -> None:
+    needs.program("curl", "curl")
+    room = 'it\'s "quoted" & $HOME `x` \\o/'.replace("\\", "").replace("/", "")
+    ada = visit(room_path(room))
+    ada.join("O'Brien")
+    ada.page.fill("#user-data", '{"quote": "it\'s $HOME"}')
+    ada.page.click("#data-form button.primary")
+    ada.sees("#events .event-name", "update_user_data · ack")
+    ada.page.click("#leave-button")
+    ada.sees("#events .event-name", "leave_room · ack")
+    lines = {}
+    for event in ("join_room", "update_user_data", "leave_room"):
+        row = ada.page.locator("#events .event.out", has=ada.page.get_by_text(event, exact=True))
+        row.locator("summary").click()
+        lines[event] = row.locator(".event-code", has_text="curl").locator("code").inner_text()
+
+    peer_id = ada.page.input_value("#peer-id")
+    address = f"{site.url}/api/webrtc{room_path(room)}/peers/{peer_id}"
+    requests.delete(address, timeout=10).raise_for_status()
+    for event, data, is_active in (
+        ("join_room", {}, True),
+        ("update_user_data", {"quote": "it's $HOME"}, True),
+        ("leave_room", {"quote": "it's $HOME"}, False),
+    ):
+        subprocess.run(["bash", "-c", f"{lines[event]} --fail --silent"], check=True, timeout=20)
+        peer = requests.get(address, timeout=10).json()
+        assert (peer["user_data"], peer["is_active"]) == (data, is_active), lines[event]
