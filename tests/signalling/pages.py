@@ -17,6 +17,7 @@ _SOCKET_IO = "/static/vendor/socket.io-client-4.8.4/socket.io.min.js"
 _SETUP = """async ({ options }) => {
   const module = await import("/static/presence-client.js");
   Object.assign(window, module, { happened: [], connections: {}, heard: {}, problems: [] });
+  window.collisions = 0;
   window.client = new PresenceClient(undefined, options);
   client.on("error", (error) => problems.push(`${error.code}: ${error.detail}`));
   for (const event of ["joined", "left", "state", "signal", "broadcast"]) {
@@ -26,6 +27,14 @@ _SETUP = """async ({ options }) => {
     const { peerId } = connection;
     connections[peerId] = connection;
     heard[peerId] ??= [];
+    connection.on("peerconnection", (pc) => {
+      // An offer that comes while ours is out is the collision that the tests provoke.
+      client.on("signal", ({ type, from }) => {
+        if (type === "offer" && from === peerId && pc.signalingState === "have-local-offer") {
+          collisions += 1;
+        }
+      });
+    });
     connection.on("message", (message) => heard[peerId].push(message));
     connection.on("state", (state) => happened.push(["connection", { peerId, ...state }]));
   });
