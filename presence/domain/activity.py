@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from presence.storage.models import Activity, Peer, PeerSession
@@ -125,17 +126,38 @@ def forget(session: Session, room_id: int, peer_id: str) -> None:
 def recent(session: Session, room_id: int, limit: int) -> list[Entry]:
     """Return the newest entries of a room, newest first."""
     rows = session.execute(
-        select(
-            Activity.id,
-            Activity.at,
-            Activity.kind,
-            Activity.peer_id,
-            Activity.username,
-            Activity.times,
-            Activity.detail,
-        )
+        select(*_COLUMNS)
         .where(Activity.room_id == room_id)
         .order_by(Activity.at.desc(), Activity.id.desc())
         .limit(limit)
     )
     return [Entry(*row) for row in rows]
+
+
+def newest(session: Session, room_ids: Iterable[int]) -> dict[int, Entry]:
+    """Return the newest entry of each room that has one."""
+    rank = func.row_number().over(
+        partition_by=Activity.room_id, order_by=(Activity.at.desc(), Activity.id.desc())
+    )
+    ranked = (
+        select(Activity.room_id, Activity.id, rank.label("rank"))
+        .where(Activity.room_id.in_(list(room_ids)))
+        .subquery()
+    )
+    rows = session.execute(
+        select(Activity.room_id, *_COLUMNS)
+        .join(ranked, ranked.c.id == Activity.id)
+        .where(ranked.c.rank == 1)
+    )
+    return {row[0]: Entry(*row[1:]) for row in rows}
+
+
+_COLUMNS = (
+    Activity.id,
+    Activity.at,
+    Activity.kind,
+    Activity.peer_id,
+    Activity.username,
+    Activity.times,
+    Activity.detail,
+)
