@@ -11,7 +11,13 @@ export { PresenceError, everyone };
 
 const RETRY_MS = [500, 1000, 2000, 5000];
 // A refusal of these kinds passes; any other would only be repeated.
-const PASSING = new Set(["room_full", "storage_unavailable", "internal_error", "timeout"]);
+const PASSING = new Set([
+  "room_full",
+  "shutting_down",
+  "storage_unavailable",
+  "internal_error",
+  "timeout",
+]);
 const FORWARDED = ["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast"];
 
 /** One peer's connection to a Presence server. See presence-client.d.ts for every type. */

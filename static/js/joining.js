@@ -17,6 +17,7 @@ export function startJoining({ client, name: roomName, changed }) {
   const news = document.getElementById("you-news");
   const fields = { username, peer_id: peerId, user_data: firstData };
   const memory = remembered();
+  let failure = null;
 
   username.value = memory.username;
   peerId.value = memory.peerId;
@@ -96,11 +97,13 @@ export function startJoining({ client, name: roomName, changed }) {
     button.textContent = "Rejoin";
     if (hadFocus) button.focus();
     forget(roomName);
-    news.textContent = REASONS[body.reason] ?? `You are no longer in the room (${body.reason}).`;
+    const refusal = failure?.code === body.reason ? failure.detail : "";
+    news.textContent = REASONS[body.reason] ?? `You are no longer in the room. ${refusal}`;
     changed();
   });
 
   client.on("error", (error) => {
+    failure = error;
     news.textContent = `Coming back failed: ${error.detail}`;
   });
 
