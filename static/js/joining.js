@@ -19,8 +19,9 @@ export function startJoining({ client, name: roomName, changed }) {
   const memory = remembered();
   let failure = null;
 
-  username.value = memory.username;
-  peerId.value = memory.peerId;
+  // Whoever types faster than the page loads keeps what they typed.
+  username.value ||= memory.username;
+  peerId.value ||= memory.peerId;
 
   function say(error) {
     for (const [name, field] of Object.entries(fields)) {
