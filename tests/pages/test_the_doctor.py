@@ -51,7 +51,10 @@ def test_a_proxy_that_cuts_websockets_and_uploads_is_found_out_and_explained(vis
     visitor = visit("/")
     page = "<!doctype html><html><title>413</title></html>"
     visitor.page.route("**/api/webrtc/upload", lambda route: route.fulfill(status=413, body=page))
-    visitor.page.add_init_script("window.WebSocket = class { constructor() { throw Error(); } };")
+    visitor.page.add_init_script(
+        "window.WebSocket = class { close() {} constructor() {"
+        " setTimeout(() => this.onerror(new Event('error'))); } };"
+    )
     visitor.open("/doctor")
     found = states(visitor)
     assert found["polling"] == "ok"
