@@ -27,6 +27,7 @@ from presence.transport import (
     ice_api,
     json_codec,
     pages,
+    recovery,
     rooms_api,
     server,
     signals,
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     error_handlers.init_app(app)
     events.init_app(runtime)
+    recovery.init_app(runtime)
     signals.init_app(runtime)
     watching.init_app(runtime)
     app.register_blueprint(rooms_api.bp)

@@ -82,6 +82,11 @@ class Settings:
     turn_ttl: int = _setting(
         "PRESENCE_TURN_TTL", 3600, "seconds for which TURN credentials are good"
     )
+    disconnect_grace: float = _setting(
+        "PRESENCE_DISCONNECT_GRACE",
+        0.0,
+        "seconds in which a lost connection may come back before anybody is told",
+    )
     announce_window: float = _setting(
         "PRESENCE_ANNOUNCE_WINDOW",
         0.05,
@@ -115,7 +120,13 @@ class Settings:
         ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
-        for name in ("announce_window", "hold_seconds", "max_held_signals", "max_held_bytes"):
+        for name in (
+            "announce_window",
+            "disconnect_grace",
+            "hold_seconds",
+            "max_held_signals",
+            "max_held_bytes",
+        ):
             if getattr(self, name) < 0:
                 raise InvalidSetting(f"{variable_of(name)} must not be negative.")
         for name in ("ping_interval", "ping_timeout", "rest_session_seconds"):

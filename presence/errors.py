@@ -232,3 +232,26 @@ class InternalError(PresenceError):
             "Something went wrong on the server, and it was logged. Try again; if it happens "
             "again, tell whoever runs the server."
         )
+
+
+class Conflict(PresenceError):
+    """A peer's data changed after the version that an update was made for."""
+
+    code = "conflict"
+
+    def __init__(self, user_data: dict[str, Any], version: int) -> None:
+        super().__init__(
+            "The user data was changed by somebody else meanwhile. Look at what it is now, and "
+            "send the update again with that version.",
+            user_data=user_data,
+            version=version,
+        )
+
+
+class ShuttingDown(PresenceError):
+    """The server is about to stop and takes nobody in."""
+
+    code = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down. Connect again in a few seconds.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -137,12 +138,14 @@ def test_an_unknown_event_is_answered(alice: Any, name: str) -> None:
 class RawSocket:
     """A WebSocket that speaks Engine.IO by hand, to send what no client would."""
 
-    def __init__(self, server: LiveServer) -> None:
+    def __init__(self, server: LiveServer, auth: Any = None) -> None:
         url = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
         self._socket = websocket.create_connection(url, timeout=10)
         self._socket.recv()
-        self.send("40")
-        assert self.receive().startswith("40")
+        self.send("40" + (json.dumps(auth) if auth is not None else ""))
+        answer = self.receive()
+        assert answer.startswith("40")
+        self.connected: dict[str, Any] = json.loads(answer[2:])
 
     def send(self, text: str) -> None:
         self._socket.send(text)
@@ -163,6 +166,12 @@ class RawSocket:
 
     def close(self) -> None:
         self._socket.close()
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        assert self._socket.sock is not None
+        self._socket.sock.shutdown(socket.SHUT_RDWR)
+        self._socket.sock.close()
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain import activity, clock, occupancy, rooms, sessions, user_data
+from presence.domain import activity, clock, occupancy, recovery, rooms, sessions, user_data
 from presence.domain.sessions import Ended, Presence, SocketPresence
-from presence.errors import NotJoined, PeerNotFound, RoomFull, RoomNotFound
+from presence.errors import Conflict, NotJoined, PeerNotFound, RoomFull, RoomNotFound
 from presence.storage.models import File, Peer, PeerSession, Room
 
 
@@ -37,13 +37,19 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A peer's joining; ``left`` is what the same socket left by it, if anything."""
+    """A peer's joining; ``left`` is what the same socket left by it, if anything.
+
+    ``is_news`` is false where nobody needs to hear of it: the peer was away for less than the
+    grace. ``replaced_sid`` is the lost socket whose place was taken.
+    """
 
     room_name: str
     peer_id: str
     username: str
     version: int
     left: Left | None
+    is_news: bool = True
+    replaced_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,9 @@ class PeerRow(NamedTuple):
     id: int
     peer_id: str
     username: str
+    last_seen: datetime
     user_data: dict[str, Any]
+    data_version: int
 
 
 def join(
@@ -111,8 +119,23 @@ def join(
     merged = user_data.merge(
         peer.user_data if peer else {}, new_data, max_bytes=limits.max_user_data_bytes
     )
+    suspended = _suspended(session, peer)
+    if (
+        peer
+        and suspended
+        and not previous
+        and (username, merged) == (peer.username, peer.user_data)
+    ):
+        # Back within the grace, and as it was: its new socket takes the lost one's place.
+        sessions.close(session, suspended[:1], peer.last_seen)
+        sessions.start(session, peer.id, presence, now)
+        room = rooms.unchanged(session, room)
+        return Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
     if peer:
-        _update(session, peer.id, username=username, user_data=merged, last_seen=now)
+        _update(session, peer.id, username=username, last_seen=now)
+        if user_data.changed_keys(peer.user_data, merged):
+            _update(session, peer.id, user_data=merged, data_version=room.version)
+        sessions.close(session, suspended, now)
         peer_row_id = peer.id
     else:
         peer_row_id = session.execute(
@@ -124,6 +147,7 @@ def join(
                 joined_at=now,
                 last_seen=now,
                 user_data=merged,
+                data_version=room.version,
             )
             .returning(Peer.id)
         ).scalar_one()
@@ -147,14 +171,39 @@ def join(
     return Joined(room.name, peer_id, username, room.version, left)
 
 
+def resume(
+    session: Session, secret: str, presence: SocketPresence, limits: Limits
+) -> Joined | None:
+    """Give a socket the place that a secret belongs to (see `recovery`), as it was left.
+
+    The socket that held it before may not be known to be lost yet; its session ends. None if the
+    secret is not good (any more). Raises `RoomFull`.
+    """
+    place = recovery.use(session, secret, presence.sid)
+    if place is None:
+        return None
+    joined = join(
+        session,
+        room_name=place.room_name,
+        peer_id=place.peer_id,
+        username=place.username,
+        new_data={},
+        presence=presence,
+        limits=limits,
+    )
+    sessions.close(session, sessions.find(session, PeerSession.sid == place.sid), clock.now())
+    return replace(joined, replaced_sid=place.sid)
+
+
 def leave(session: Session, room_name: str, peer_id: str) -> Left:
     """Make a peer inactive, ending all its sessions. Leaving twice is no error.
 
     Raises `RoomNotFound` or `PeerNotFound`.
     """
+    version = _version_where_known(session, room_name, peer_id)
+    recovery.withdraw_all(session, room_name, peer_id)
     ended = _sessions_of(session, room_name, peer_id)
     if not ended:
-        version = _version_where_known(session, room_name, peer_id)
         return Left(room_name, peer_id, version, is_active=False)
     return _leave(session, room_name, peer_id, ended)
 
@@ -168,6 +217,7 @@ def leave_socket(session: Session, sid: str) -> Left:
     own = sessions.find(session, PeerSession.sid == sid)
     if not own:
         raise NotJoined
+    recovery.withdraw(session, sid)
     room_name, peer_id = own[0].room_name, own[0].peer_id
     ended = [
         item
@@ -185,25 +235,30 @@ def update_user_data(
     new_data: dict[str, Any],
     remove: Iterable[str] = (),
     replace: bool = False,
+    if_version: int | None = None,
     renew_seconds: float | None = None,
     max_bytes: int,
 ) -> Updated:
     """Merge `new_data` into what is stored for a peer, active or not.
 
-    `remove` and `replace` are as in `user_data.merge`; `renew_seconds` renews the peer's REST
-    session if it has one. Raises `RoomNotFound`, `PeerNotFound` or `UserDataTooLarge`.
+    `remove` and `replace` are as in `user_data.merge`; with `if_version` the peer's data must not
+    have changed since that version of the room; `renew_seconds` renews the peer's REST session if
+    it has one. Raises `RoomNotFound`, `PeerNotFound`, `Conflict` or `UserDataTooLarge`.
     """
     now = clock.now()
     room = rooms.change(session, room_name)
     peer = get(session, room, peer_id)
+    if if_version is not None and peer.data_version > if_version:
+        raise Conflict(peer.user_data, peer.data_version)
     merged = user_data.merge(
         peer.user_data, new_data, remove=remove, replace=replace, max_bytes=max_bytes
     )
-    _update(session, peer.id, user_data=merged, last_seen=now)
+    _update(session, peer.id, last_seen=now)
     if renew_seconds is not None:
         sessions.renew(session, peer.id, renew_seconds, now)
     changed = user_data.changed_keys(peer.user_data, merged)
     if changed:
+        _update(session, peer.id, user_data=merged, data_version=room.version)
         activity.record_update(
             session, room.id, peer_id=peer_id, username=peer.username, at=now, keys=changed
         )
@@ -302,11 +357,28 @@ def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> 
         activity.record_lost(session, room.id, lost, now, "expired")
 
 
+def _suspended(session: Session, peer: PeerRow | None) -> list[Ended]:
+    """Return the sessions of a peer's sockets that were lost and may still come back."""
+    if peer is None:
+        return []
+    return sessions.find(
+        session,
+        Peer.id == peer.id,
+        PeerSession.sid.is_not(None),
+        PeerSession.expires_at.is_not(None),
+    )
+
+
 def _find(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow | None:
     row = session.execute(
-        select(Peer.id, Peer.peer_id, Peer.username, Peer.user_data).where(
-            Peer.room_id == room.id, Peer.peer_id == peer_id
-        )
+        select(
+            Peer.id,
+            Peer.peer_id,
+            Peer.username,
+            Peer.last_seen,
+            Peer.user_data,
+            Peer.data_version,
+        ).where(Peer.room_id == room.id, Peer.peer_id == peer_id)
     ).one_or_none()
     return PeerRow(*row) if row else None
 

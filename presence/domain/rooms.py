@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,9 @@ from sqlalchemy.orm import Session
 from presence.errors import RoomNotFound
 from presence.storage.database import insert_if_missing
 from presence.storage.models import File, Peer, PeerSession, Room
+
+# Databases limit the values in one statement.
+_BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,28 @@ def identify(session: Session, name: str) -> tuple[int, int]:
     if row is None:
         raise RoomNotFound(name)
     return row.id, row.version
+
+
+def unchanged(session: Session, room: LockedRoom) -> LockedRoom:
+    """Take back the version that `change` gave a room, because nothing that it shows is new."""
+    session.execute(
+        update(Room)
+        .where(Room.id == room.id)
+        .values(version=Room.version - 1)
+        .execution_options(synchronize_session=False)
+    )
+    return replace(room, version=room.version - 1)
+
+
+def versions(session: Session, names: Collection[str]) -> dict[str, int]:
+    """Return the version of each of some rooms that exist, by name."""
+    found: dict[str, int] = {}
+    ordered = list(names)
+    for start in range(0, len(ordered), _BATCH):
+        batch = ordered[start : start + _BATCH]
+        for row in session.execute(select(Room.name, Room.version).where(Room.name.in_(batch))):
+            found[row.name] = row.version
+    return found
 
 
 def view(session: Session, name: str) -> RoomView:

@@ -149,12 +149,26 @@ def end_socket(session: Session, sid: str) -> Ended | None:
     return ended[0]
 
 
+def suspend(session: Session, sid: str, seconds: float) -> bool:
+    """Let the session of a socket that was lost end only after a grace; return whether it has one.
+
+    Nothing that the room shows changes by it.
+    """
+    result = session.execute(
+        update(PeerSession)
+        .where(PeerSession.sid == sid)
+        .values(expires_at=clock.now() + timedelta(seconds=seconds))
+        .execution_options(synchronize_session=False)
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
 def any_expired(session: Session) -> bool:
     """Tell whether `end_expired` would end anything."""
     return bool(session.scalar(select(exists().where(PeerSession.expires_at <= clock.now()))))
 
 
 def end_expired(session: Session) -> set[str]:
-    """End every REST session whose time is over; return the names of the rooms concerned."""
+    """End every session whose time is over; return the names of the rooms concerned."""
     now = clock.now()
     return end(session, find(session, PeerSession.expires_at <= now), now, reason="expired")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain import clock, sessions
+from presence.domain import clock, recovery, sessions
 from presence.storage.models import PeerSession, Worker
 
 # A worker that has not renewed its row for this long has died.
@@ -51,6 +51,7 @@ def end_dead(session: Session, *, everybody: bool = False) -> set[str]:
         session.execute(delete(Worker).where(Worker.id == worker_id))
     if everybody:
         names |= sessions.end(session, sessions.find(session), clock.now())
+    recovery.settle(session)
     return names
 
 
@@ -62,6 +63,7 @@ def leave(session: Session, worker_id: str) -> set[str]:
     ended = sessions.find(session, PeerSession.worker_id == worker_id)
     names = sessions.end(session, ended, clock.now())
     session.execute(delete(Worker).where(Worker.id == worker_id))
+    recovery.settle(session)
     return names
 
 
@@ -75,10 +77,14 @@ def end_lost_sockets(
     """
     ended = [
         item
-        for item in sessions.find(session, PeerSession.worker_id == worker_id)
+        for item in sessions.find(
+            session, PeerSession.worker_id == worker_id, PeerSession.expires_at.is_(None)
+        )
         if item.sid is None or not is_connected(item.sid)
     ]
-    return sessions.end(session, ended, clock.now())
+    names = sessions.end(session, ended, clock.now())
+    recovery.settle(session)
+    return names
 
 
 def living(session: Session) -> set[str]:

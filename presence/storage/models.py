@@ -9,6 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
     ForeignKey,
@@ -93,6 +94,8 @@ class Peer(Base):
     joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen: Mapped[datetime] = mapped_column(UtcDateTime)
     user_data: Mapped[dict[str, Any]] = mapped_column(JsonObject)
+    # The room's version when user_data last changed.
+    data_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Worker(Base):
@@ -109,7 +112,8 @@ class PeerSession(Base):
     """One reason why a peer is active.
 
     Either a live socket, with its Socket.IO id in ``sid`` and the worker that holds it, or a REST
-    join, without a sid and with the instant at which it ends unless it is renewed.
+    join, without a sid and with the instant at which it ends unless it is renewed. A socket that
+    was lost and may come back within the grace has both.
     """
 
     __tablename__ = "sessions"
@@ -121,6 +125,21 @@ class PeerSession(Base):
         ForeignKey("workers.id", ondelete="CASCADE"), index=True
     )
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+
+
+class Recovery(Base):
+    """A secret, hashed, that gives a lost connection its peer back; good while its session lives.
+
+    ``expires_at`` is set when that session has ended without the peer having left.
+    """
+
+    __tablename__ = "recoveries"
+
+    secret_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    peer_row_id: Mapped[int] = mapped_column(ForeignKey("peers.id", ondelete="CASCADE"), index=True)
+    sid: Mapped[str] = mapped_column(String(64), index=True)
+    deltas: Mapped[bool] = mapped_column(Boolean)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakValueDictionary
 
 from flask import Flask
@@ -20,7 +21,8 @@ from flask_socketio import SocketIO
 from presence.domain import rooms
 from presence.errors import RoomNotFound
 from presence.storage import database
-from presence.transport import wire
+from presence.transport import deltas, packets, wire
+from presence.transport.deltas import History
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,11 @@ class Announcer:
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _RoomLock] = WeakValueDictionary()
         self._windows: dict[str, _Window] = {}
+        # The sockets that get changes instead of lists, and what they were told of their rooms.
+        self._delta_sids: set[str] = set()
+        self._histories: dict[str, History] = {}
+        # The version last announced of each room that has sockets here.
+        self._announced: dict[str, int] = {}
         # Called with every room that was announced, in the order of its versions.
         self.listeners: list[Callable[[rooms.RoomView], None]] = []
 
@@ -92,6 +99,52 @@ class Announcer:
         """Send an event to everybody in a room, but for the socket to `skip`."""
         self._socketio.emit(event, body, to=channel(room_name), skip_sid=skip)
 
+    def enter(self, sid: str, view: rooms.RoomView, *, deltas: bool) -> None:
+        """Note how a socket that has just been given a room's list is told of changes.
+
+        To be called within `in_order`.
+        """
+        if deltas:
+            self._delta_sids.add(sid)
+            self._histories.setdefault(view.name, History(view))
+        else:
+            self._delta_sids.discard(sid)
+
+    def forget(self, sid: str) -> None:
+        """Note that a socket is told of nothing any more."""
+        self._delta_sids.discard(sid)
+
+    def sync(self, room_name: str, since: int) -> wire.Body:
+        """Return what changed in a room after a version, or all of it where that is not known.
+
+        What is not announced yet is announced first, so that nothing falls in between. Raises
+        `RoomNotFound`.
+        """
+        with self.in_order(room_name):
+            view = self._read(room_name)
+            history = self._histories.get(room_name)
+            if history is not None and history.version != view.version:
+                self._send(view)
+            return deltas.synced(view, since, history.since(since) if history else None)
+
+    def catch_up(self) -> None:
+        """Announce every room of which the sockets here were not told the newest version.
+
+        Makes up for what a crash or a lost message swallowed. Forgets rooms without sockets.
+        """
+        prefix = channel("")
+        names = {
+            name.removeprefix(prefix)
+            for name in list(self._socketio.server.manager.rooms.get("/", {}))
+            if isinstance(name, str) and name.startswith(prefix)
+        }
+        for kept in (self._announced, self._histories):
+            for name in kept.keys() - names:
+                kept.pop(name, None)
+        with self._app.app_context(), database.reading() as session:
+            versions = rooms.versions(session, names)
+        self.mark(*(name for name in names if versions.get(name, 0) > self._announced.get(name, 0)))
+
     def _close_window(self, name: str, window: _Window) -> None:
         """Announce once more at the window's end while marks keep coming, then forget the room."""
         wait = self._window
@@ -111,11 +164,10 @@ class Announcer:
         """
         try:
             with self.in_order(name):
-                with self._app.app_context(), database.reading() as session:
-                    view = rooms.view(session, name)
+                view = self._read(name)
                 if view.version == window.announced:
                     return True
-                self.emit("peer_list_updated", wire.peer_list(view), name)
+                self._send(view)
                 window.announced = view.version
                 for tell in self.listeners:
                     tell(view)
@@ -127,6 +179,31 @@ class Announcer:
                 window.marked = True
             return False
         return True
+
+    def _read(self, name: str) -> rooms.RoomView:
+        with self._app.app_context(), database.reading() as session:
+            return rooms.view(session, name)
+
+    def _send(self, view: rooms.RoomView) -> None:
+        """Send a list, or its changes, to every socket in the room: the same bytes to all."""
+        server = self._socketio.server
+        self._announced[view.name] = view.version
+        participants = list(server.manager.get_participants("/", channel(view.name)))
+        for_lists = [eio for sid, eio in participants if sid not in self._delta_sids]
+        for_deltas = [eio for sid, eio in participants if sid in self._delta_sids]
+        sent: list[tuple[list[str], Any]] = []
+        if for_lists:
+            body = wire.peer_list(view)
+            sent.append((for_lists, packets.event("peer_list_updated", body, replaces=view.name)))
+        if for_deltas:
+            change = self._histories[view.name].advance(view)
+            for event, body in deltas.bodies(change, view).items():
+                sent.append((for_deltas, packets.event(event, body)))
+        else:
+            self._histories.pop(view.name, None)
+        for eio_sids, packet in sent:
+            for eio_sid in eio_sids:
+                server._send_eio_packet(eio_sid, packet)
 
     def _lock_of(self, name: str) -> _RoomLock:
         with self._guard:

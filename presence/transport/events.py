@@ -8,14 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import request
+from sqlalchemy.orm import Session
 
-from presence.domain import peers, rooms, sessions
+from presence.domain import peers, recovery, rooms, sessions
+from presence.domain.peers import Joined
 from presence.domain.sessions import SocketPresence
-from presence.errors import UnknownEvent
+from presence.errors import NotJoined, UnknownEvent
 from presence.storage import database
 from presence.transport import messages, signals, wire
 from presence.transport.error_handlers import as_presence_error
-from presence.transport.messages import JoinRoom
+from presence.transport.messages import JoinRoom, Sync
 from presence.transport.runtime import Runtime, runtime
 from presence.transport.wire import Body
 
@@ -32,6 +34,7 @@ def init_app(run: Runtime) -> None:
     for name in ("leave_room", "leave"):
         on(name, answering("leave_room", on_leave_room))
     on("update_user_data", answering("update_user_data", on_update_user_data))
+    on("sync", answering("sync", on_sync))
     on("disconnect", on_disconnect)
     on("*", on_unknown_event)
 
@@ -39,6 +42,8 @@ def init_app(run: Runtime) -> None:
 def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
     """Join a room, announcing the peer to everyone in it."""
     message = messages.parse(JoinRoom, data, run.settings.max_user_data_bytes)
+    run.refuse_when_stopping()
+    deltas = message.updates == "delta"
     with run.announcer.in_order(message.room_name, run.room_of(sid)):
         with database.writing() as session:
             joined = peers.join(
@@ -50,17 +55,35 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
                 presence=SocketPresence(sid, run.worker_id),
                 limits=run.limits,
             )
-        run.enter(sid, joined.room_name, joined.peer_id)
-        with database.reading() as session:
-            body = wire.joined(rooms.view(session, joined.room_name), joined.peer_id)
-        run.socketio.emit("join_room_success", body, to=sid)
-    signals.deliver_waiting(run, sid)
-    run.announcer.mark(joined.room_name, *([joined.left.room_name] if joined.left else []))
-    if not run.is_connected(sid):
-        # The connection was lost meanwhile, and its disconnect found nothing to end yet.
-        run.switchboard.lost(sid)
-        _end_socket(run, sid, joined.room_name)
+            _offer_recovery(run, session, sid, deltas)
+        body = _answer_join(run, sid, joined, deltas)
+    _announce_join(run, sid, joined)
     return body
+
+
+def put_back(run: Runtime, sid: str, secret: str) -> None:
+    """Give a socket that shows a secret the place of the one it was given to, if it still can be.
+
+    The client did not ask for it in an event of its own, so a refusal comes as ``join_room_error``.
+    """
+    with run.app.app_context():
+        with database.reading() as session:
+            place = recovery.find(session, secret)
+        if place is None:
+            return
+        try:
+            with run.announcer.in_order(place.room_name):
+                with database.writing() as session:
+                    presence = SocketPresence(sid, run.worker_id)
+                    joined = peers.resume(session, secret, presence, run.limits)
+                    if joined is None:
+                        return
+                    _offer_recovery(run, session, sid, place.deltas)
+                _answer_join(run, sid, joined, place.deltas)
+            run.secrets.await_sign_of(sid)
+            _announce_join(run, sid, joined)
+        except Exception as exception:
+            run.socketio.emit("join_room_error", as_presence_error(exception).body(), to=sid)
 
 
 def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
@@ -89,6 +112,7 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
                 new_data=message.user_data,
                 remove=message.remove,
                 replace=message.replace,
+                if_version=message.if_version,
                 max_bytes=run.settings.max_user_data_bytes,
             )
         body = wire.user_data_success(updated)
@@ -98,21 +122,36 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
     return body
 
 
+def on_sync(run: Runtime, sid: str, data: Any) -> Body:
+    """Send a socket what changed in its room after a version, or all of it."""
+    message = messages.parse(Sync, data)
+    room_name = run.room_of(sid)
+    if room_name is None:
+        raise NotJoined
+    with run.announcer.in_order(room_name):
+        body = run.announcer.sync(room_name, message.since)
+        run.socketio.emit("sync_success", body, to=sid)
+    return body
+
+
 def on_disconnect(reason: str = "") -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
     run, sid = runtime(), _sid()
-    if reason == run.socketio.server.reason.CLIENT_DISCONNECT:
-        run.switchboard.leave(sid)
-    else:
+    lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
+    if lost:
         run.switchboard.lost(sid)
+    else:
+        run.switchboard.leave(sid)
+    run.secrets.forget(sid)
     room_name = run.room_of(sid)
+    run.announcer.forget(sid)
     if room_name is not None:
-        _end_socket(run, sid, room_name)
+        _end_socket(run, sid, room_name, lost=lost)
 
 
 def on_unknown_event(event: str, *_args: Any) -> Body:
     """Answer an event that the server does not know."""
-    known = "join_room, leave_room, update_user_data, signal, broadcast and watch"
+    known = "join_room, leave_room, update_user_data, sync, signal, broadcast and watch"
     error = UnknownEvent(f"The server knows no event “{event[:64]}”. It knows {known}.")
     runtime().socketio.emit(f"{event[:64]}_error", error.body(), to=_sid())
     return {"ok": False, **error.body()}
@@ -138,11 +177,53 @@ def answering(event: str, handler: Handler) -> Callable[..., Body]:
     return answer
 
 
-def _end_socket(run: Runtime, sid: str, room_name: str) -> None:
-    """End the session of a lost socket; if the database cannot be reached, have it done later."""
+def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:
+    """Keep the secret that the socket was given when it connected, for when it comes back."""
+    secret = run.secrets.of(sid)
+    if secret is not None:
+        recovery.offer(session, sid, secret, deltas=deltas)
+
+
+def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
+    """Let a socket hear its room from now on, and give it the list it begins with."""
+    if joined.replaced_sid is not None:
+        run.exit([joined.replaced_sid], joined.room_name)
+    run.enter(sid, joined.room_name, joined.peer_id)
+    with database.reading() as session:
+        view = rooms.view(session, joined.room_name)
+    run.announcer.enter(sid, view, deltas=deltas)
+    body = wire.joined(view, joined.peer_id)
+    run.socketio.emit("join_room_success", body, to=sid)
+    return body
+
+
+def _announce_join(run: Runtime, sid: str, joined: Joined) -> None:
+    signals.deliver_waiting(run, sid)
+    if joined.is_news:
+        run.announcer.mark(joined.room_name, *([joined.left.room_name] if joined.left else []))
+    if not run.is_connected(sid):
+        # The connection was lost meanwhile, and its disconnect found nothing to end yet.
+        run.switchboard.lost(sid)
+        run.announcer.forget(sid)
+        _end_socket(run, sid, joined.room_name, lost=True)
+
+
+def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
+    """End the session of a socket; if the database cannot be reached, have it done later.
+
+    That of a lost one ends after the grace, if there is one, and its client may recover.
+    """
+    grace = run.settings.disconnect_grace
     try:
         with run.announcer.in_order(room_name), database.writing() as session:
+            if lost and grace > 0 and not run.stopping:
+                sessions.suspend(session, sid, grace)
+                return
             ended = sessions.end_socket(session, sid)
+            if lost:
+                recovery.settle(session, sid)
+            else:
+                recovery.withdraw(session, sid)
     except Exception:
         log.exception("the end of a connection could not be recorded; it will be")
         run.lost_a_disconnect = True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from presence.domain import names, user_data
 from presence.errors import InvalidField, InvalidJson
@@ -31,31 +31,51 @@ Username = Annotated[
 UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
 
 
-class JoinRoom(BaseModel):
-    """Join a room; user_data is merged into what the server has of the peer."""
+class _Message(BaseModel):
+    """Base of every message: a number is no string, and a string no number."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class JoinRoom(_Message):
+    """Join a room; user_data is merged into what the server has of the peer.
+
+    With ``updates`` a socket says whether it wants whole lists or only what changes.
+    """
 
     room_name: Name
     peer_id: Name
     username: Username
     user_data: UserData = {}
+    updates: Literal["list", "delta"] = "list"
 
 
-class UpdateUserData(BaseModel):
-    """Change one's user data: keys to set, keys to remove, or everything replaced."""
+class UpdateUserData(_Message):
+    """Change one's user data: keys to set, keys to remove, or everything replaced.
+
+    With ``if_version`` only if it has not changed since that version of the room.
+    """
 
     user_data: UserData = {}
     remove: list[str] = []
     replace: bool = False
+    if_version: int | None = None
 
 
-class PeerAddress(BaseModel):
+class Sync(_Message):
+    """Ask for what changed in the room after a version."""
+
+    since: Annotated[int, Field(ge=0)]
+
+
+class PeerAddress(_Message):
     """Names one peer of one room."""
 
     room_name: Name
     peer_id: Name
 
 
-class RoomAddress(BaseModel):
+class RoomAddress(_Message):
     """Names one room."""
 
     room_name: Name

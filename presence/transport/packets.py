@@ -11,6 +11,7 @@ import logging
 import re
 from typing import Any
 
+import engineio.packet
 from socketio import Server, packet
 
 from presence.transport import json_codec
@@ -56,6 +57,17 @@ class TextPacket(packet.Packet):  # type: ignore[misc]
             if self.data[0] in _RESERVED:
                 raise ValueError(f"a client may not send the event {self.data[0]}")
         return attachments
+
+
+def event(name: str, body: Any, replaces: str | None = None) -> engineio.packet.Packet:
+    """Return an event as a packet that can be sent to many sockets, encoded once.
+
+    With `replaces` it takes the place of an unsent packet of the same mark (see `Outbox`).
+    """
+    encoded = TextPacket(packet.EVENT, data=[name, body], namespace="/").encode()
+    made = engineio.packet.Packet(engineio.packet.MESSAGE, encoded)
+    made.replaces = replaces
+    return made
 
 
 def guard(server: Server) -> None:

@@ -40,6 +40,7 @@ def join(room_name: str) -> Body:
     """Join a room without a socket; the peer stays active for a while, longer with every call."""
     run = runtime()
     message = messages.parse_join(_json(), room_name, run.settings.max_user_data_bytes)
+    run.refuse_when_stopping()
     with run.announcer.in_order(message.room_name):
         with database.writing() as session:
             joined = peers.join(
@@ -86,6 +87,7 @@ def update_data(room_name: str) -> Body:
                 new_data=message.user_data,
                 remove=message.remove,
                 replace=message.replace,
+                if_version=message.if_version,
                 renew_seconds=run.settings.rest_session_seconds,
                 max_bytes=run.settings.max_user_data_bytes,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import cast
@@ -18,11 +19,16 @@ from flask_socketio import SocketIO
 from presence.config import Settings
 from presence.domain import files, sessions, workers
 from presence.domain.peers import Limits
+from presence.errors import ShuttingDown
 from presence.storage import database
 from presence.storage.blobs import LocalBlobs
 from presence.transport import signals, upkeep
 from presence.transport.broadcast import Announcer, channel
+from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
+
+# How long a client that does not read may hold up the end.
+_FAREWELL_SECONDS = 1.0
 
 
 class Runtime:
@@ -41,6 +47,8 @@ class Runtime:
             self.is_connected,
             lambda: socketio.start_background_task(signals.sweep, self),
         )
+        self.secrets = SocketSecrets()
+        self.stopping = False
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False
         self._starting = threading.Lock()
@@ -78,14 +86,29 @@ class Runtime:
             self._started = True
 
     def stop(self) -> None:
-        """Close every connection, so that its client reconnects, and take this worker out.
+        """Tell every client, close its connection, so that it reconnects, and take this worker out.
 
         The disconnect handlers run, and their peers are inactive before the process ends.
         """
-        for connection in list(self.socketio.server.eio.sockets.values()):
+        self.stopping = True
+        connections = self.socketio.server.eio.sockets
+        self.socketio.emit("server_shutdown", {"detail": ShuttingDown().detail})
+        until = time.monotonic() + _FAREWELL_SECONDS
+        while time.monotonic() < until and any(c.queue.size for c in list(connections.values())):
+            self.socketio.sleep(0.02)
+        closed = list(connections.values())
+        for connection in closed:
             connection.close(wait=False)
         with self.app.app_context(), database.writing() as session:
             workers.leave(session, self.worker_id)
+        self.socketio.sleep(0.1)  # the farewell is still on its way to the sockets
+        for connection in closed:
+            connection.cut()
+
+    def refuse_when_stopping(self) -> None:
+        """Raise `ShuttingDown` if the server is about to stop."""
+        if self.stopping:
+            raise ShuttingDown
 
     def is_connected(self, sid: str) -> bool:
         """Tell whether a socket of this process is connected, and not about to be otherwise."""
@@ -114,6 +137,7 @@ class Runtime:
         for sid in sids:
             self.socketio.server.leave_room(sid, channel(room_name))
             self.switchboard.leave(sid)
+            self.announcer.forget(sid)
 
 
 def runtime() -> Runtime:

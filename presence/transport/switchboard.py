@@ -62,8 +62,9 @@ class Outcome(NamedTuple):
 class _Line:
     """What is known of one peer."""
 
-    # Its sockets, the newest last; `arriving` is one that still waits for its join to be answered.
-    sids: list[str] = field(default_factory=list)
+    # Its sockets, the newest last, and when they came; `arriving` is one that still waits for its
+    # join to be answered.
+    sids: dict[str, float] = field(default_factory=dict)
     arriving: str | None = None
     # When its sockets were lost, those of the last few seconds.
     lost: dict[str, float] = field(default_factory=dict)
@@ -107,7 +108,7 @@ class Switchboard:
             self._take_out(sid)
             self._seats[sid] = seat
             line = self._lines.setdefault(seat, _Line())
-            line.sids.append(sid)
+            line.sids[sid] = self._clock()
             if line.waiting:
                 line.arriving = sid
 
@@ -149,7 +150,7 @@ class Switchboard:
             line = self._lines.get(Seat(sender.room_name, to)) if sender else None
             if sender is None or line is None:
                 return Outcome()
-            sids = [sid for sid in line.sids if to_session in (None, sid)]
+            sids = self._addressed(line, to_session)
             connected = next((sid for sid in reversed(sids) if self._is_connected(sid)), None)
             if connected is not None and connected != line.arriving:
                 return Outcome(sid=connected)
@@ -213,6 +214,20 @@ class Switchboard:
             line = self._lines.get(seat)
             return list(line.sids) if line else []
 
+    def _addressed(self, line: _Line, to_session: str | None) -> list[str]:
+        """Return the sockets that a signal may go to, the best last.
+
+        What is for a session that was just lost goes to the first that came after it.
+        """
+        if to_session is None:
+            return list(line.sids)
+        if to_session in line.sids:
+            return [to_session]
+        lost_at = line.lost.get(to_session)
+        if lost_at is None:
+            return []
+        return [sid for sid, at in line.sids.items() if at > lost_at][:1]
+
     def _was_just_lost(self, line: _Line, to_session: str | None) -> bool:
         since = self._clock() - self._limits.seconds
         if to_session is not None:
@@ -223,7 +238,7 @@ class Switchboard:
         seat = self._seats.pop(sid, None)
         if seat is not None:
             line = self._lines[seat]
-            line.sids.remove(sid)
+            del line.sids[sid]
             if line.arriving == sid:
                 line.arriving = None
         return seat

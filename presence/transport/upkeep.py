@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from presence.domain import sessions, workers
+from presence.domain import recovery, sessions, workers
 from presence.storage import database
 
 if TYPE_CHECKING:
@@ -41,10 +41,14 @@ def _once(runtime: Runtime, renew: bool) -> None:
         if expired:
             with database.writing() as session:
                 changed |= sessions.end_expired(session)
+                recovery.settle(session)
         if renew:
             with database.writing() as session:
-                workers.renew(session, runtime.worker_id)
+                held = workers.renew(session, runtime.worker_id)
                 changed |= workers.end_dead(session)
+                recovery.forget_expired(session)
+            if not held:
+                changed |= _come_back(runtime)
         if runtime.lost_a_disconnect:
             runtime.lost_a_disconnect = False
             with database.writing() as session:
@@ -52,3 +56,21 @@ def _once(runtime: Runtime, renew: bool) -> None:
                     session, runtime.worker_id, runtime.is_connected
                 )
     runtime.announcer.mark(*changed)
+    if renew:
+        runtime.announcer.catch_up()
+
+
+def _come_back(runtime: Runtime) -> set[str]:
+    """Enter this worker again, which was frozen for so long that the others took it for dead.
+
+    They have ended its sessions, so its connections are closed: their clients come back by
+    themselves, to whichever worker. Returns the names of the rooms concerned.
+    """
+    if runtime.stopping:
+        return set()
+    log.warning("this process was taken for dead; closing its connections, which will come back")
+    with database.writing() as session:
+        changed = workers.register(session, runtime.worker_id, alone=False)
+    for connection in list(runtime.socketio.server.eio.sockets.values()):
+        connection.close(wait=False)
+    return changed

@@ -1,0 +1,127 @@
+"""Recovery: putting a client back into its room that lost its connection without leaving.
+
+With every join a secret is kept, hashed, beside the session it belongs to. While the session lives
+the secret does; when the connection is lost it is good for a while longer; when the peer leaves it
+is gone. Whoever shows it takes the peer's place over, once, and is given another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy.orm import Session
+
+from presence.domain import clock
+from presence.storage.models import Peer, PeerSession, Recovery, Room
+
+LIFE = timedelta(minutes=10)
+OVERLAP = timedelta(seconds=30)
+
+
+class Place(NamedTuple):
+    """What a secret gives back: a peer in a room, and how it was told of changes.
+
+    ``sid`` is the socket that stood for it, which may not yet be known to be lost.
+    """
+
+    room_name: str
+    peer_id: str
+    username: str
+    deltas: bool
+    sid: str
+
+
+def offer(session: Session, sid: str, secret: str, *, deltas: bool) -> None:
+    """Keep the secret of a socket that has joined, for the peer that it stands for now."""
+    _delete(session, Recovery.sid == sid, Recovery.expires_at.is_(None))
+    peer_row_id = select(PeerSession.peer_row_id).where(PeerSession.sid == sid).scalar_subquery()
+    session.execute(
+        insert(Recovery).values(
+            secret_hash=_hash(secret), peer_row_id=peer_row_id, sid=sid, deltas=deltas
+        )
+    )
+
+
+def withdraw(session: Session, sid: str) -> None:
+    """Forget the secret of a socket that left in good order."""
+    _delete(session, Recovery.sid == sid)
+
+
+def withdraw_all(session: Session, room_name: str, peer_id: str) -> None:
+    """Forget every secret of a peer that left with all its sockets."""
+    peer_row_id = (
+        select(Peer.id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(Room.name == room_name, Peer.peer_id == peer_id)
+        .scalar_subquery()
+    )
+    _delete(session, Recovery.peer_row_id == peer_row_id)
+
+
+def settle(session: Session, sid: str | None = None) -> None:
+    """Start the time of secrets whose session has ended: of one socket, or of all."""
+    session.execute(
+        update(Recovery)
+        .where(
+            Recovery.expires_at.is_(None),
+            ~exists().where(PeerSession.sid == Recovery.sid),
+            *([Recovery.sid == sid] if sid is not None else []),
+        )
+        .values(expires_at=clock.now() + LIFE)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def find(session: Session, secret: str) -> Place | None:
+    """Return the place that a secret gives back, or None if it is not good (any more)."""
+    row = session.execute(
+        select(Room.name, Peer.peer_id, Peer.username, Recovery.deltas, Recovery.sid)
+        .join(Peer, Peer.id == Recovery.peer_row_id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(
+            Recovery.secret_hash == _hash(secret),
+            Recovery.expires_at.is_(None) | (Recovery.expires_at > clock.now()),
+        )
+    ).one_or_none()
+    return Place(*row) if row else None
+
+
+def use(session: Session, secret: str, sid: str) -> Place | None:
+    """Like `find`, and let the secret end soon, since the socket `sid` gets another one.
+
+    Not at once: should the server die before the client has heard of that, the old one is all the
+    client has. `confirm` ends it when the client is known to have the new one.
+    """
+    place = find(session, secret)
+    if place is not None:
+        session.execute(
+            update(Recovery)
+            .where(Recovery.secret_hash == _hash(secret))
+            .values(sid=sid, expires_at=clock.now() + OVERLAP)
+            .execution_options(synchronize_session=False)
+        )
+    return place
+
+
+def confirm(session: Session, sid: str) -> None:
+    """End the secret that a socket has used, now that its client has the next one."""
+    _delete(session, Recovery.sid == sid, Recovery.expires_at.is_not(None))
+
+
+def forget_expired(session: Session) -> None:
+    """Delete the secrets whose time is over."""
+    _delete(session, Recovery.expires_at <= clock.now())
+
+
+def _delete(session: Session, *conditions: ColumnElement[bool]) -> None:
+    session.execute(
+        delete(Recovery).where(*conditions).execution_options(synchronize_session=False)
+    )
+
+
+def _hash(secret: str) -> str:
+    # A random secret of this length needs no salt and no slow hash.
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,55 @@
+"""Connection state recovery, the server's half: clients get their room back by themselves.
+
+From 4.6 on, Socket.IO's own client remembers a ``pid`` that the server gave it on connecting and
+shows it when it reconnects. python-socketio gives none. So this module adds one to every CONNECT
+packet, a secret which the domain keeps with the session, and puts whoever shows it back into the
+room: after a lost network, a restart or a crash, with no join from the application.
+
+The protocol also lets a server replay missed packets; here the client gets the whole list instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from socketio import packet
+
+from presence.domain import recovery
+from presence.storage import database
+from presence.transport import events
+
+if TYPE_CHECKING:
+    from presence.transport.runtime import Runtime
+
+_MAX_SECRET = 64
+
+
+def init_app(run: Runtime) -> None:
+    """Give every socket a secret, and put back who shows one."""
+    server = run.socketio.server
+    send_packet, handle_connect = server._send_packet, server._handle_connect
+    handle_event = server._handle_event
+
+    def send(eio_sid: str, pkt: Any) -> None:
+        if pkt.packet_type == packet.CONNECT and isinstance(pkt.data, dict) and "sid" in pkt.data:
+            pkt.data = {**pkt.data, "pid": run.secrets.make(pkt.data["sid"])}
+        send_packet(eio_sid, pkt)
+
+    def connect(eio_sid: str, namespace: str | None, data: Any) -> None:
+        handle_connect(eio_sid, namespace, data)
+        shown = data.get("pid") if isinstance(data, dict) else None
+        if isinstance(shown, str) and len(shown) <= _MAX_SECRET and shown.isascii():
+            sid = server.manager.sid_from_eio_sid(eio_sid, namespace or "/")
+            if sid is not None and run.is_connected(sid):
+                events.put_back(run, sid, shown)
+
+    def handle(eio_sid: str, namespace: str | None, ack_id: int | None, data: Any) -> None:
+        # Only a client that has its CONNECT packet sends events.
+        sid = server.manager.sid_from_eio_sid(eio_sid, namespace or "/")
+        if run.secrets.has_sign_of(sid):
+            with run.app.app_context(), database.writing() as session:
+                recovery.confirm(session, sid)
+        handle_event(eio_sid, namespace, ack_id, data)
+
+    server._send_packet, server._handle_connect = send, connect
+    server._handle_event = handle

@@ -1,0 +1,190 @@
+"""Changes instead of lists: what they tell, how gaps are closed, and that clients converge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from tests.clients import events, hears, shows
+from tests.live_server import LiveServer
+from tests.waiting import eventually
+
+Connect = Callable[..., Any]
+CHANGES = ("peer_joined", "peer_updated", "peer_left")
+
+
+def joining(room: str, peer_id: str, **more: Any) -> dict[str, Any]:
+    return {"room_name": room, "peer_id": peer_id, "username": peer_id.title(), **more}
+
+
+class DeltaList:
+    """A client's list, kept from changes alone by the rule of the protocol."""
+
+    def __init__(self, joined: dict[str, Any]) -> None:
+        self.version = joined["version"]
+        self.peers = {peer["peer_id"]: peer for peer in joined["peers"]}
+        self.gaps = 0
+
+    def apply(self, change: dict[str, Any]) -> None:
+        if change["previous_version"] > self.version:
+            self.gaps += 1
+            return
+        if change["version"] < self.version:
+            return
+        for peer in change["peers"]:
+            if peer.get("erased"):
+                self.peers.pop(peer["peer_id"], None)
+            else:
+                self.peers[peer["peer_id"]] = peer
+        self.version = change["version"]
+
+    def sorted(self) -> list[dict[str, Any]]:
+        return sorted(self.peers.values(), key=lambda peer: (peer["joined_at"], peer["peer_id"]))
+
+
+def followed(client: Any, joined: dict[str, Any]) -> DeltaList:
+    """Return the list after every change the client has received so far."""
+    kept = DeltaList(joined)
+    for name, body in list(client.received):
+        if name in CHANGES:
+            kept.apply(body)
+    return kept
+
+
+def stored(server: LiveServer, room: str) -> dict[str, Any]:
+    body: dict[str, Any] = requests.get(f"{server.url}/api/webrtc/rooms/{room}", timeout=10).json()
+    return body
+
+
+def test_changes_say_who_joined_changed_and_left(
+    server: LiveServer, room: str, connect: Connect
+) -> None:
+    watcher, other = connect(server, "javascript"), connect(server)
+    joined = watcher.call("join_room", joining(room, "watcher", updates="delta"))
+    other.call("join_room", joining(room, "other"))
+    came = hears(watcher, "peer_joined", lambda body: body["peers"][0]["peer_id"] == "other")
+    assert came["version"] > came["previous_version"]
+    assert (came["active_peers"], came["total_peers"]) == (2, 2)
+    other.call("update_user_data", {"user_data": {"x": 1}})
+    changed = hears(watcher, "peer_updated", lambda body: body["peers"][0]["user_data"] == {"x": 1})
+    assert [peer["peer_id"] for peer in changed["peers"]] == ["other"]
+    other.call("leave_room")
+    left = hears(watcher, "peer_left", lambda body: body["peers"][0]["peer_id"] == "other")
+    assert left["peers"][0]["is_active"] is False
+    requests.delete(f"{server.url}/api/webrtc/rooms/{room}/peers/other", timeout=10)
+    hears(
+        watcher, "peer_left", lambda body: body["peers"][0] == {"peer_id": "other", "erased": True}
+    )
+    assert events(watcher, "peer_list_updated") == []
+    kept = followed(watcher, joined)
+    assert kept.gaps == 0
+    assert kept.sorted() == stored(server, room)["peers"]
+
+
+def test_who_did_not_ask_for_changes_gets_lists(
+    server: LiveServer, room: str, connect: Connect
+) -> None:
+    lists, changes = connect(server), connect(server)
+    lists.call("join_room", joining(room, "lists"))
+    changes.call("join_room", joining(room, "changes", updates="delta"))
+    shows(lists, "changes", is_active=True)
+    assert not [name for name, _body in lists.received if name in CHANGES]
+    changes.call("join_room", joining(room, "changes"))
+    hears(changes, "peer_list_updated")
+
+
+def test_an_unknown_kind_of_updates_is_refused(
+    server: LiveServer, room: str, connect: Connect
+) -> None:
+    answer = connect(server).call("join_room", joining(room, "a", updates="everything"))
+    assert (answer["code"], answer["field"]) == ("invalid_field", "updates")
+
+
+def test_a_delta_client_follows_a_busy_room(
+    server: LiveServer, room: str, connect: Connect
+) -> None:
+    watcher = connect(server, "javascript")
+    others = [connect(server) for _ in range(6)]
+    others[0].call("join_room", joining(room, "p0"))
+    joined = watcher.call("join_room", joining(room, "watcher", updates="delta"))
+    for step in range(120):
+        client, peer_id = others[step % 6], f"p{step % 6}"
+        if step % 7 == 3:
+            client.emit("leave_room")
+        elif step % 5 == 0:
+            client.emit("join_room", joining(room, peer_id))
+        else:
+            client.emit("update_user_data", {"user_data": {"step": [step, True, 1]}})
+    for client in others:
+        client.call("sync", {"since": 0})  # everything before it has been handled
+    newest = stored(server, room)
+    eventually(
+        lambda: followed(watcher, joined).sorted() == newest["peers"], "the list is the server's"
+    )
+    assert followed(watcher, joined).gaps == 0
+    changes = [body for name, body in watcher.received if name in CHANGES]
+    assert sum(len(json.dumps(body)) for body in changes) < 120 * len(json.dumps(newest)) / 2
+
+
+def test_sync_gives_exactly_what_is_missing_or_everything(
+    server: LiveServer, room: str, connect: Connect
+) -> None:
+    watcher, other, third = connect(server), connect(server), connect(server)
+    other.call("join_room", joining(room, "other"))
+    third.call("join_room", joining(room, "third"))
+    joined = watcher.call("join_room", joining(room, "watcher", updates="delta"))
+    updated = other.call("update_user_data", {"user_data": {"x": 1}})
+    answer = watcher.call("sync", {"since": joined["version"]})
+    assert answer["full"] is False
+    assert answer["version"] == updated["version"]
+    assert [peer["peer_id"] for peer in answer["peers"]] == ["other"]
+    assert watcher.call("sync", {"since": answer["version"]})["peers"] == []
+    for unknown in (0, answer["version"] + 1000):
+        full = watcher.call("sync", {"since": unknown})
+        assert full["full"] is True
+        assert full["peers"] == stored(server, room)["peers"]
+
+
+@pytest.mark.parametrize("since", [None, "1", -1, 1.5, []])
+def test_a_sync_without_a_version_is_refused(
+    server: LiveServer, room: str, connect: Connect, since: Any
+) -> None:
+    client = connect(server)
+    client.call("join_room", joining(room, "a"))
+    answer = client.call("sync", {"since": since})
+    assert (answer["code"], answer["field"]) == ("invalid_field", "since")
+
+
+def test_sync_needs_a_room(server: LiveServer, connect: Connect) -> None:
+    assert connect(server).call("sync", {"since": 1})["code"] == "not_joined"
+
+
+def test_an_update_for_an_old_version_conflicts_and_says_what_is_now(
+    server: LiveServer, room: str, connect: Connect
+) -> None:
+    first, second, third = connect(server), connect(server), connect(server)
+    seen = first.call("join_room", joining(room, "alice", user_data={"x": 1}))["version"]
+    second.call("join_room", joining(room, "alice"))
+    third.call("join_room", joining(room, "somebody"))  # raises the version, but not of this data
+    won = second.call("update_user_data", {"user_data": {"x": 2}, "if_version": seen})
+    assert won["ok"]
+    lost = first.call("update_user_data", {"user_data": {"x": 3}, "if_version": seen})
+    assert (lost["code"], lost["user_data"], lost["version"]) == (
+        "conflict",
+        {"x": 2},
+        won["version"],
+    )
+    assert first.call("update_user_data", {"user_data": {"x": 3}, "if_version": lost["version"]})[
+        "ok"
+    ]
+    response = requests.post(
+        f"{server.url}/api/webrtc/rooms/{room}/update-data",
+        params={"peer_id": "alice"},
+        json={"user_data": {"x": 4}, "if_version": seen},
+        timeout=10,
+    )
+    assert (response.status_code, response.json()["code"]) == (409, "conflict")
