@@ -181,7 +181,11 @@ class PresenceClient:
     ) -> Body:
         """Merge into one's user data; `remove` names keys to delete, `replace` starts afresh."""
         message = {"user_data": user_data or {}, "remove": remove or [], "replace": replace}
-        return self._request("update_user_data", message, repeatable=True)
+        answer = self._request("update_user_data", message, repeatable=True)
+        with self._changed:
+            if self._own is not None:
+                self._own = {**self._own, "user_data": answer["user_data"]}
+        return answer
 
     def signal(
         self, to: str, data: Any, *, type: str | None = None, session: str | None = None

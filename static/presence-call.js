@@ -7,7 +7,7 @@ import { Connection } from "./presence-connection.js";
 /** Calls every other peer of the room, those who come later included. */
 export const everyone = Symbol("everyone");
 
-const TYPES = new Set(["offer", "answer", "candidate", "bye", "reset"]);
+const TYPES = new Set(["offer", "answer", "candidate", "bye", "reset", "verify"]);
 // Credentials are replaced when this share of their time is over.
 const REFRESH_AT = 0.8;
 const RETRY_MS = 5000;
@@ -138,6 +138,11 @@ export class Calls {
     );
   }
 
+  /** How many milliseconds a step towards a connection may take before the next is tried. */
+  get patience() {
+    return this.#options.patience ?? 5000;
+  }
+
   peerId() {
     return this.#client.peerId;
   }
@@ -255,7 +260,8 @@ export class Calls {
 
   #retry(which) {
     for (const connection of this.all().filter(which)) {
-      if (connection.state !== "connected") connection.retry();
+      if (connection.state === "connected") connection.verify();
+      else connection.retry();
     }
   }
 
@@ -269,6 +275,10 @@ export class Calls {
     const { from_connection: theirs = null, to_connection: mine = null } = data;
     const connection = this.#find(from, theirs, mine);
     if (type === "offer") return this.#offered(connection, from, from_session, data);
+    if (type === "verify") {
+      if (connection?.id !== mine) this.#refuse(from, from_session, theirs);
+      return;
+    }
     // An answer to a connection of ours that is no more, or a word of one of theirs.
     if (!connection || (mine !== null && mine !== connection.id)) return;
     if (type === "reset") return this.#reset(connection, theirs);
@@ -283,8 +293,7 @@ export class Calls {
     const { from_connection: theirs = null, to_connection: mine = null, initial = true } = data;
     if (!initial && theirs !== null && (!connection || mine !== connection.id)) {
       // It wants to go on with a connection that this client, newly started perhaps, has not.
-      this.#answer(from, session, "reset", { from_connection: `${this.clientId}.0`, theirs });
-      return;
+      return this.#refuse(from, session, theirs);
     }
     const taken = connection ?? this.#accept(from);
     if (taken) taken.offered(data, session);
@@ -319,6 +328,11 @@ export class Calls {
     const other = this.all().find((c) => c !== connection && c.remoteClient === client);
     if (other) connection.finish("Another connection to the same peer took its place.");
     else connection.rebuild();
+  }
+
+  /** Say that this client has no such connection, so that the peer begins anew. */
+  #refuse(peerId, session, theirs) {
+    this.#answer(peerId, session, "reset", { from_connection: `${this.clientId}.0`, theirs });
   }
 
   #answer(peerId, session, type, { theirs, ...data }) {

@@ -6,28 +6,23 @@ import { Emitter, PresenceError, compare } from "./presence-base.js";
 import { addTracks, removeTracks, whenEmpty } from "./presence-media.js";
 import { fingerprints, pathOf, whyNoPath } from "./presence-path.js";
 
-// How long a step may take before the next is tried, and how long a path may be interrupted.
-const PATIENCE_MS = 5000;
+// How long a path may be interrupted.
 const INTERRUPTION_MS = 2500;
 // After this many steps in vain the connection counts as failed; every third one builds it anew.
 const STEPS = 6;
 const STEPS_TO_REBUILD = 3;
 // A connection that worked once is tried again this often for as long as both are in the room.
 const SLOW_RETRY_MS = 15_000;
-// A peer that is shown inactive may only be reconnecting.
-const ABSENCE_MS = 15_000;
+// A peer that is shown inactive may only be reconnecting: it has the time of this many steps.
+const ABSENT_STEPS = 3;
 
-/**
- * A connection to one peer, made by `client.call` or handed to a listener of “call”.
- *
- * `link` is how it reaches the room: see Calls in presence-call.js.
- */
+/** A connection to one peer, made by `client.call` or handed to a listener of “call”. */
 export class Connection extends Emitter {
   /** connecting, connected, recovering, failed or closed. */
   state = "connecting";
   /** Why it failed or closed, in words; else null. */
   reason = null;
-  /** The RTCPeerConnection. Another one takes its place when it has to be built anew. */
+  /** The RTCPeerConnection; another takes its place when it has to be built anew. */
   pc = null;
   /** The data channel, which both sides open as number 0 with the label “presence”. */
   channel = null;
@@ -101,6 +96,7 @@ export class Connection extends Emitter {
   /** Try again now, after a failure or because the network changed. */
   retry() {
     if (this.state === "closed") return;
+    this.session = null;
     this.#steps = 0;
     if (this.state === "failed") this.#setState(this.#worked ? "recovering" : "connecting");
     this.#plan(0);
@@ -113,11 +109,17 @@ export class Connection extends Emitter {
     this.finish("This side hung up.", { hungUp: true });
   }
 
+  /** Ask the peer, which was gone for a moment, whether it still has its end of this. */
+  verify() {
+    this.session = null;
+    if (this.remoteId !== null) this.#tell("verify", {});
+  }
+
   /** Begin: build the connection and offer it. */
   start() {
     this.#building = true;
     this.#enqueue(() => this.#build());
-    this.#plan(PATIENCE_MS);
+    this.#plan(this.#link.patience);
   }
 
   /** Take an offer of the peer. */
@@ -143,7 +145,7 @@ export class Connection extends Emitter {
       if (!this.channel) this.#openChannel();
       this.#describe(data.offer);
     });
-    if (this.state !== "connected") this.#plan(PATIENCE_MS);
+    if (this.state !== "connected") this.#plan(this.#link.patience);
   }
 
   /** Take the peer's answer. */
@@ -345,18 +347,18 @@ export class Connection extends Emitter {
     this.#absentSince = null;
     if (this.#steps >= STEPS) return this.#fail();
     this.#steps += 1;
-    if (this.#building) return this.#plan(PATIENCE_MS);
+    if (this.#building) return this.#plan(this.#link.patience);
     if (this.#steps % STEPS_TO_REBUILD === 0 || isDead) return this.start();
     if (pc.signalingState === "have-local-offer") this.#describe(this.#offers);
     else pc.restartIce();
-    this.#plan(PATIENCE_MS);
+    this.#plan(this.#link.patience);
   }
 
   #waitForPeer() {
     const now = Date.now();
     this.#absentSince ??= now;
     if (!this.#link.isHere()) this.#absentSince = now;
-    else if (now - this.#absentSince > ABSENCE_MS) {
+    else if (now - this.#absentSince > ABSENT_STEPS * this.#link.patience) {
       return this.finish(`“${this.peerId}” is not in the room any more.`);
     }
     this.#plan(1000);
@@ -378,16 +380,14 @@ export class Connection extends Emitter {
 
   /** Do things that must not overlap one after the other. */
   #enqueue(task) {
-    this.#inbox = this.#inbox.then(async () => {
-      if (this.state === "closed") return;
-      try {
-        await task();
-      } catch (error) {
+    const run = async () => this.state === "closed" || task();
+    this.#inbox = this.#inbox.then(() =>
+      run().catch((error) => {
         // What the peer sent cannot be used, or the connection was closed underneath.
         this.#lastError = error;
         if (this.state !== "closed" && this.state !== "connected") this.#plan(1000);
-      }
-    });
+      }),
+    );
   }
 
   #setState(state, reason = null) {

@@ -14,7 +14,7 @@ JAVASCRIPT = Path(__file__).parent / "javascript"
 _INSTALL = "pip install -r requirements-dev.txt"
 
 
-def _missing(what: str, remedy: str) -> NoReturn:
+def missing(what: str, remedy: str) -> NoReturn:
     reason = f"{what} is not on this machine; {remedy} to run this test"
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason} (CI must not skip it)")
@@ -25,7 +25,7 @@ def program(name: str, package: str) -> str:
     """Return the path of a program, or skip the test with the package that would bring it."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if path is None:
-        _missing(name, f"install the package {package}")
+        missing(name, f"install the package {package}")
     return str(path)
 
 
@@ -34,14 +34,14 @@ def python_package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        _missing(f"the Python package {name.split('.', maxsplit=1)[0]}", f"run “{_INSTALL}”")
+        missing(f"the Python package {name.split('.', maxsplit=1)[0]}", f"run “{_INSTALL}”")
 
 
 def axe_core() -> str:
     """Return axe-core's source, or skip the test if the npm package is missing."""
     source = JAVASCRIPT / "node_modules" / "axe-core" / "axe.min.js"
     if not source.is_file():
-        _missing("the npm package axe-core", "run “npm install” in tests/javascript")
+        missing("the npm package axe-core", "run “npm install” in tests/javascript")
     return source.read_text()
 
 
@@ -49,7 +49,7 @@ def node_with_socketio_client() -> str:
     """Return the path of Node, or skip the test if it or the official client is missing."""
     node = program("node", "nodejs")
     if not (JAVASCRIPT / "node_modules" / "socket.io-client").is_dir():
-        _missing("the npm package socket.io-client", "run “npm install” in tests/javascript")
+        missing("the npm package socket.io-client", "run “npm install” in tests/javascript")
     return node
 
 
@@ -63,4 +63,4 @@ def default_route() -> None:
         return
     has_one = any(line.split()[1] == "00000000" for line in routes.read_text().splitlines()[1:])
     if not has_one:
-        _missing("a default route", "add one, over a veth pair if there is no network,")
+        missing("a default route", "add one, over a veth pair if there is no network,")

@@ -22,6 +22,9 @@ NewPage = Callable[..., ClientPage]
 NewClient = Callable[..., PresenceClient]
 InLoop = Callable[[Coroutine[Any, Any, Any]], Any]
 
+# For tests of what happens in the clients: how the server runs makes no difference to them.
+ON_EVENTLET = pytest.mark.parametrize("server", ["eventlet"], indirect=True)
+
 
 @pytest.fixture
 def member(connect: Connect, room: str) -> Member:

@@ -9,7 +9,7 @@ from typing import Any
 from examples.python_call import Caller
 from presence.client import PresenceClient
 from tests.live_server import LiveServer
-from tests.signalling.conftest import InLoop, NewClient, NewPage
+from tests.signalling.conftest import ON_EVENTLET, InLoop, NewClient, NewPage
 from tests.waiting import eventually
 
 # How many pairs offer at the same instant.
@@ -99,6 +99,7 @@ def test_an_aiortc_peer_calls_a_page(
     robot.close()
 
 
+@ON_EVENTLET
 def test_two_aiortc_peers_call_each_other(
     server: LiveServer, presence_client: NewClient, in_loop: InLoop, room: str
 ) -> None:
@@ -147,6 +148,7 @@ def test_both_pages_offer_at_the_same_instant_again_and_again_and_always_connect
         assert alice.run("collisions") + bob.run("collisions") > CAMPAIGN / 4
 
 
+@ON_EVENTLET
 def test_a_page_and_an_aiortc_peer_offer_at_the_same_instant(
     server: LiveServer, client_page: NewPage, presence_client: NewClient, in_loop: InLoop, room: str
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_page_and_an_aiortc_peer_offer_at_the_same_instant(
         peer.close()
 
 
+@ON_EVENTLET
 def test_two_aiortc_peers_offer_at_the_same_instant(
     server: LiveServer, presence_client: NewClient, in_loop: InLoop, room: str
 ) -> None:
@@ -183,6 +186,7 @@ def test_two_aiortc_peers_offer_at_the_same_instant(
     bob.close()
 
 
+@ON_EVENTLET
 def test_three_pages_that_call_everyone_make_a_mesh_and_a_fourth_joins_it(
     server: LiveServer, client_page: NewPage, room: str
 ) -> None:
@@ -208,6 +212,7 @@ def test_three_pages_that_call_everyone_make_a_mesh_and_a_fourth_joins_it(
         )
 
 
+@ON_EVENTLET
 def test_streams_travel_and_one_may_be_added_during_a_call(
     server: LiveServer, client_page: NewPage, room: str
 ) -> None:
@@ -226,6 +231,7 @@ def test_streams_travel_and_one_may_be_added_during_a_call(
     talk(alice, "alice", bob, "bob")
 
 
+@ON_EVENTLET
 def test_a_call_that_nobody_takes_fails_with_a_reason_and_can_be_taken_later(
     server: LiveServer, client_page: NewPage, room: str
 ) -> None:
@@ -239,6 +245,7 @@ def test_a_call_that_nobody_takes_fails_with_a_reason_and_can_be_taken_later(
     talk(alice, "alice", bob, "bob")
 
 
+@ON_EVENTLET
 def test_a_call_needs_a_room(server: LiveServer, client_page: NewPage) -> None:
     page = client_page(server)
     code = page.run("() => { try { client.call('x') } catch (error) { return error.code } }")

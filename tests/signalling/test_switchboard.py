@@ -118,6 +118,24 @@ def test_what_was_for_a_lost_session_goes_to_the_next_that_arrives(exchange: Exc
     assert exchange.arrive("bob3") == ["for bob2"]
 
 
+def test_what_was_for_a_lost_session_goes_to_the_first_that_came_after_it(
+    exchange: Exchange,
+) -> None:
+    exchange.arrive("bob1")
+    exchange.arrive("bob2")
+    exchange.now = 1
+    exchange.board.lost("bob2")
+    exchange.now = 2
+    exchange.arrive("bob3")
+    exchange.now = 3
+    exchange.arrive("bob4")
+    assert exchange.send(to_session="bob2").sid == "bob3"
+    assert exchange.send(to_session="bob1").sid == "bob1"
+    exchange.now = 11
+    exchange.board.sweep()
+    assert exchange.send(to_session="bob2") == Outcome()
+
+
 def test_nothing_waits_for_a_peer_that_left_or_was_lost_too_long_ago(exchange: Exchange) -> None:
     exchange.arrive("bob1")
     exchange.board.leave("bob1")
