@@ -36,7 +36,7 @@ Callback = Callable[[Any], object]
 
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 # A refusal of these kinds passes; any other would only be repeated.
-_PASSING = {"room_full", "storage_unavailable", "internal_error", "timeout"}
+_PASSING = {"room_full", "shutting_down", "storage_unavailable", "internal_error", "timeout"}
 _FORWARDED = ("user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast")
 
 

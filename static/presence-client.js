@@ -40,6 +40,7 @@ export class PresenceClient extends Emitter {
   #asked = null;
   #wanted = null;
   #own = null;
+  #joinedOn = null;
   #rejoins = 0;
   #retry = null;
   #calls;
@@ -93,13 +94,13 @@ export class PresenceClient extends Emitter {
     this.#wanted = null;
     clearTimeout(this.#retry);
     this.emit("leaving");
-    if (wasLost) return this.#left({ room_name: this.roomName, reason: "left" });
     try {
-      return await this.#request("leave_room", {});
+      if (!wasLost) return await this.#request("leave_room", {});
     } catch (error) {
       if (error.code !== "connection_lost") throw error;
-      return this.#left({ room_name: this.roomName, reason: "left" });
     }
+    this.#asked = null;
+    return this.#left({ room_name: this.roomName, reason: "left" });
   }
 
   /** Merge `userData` into one's own; `remove` names keys to delete, `replace` starts afresh. */
@@ -237,6 +238,10 @@ export class PresenceClient extends Emitter {
   }
 
   #joined(body) {
+    // The server puts back whom it lost. Who has left meanwhile does so again.
+    if (!this.#asked) return void this.#socket?.emit("leave_room", {});
+    const isKnown = this.#joinedOn === this.#socket?.id && this.roomName === body.room_name;
+    this.#joinedOn = this.#socket?.id;
     const { user_data: _once, ...again } = this.#asked ?? {};
     const rejoined = this.#wanted !== null;
     this.#wanted = { ...again, room_name: body.room_name, peer_id: body.peer_id };
@@ -247,7 +252,7 @@ export class PresenceClient extends Emitter {
     this.#setState("joined");
     this.#apply(body);
     this.#restore(body.peers.find((peer) => peer.peer_id === body.peer_id));
-    this.emit("joined", body, { rejoined });
+    if (!isKnown) this.emit("joined", body, { rejoined });
   }
 
   /** Put our user data back if the server had to make the peer anew, having lost its database. */
@@ -279,7 +284,7 @@ export class PresenceClient extends Emitter {
   }
 
   #left(body) {
-    this.#wanted = null;
+    this.#wanted = this.#joinedOn = null;
     this.#own = null;
     this.roomName = null;
     this.peers = [];

@@ -10,8 +10,16 @@ from typing import Any
 import pytest
 
 from presence.client import PresenceClient, PresenceError
+from tests.clients import shows
 from tests.live_server import LiveServer
-from tests.signalling.conftest import ON_EVENTLET, InLoop, NewClient, NewPage, NewServer
+from tests.signalling.conftest import (
+    ON_EVENTLET,
+    InLoop,
+    Member,
+    NewClient,
+    NewPage,
+    NewServer,
+)
 from tests.signalling.test_calls import AiortcPeer, talk
 from tests.waiting import eventually
 
@@ -202,3 +210,22 @@ def test_what_others_changed_meanwhile_is_not_overwritten_by_rejoining(
     live.start()
     client.wait_for(lambda c: c.state == "joined" and c.peers and c.version, 20)
     assert client.active_peers[0]["user_data"] == {"colour": "blue"}
+
+
+@ON_EVENTLET
+def test_who_leaves_while_the_connection_is_away_is_not_put_back(
+    server: LiveServer, client_page: NewPage, member: Member, room: str
+) -> None:
+    witness = member(server, "bob")
+    page = client_page(server)
+    page.join(room, "alice")
+    shows(witness, "alice", is_active=True)
+    page.run("() => { client.socket.io.engine.close(); return client.leave() }")
+    assert page.run("client.roomName") is None
+    eventually(lambda: page.run("client.state") == "connected", "the page reconnects")
+    eventually(
+        lambda: witness.call("signal", {"to": "alice", "data": 1}).get("code") == "inactive",
+        "alice has left for good",
+        15,
+        interval=0.2,
+    )
