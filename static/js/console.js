@@ -162,11 +162,24 @@ function startSending(client, news) {
       problem.textContent = "There is no connection just now. Send it again when it is back.";
       return;
     }
-    client.socket.emit(name.value.trim(), value, (answer) => {
-      if (answer?.ok) news.textContent = `${name.value} was accepted.`;
-      else problem.textContent = answer?.detail ?? "";
-    });
+    const answered = (answer) => {
+      news.textContent = answer?.ok ? `${name.value} was accepted.` : "";
+      problem.textContent = answer?.ok ? "" : (answer?.detail ?? "");
+    };
+    send(client, name.value.trim(), value, answered);
   });
+}
+
+function send(client, name, value, answered) {
+  const { room_name, peer_id, username, user_data } = value ?? {};
+  if (/^join(_room)?$/.test(name) && room_name && peer_id && username) {
+    // The client takes a join that it did not ask for as one of before a loss, and undoes it.
+    client
+      .join(room_name, { peerId: peer_id, username, userData: user_data })
+      .then(answered, ({ detail }) => answered({ ok: false, detail }));
+  } else {
+    client.socket.emit(name, value, answered);
+  }
 }
 
 function copyButton(text, label) {

@@ -76,6 +76,10 @@ export function startJoining({ client, name: roomName, changed }) {
   });
 
   client.on("joined", (body, { rejoined }) => {
+    if (body.room_name !== roomName) {
+      news.textContent = `This page’s connection is now in “${body.room_name}”, not here.`;
+      return;
+    }
     const own = body.peers.find((peer) => peer.peer_id === body.peer_id);
     memory.beenHere = true;
     remember(roomName, body.peer_id, own?.username ?? client.username);
