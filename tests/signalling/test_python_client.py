@@ -113,6 +113,19 @@ def test_without_a_room_it_raises_not_joined(
     assert raised.value.code == "not_joined"
 
 
+def test_signals_that_come_in_a_burst_keep_their_order(
+    server: LiveServer, presence_client: NewClient, member: Member, room: str
+) -> None:
+    robot, alice = presence_client(server, "robot"), member(server, "alice")
+    heard: list[int] = []
+    robot.on("signal", lambda signal: heard.append(signal["data"]))
+    robot.join(room)
+    for number in range(1000):
+        alice.emit("signal", {"to": "robot", "data": number})
+    eventually(lambda: len(heard) == 1000, "every signal comes")
+    assert heard == list(range(1000))
+
+
 def test_callbacks_come_in_order_and_may_call_the_client(
     server: LiveServer, presence_client: NewClient, room: str
 ) -> None:
