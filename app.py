@@ -13,11 +13,12 @@ if __name__ == "__main__":
     eventlet.monkey_patch()
 
 import logging
+import sys
 
 from dotenv import load_dotenv
 from flask import Flask
 
-from presence.config import ROOT, Settings
+from presence.config import ROOT, InvalidSetting, Settings
 from presence.storage import database
 from presence.transport import (
     activity_api,
@@ -82,13 +83,19 @@ def create_app(settings: Settings | None = None) -> Flask:
 def main() -> None:
     """Serve on the address of the settings with eventlet's own server."""
     load_dotenv(ROOT / ".env")
-    settings = Settings.from_environment()
+    try:
+        settings = Settings.from_environment()
+    except InvalidSetting as error:
+        sys.exit(str(error))
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
     app = create_app(settings)
     runtime: Runtime = app.extensions["presence"]
-    runtime.start()
+    try:
+        runtime.start()
+    except database.CannotServe as error:
+        sys.exit(str(error))
     print(f"Presence is ready: {settings.page_url}", flush=True)
     runtime.socketio.run(app, host=settings.host, port=settings.port)
 

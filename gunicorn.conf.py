@@ -2,14 +2,18 @@
 
 import logging
 import signal
+import sys
 import warnings
 
 from dotenv import load_dotenv
 
-from presence.config import ROOT, Settings
+from presence.config import ROOT, InvalidSetting, Settings
 
 load_dotenv(ROOT / ".env")
-settings = Settings.from_environment()
+try:
+    settings = Settings.from_environment()
+except InvalidSetting as error:
+    sys.exit(str(error))
 
 wsgi_app = "app:create_app()"
 bind = f"{settings.host}:{settings.port}"
@@ -30,6 +34,10 @@ loglevel = settings.log_level.lower()
 warnings.filterwarnings("ignore", message="(?is).*eventlet")
 
 
+# The exit status at which gunicorn does not start the worker again.
+CANNOT_BOOT = 3
+
+
 class _WithoutRetirementNotice(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         return "eventlet worker is DEPRECATED" not in str(record.msg)
@@ -47,8 +55,15 @@ def post_worker_init(worker):
     By itself gunicorn would wait for open WebSockets until it kills the worker, whose disconnect
     handlers would never run.
     """
+    # Not at the top: the standard library is patched only after this file is read.
+    from presence.storage.database import CannotServe  # noqa: PLC0415
+
     runtime = worker.wsgi.extensions["presence"]
-    runtime.start()
+    try:
+        runtime.start()
+    except CannotServe as error:
+        worker.log.error("%s", error)
+        sys.exit(CANNOT_BOOT)
 
     def terminate(signum, frame):
         worker.handle_exit(signum, frame)

@@ -6,6 +6,7 @@ has patched the standard library.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -116,6 +117,7 @@ class Settings:
             "max_user_data_bytes",
             "max_signal_bytes",
             "max_message_bytes",
+            "max_connections",
             "turn_ttl",
         ):
             if getattr(self, name) < 1:
@@ -133,6 +135,8 @@ class Settings:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
         self._check_ice()
+        if not 0 < self.port < 65_536:
+            raise InvalidSetting("PORT must be a number from 1 to 65535.")
         if self.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise InvalidSetting("PRESENCE_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.")
 
@@ -213,7 +217,10 @@ def _parse(variable: str, default: Any, text: str) -> Any:
             return False
         raise InvalidSetting(f"{variable} must be true or false, not {text!r}.")
     try:
-        return type(default)(text)
+        value = type(default)(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError
+        return value
     except ValueError:
         kind = {int: "a whole number", float: "a number"}[type(default)]
         raise InvalidSetting(f"{variable} must be {kind}, not {text!r}.") from None

@@ -41,6 +41,7 @@ class InvalidField(PresenceError):
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field} {reason}", field=field)
+        self.reason = reason
 
 
 class UnknownEvent(PresenceError):

@@ -18,7 +18,9 @@ find_python() {
 # Make .venv if there is none, and install the given requirements files when they have changed.
 prepare_venv() {
   local python wanted stamp=.venv/.installed-$1
-  if [ ! -x .venv/bin/python ]; then
+  # Without pip it is what an interrupted first start left behind.
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    [ ! -e .venv ] || rm -rf .venv
     python=$(find_python)
     echo "Making .venv with $("$python" --version) ..." >&2
     "$python" -m venv .venv || {

@@ -119,6 +119,11 @@ class JavaScriptClient:
         self._node.wait()
         self._close()
 
+    @property
+    def pid(self) -> int:
+        """The process that Node runs in."""
+        return self._node.pid
+
     def _close(self) -> None:
         assert self._node.stdin
         with contextlib.suppress(BrokenPipeError):

@@ -111,6 +111,26 @@ class LiveServer:
         self._process.wait()
         self._process = None
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings the server runs with, by environment variable."""
+        return dict(self._settings)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server and its workers."""
+        os.killpg(self._running().pid, number)
+
+    def memory(self) -> int:
+        """Return how many bytes the largest of the server's processes has in memory."""
+        group = self._running().pid
+        sizes = []
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError, ProcessLookupError):
+                if os.getpgid(int(status.parent.name)) == group:
+                    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+                    sizes.append(int(lines.get("VmRSS", "0 kB").split()[0]) * 1024)
+        return max(sizes)
+
     def log_text(self) -> str:
         """Return everything the server has printed."""
         return self.log.read_text(errors="replace")

@@ -68,7 +68,7 @@ def test_sigterm_tells_the_clients_and_ends_cleanly(
 ) -> None:
     server = new_server()
     visit(server, connect)
-    watcher = connect(server, "javascript", ["websocket"])
+    watcher = connect(server)
     watcher.call("join_room", {"room_name": "r", "peer_id": "watcher", "username": "W"})
     assert server.stop() == 0
     eventually(lambda: not watcher.connected, "the client knows")

@@ -138,9 +138,17 @@ def test_an_unknown_event_is_answered(alice: Any, name: str) -> None:
 class RawSocket:
     """A WebSocket that speaks Engine.IO by hand, to send what no client would."""
 
-    def __init__(self, server: LiveServer, auth: Any = None) -> None:
+    def __init__(
+        self, server: LiveServer, auth: Any = None, receive_buffer: int | None = None
+    ) -> None:
         url = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-        self._socket = websocket.create_connection(url, timeout=10)
+        self._socket = websocket.create_connection(
+            url,
+            timeout=10,
+            sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)]
+            if receive_buffer
+            else [],
+        )
         self._socket.recv()
         self.send("40" + (json.dumps(auth) if auth is not None else ""))
         answer = self.receive()

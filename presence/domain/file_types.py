@@ -36,7 +36,7 @@ WEBP = FileType(".webp", "image/webp", is_image=True)
 PDF = FileType(".pdf", "application/pdf")
 DOC = FileType(".doc", "application/msword")
 DOCX = FileType(".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
-TXT = FileType(".txt", "text/plain; charset=utf-8")
+TXT = FileType(".txt", "text/plain")
 
 _BY_EXTENSION = {kind.extension: kind for kind in (JPEG, PNG, GIF, WEBP, PDF, DOC, DOCX, TXT)}
 _BY_EXTENSION[".jpeg"] = JPEG

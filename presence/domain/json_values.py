@@ -33,6 +33,13 @@ def check_text(text: str, field: str, *, stored: bool) -> None:
         ) from None
 
 
+def _check_key(key: str, field: str, stored: bool) -> None:
+    try:
+        check_text(key, field, stored=stored)
+    except InvalidField as error:
+        raise InvalidField(field, f"has a key that {error.reason}") from None
+
+
 def _check_value(value: object, field: str, depth: int, max_depth: int, stored: bool) -> None:
     if isinstance(value, str):
         check_text(value, field, stored=stored)
@@ -53,5 +60,5 @@ def _check_value(value: object, field: str, depth: int, max_depth: int, stored: 
             _check_value(item, f"{field}[{index}]", depth + 1, max_depth, stored)
     else:
         for key, item in value.items():
-            check_text(key, f"{field}, in a key,", stored=stored)
+            _check_key(key, field, stored)
             _check_value(item, f"{field}.{key}", depth + 1, max_depth, stored)

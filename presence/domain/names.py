@@ -11,6 +11,9 @@ from presence.errors import InvalidField
 _BIDIRECTIONAL = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 # Control characters, halves of surrogate pairs, and Unicode's own line and paragraph separators.
 _REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+# Spaces and formatting characters, and the letters of Hangul that stand for no letter.
+_INVISIBLE = {"Zs", "Cf", "Mn", "Me"}
+_FILLERS = {0x115F, 0x1160, 0x3164, 0xFFA0}
 
 
 def normalise(value: object, field: str, max_length: int) -> str:
@@ -23,8 +26,8 @@ def normalise(value: object, field: str, max_length: int) -> str:
     if not isinstance(value, str):
         raise InvalidField(field, "must be a string.")
     name = unicodedata.normalize("NFC", value)
-    if not name.strip():
-        raise InvalidField(field, "must not be empty.")
+    if not any(map(_is_visible, name)):
+        raise InvalidField(field, "must have a character that can be seen.")
     if len(name) > max_length:
         raise InvalidField(field, f"must have at most {max_length} characters; it has {len(name)}.")
     if name in {".", ".."}:
@@ -43,6 +46,10 @@ def normalise(value: object, field: str, max_length: int) -> str:
 def without_control_characters(text: str) -> str:
     """Return `text` in NFC without the characters that no name may contain."""
     return "".join(filter(_is_acceptable, unicodedata.normalize("NFC", text)))
+
+
+def _is_visible(character: str) -> bool:
+    return ord(character) not in _FILLERS and unicodedata.category(character) not in _INVISIBLE
 
 
 def _is_acceptable(character: str) -> bool:

@@ -10,6 +10,7 @@ belongs in place exactly if its row exists.*
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -17,6 +18,8 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
+
+log = logging.getLogger(__name__)
 
 PENDING = ".pending"
 
@@ -29,7 +32,8 @@ class PendingBlob:
     """A file that is being received; ``file`` is what was written so far, to read it again."""
 
     def __init__(self, path: Path, limit: int) -> None:
-        self.path = path
+        # None once it was moved into place, where it is no longer ours to remove.
+        self.path: Path | None = path
         self.limit = limit
         self.size = 0
         self.file = cast(IO[bytes], path.open("x+b"))
@@ -61,7 +65,9 @@ class PendingBlob:
         """Close the file and remove it if it was not moved into place. Safe to call twice."""
         with suppress(OSError):  # closing writes what is buffered, which a full disk refuses
             self.file.close()
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+            self.path = None
 
 
 class LocalBlobs:
@@ -85,14 +91,16 @@ class LocalBlobs:
 
         Called before the row is committed, so that `recover` can find the row.
         """
+        assert blob.path is not None
         blob.flush()
         named = self._pending / stored_name
         os.rename(blob.path, named)
         blob.path = named
 
-    def keep(self, stored_name: str) -> None:
-        """Move a pending file into place; raises `OSError`."""
+    def keep(self, blob: PendingBlob, stored_name: str) -> None:
+        """Move a received file into place; raises `OSError`."""
         os.rename(self._pending / stored_name, self.folder / stored_name)
+        blob.path = None
 
     @contextmanager
     def deletion(self) -> Generator[Callable[[Iterable[str]], None]]:
@@ -114,10 +122,14 @@ class LocalBlobs:
             yield withdraw
         except BaseException:
             for name in withdrawn:
-                self.keep(name)
+                os.rename(self._pending / name, self.folder / name)
             raise
         for name in withdrawn:
-            (self._pending / name).unlink(missing_ok=True)
+            try:
+                (self._pending / name).unlink(missing_ok=True)
+            except OSError:
+                # It is out of place and has no row; the next start removes it.
+                log.exception("the deleted file %s could not be removed yet", name)
 
     def path(self, stored_name: str) -> Path:
         """Return where the bytes of a stored file are."""

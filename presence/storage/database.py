@@ -8,12 +8,15 @@ nothing that yields, and stand in one line (`writing`).
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import alembic.command
 import alembic.config
@@ -22,18 +25,33 @@ from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from presence.config import Settings
 from presence.storage.models import Base, db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_TIMEOUT_MS = 1_000
+# Waiting inside SQLite stops every greenlet of the process, so it is kept short; `writing` tries
+# again, letting the others run in between.
+BUSY_TIMEOUT_MS = 20
+WRITE_TIMEOUT_SECONDS = 3.0
+_RETRY_SECONDS = 0.02
 # A second process may have to wait until the first has migrated a large database.
 MIGRATION_TIMEOUT_MS = 60_000
 
 migrate = Migrate(db=db, directory=str(MIGRATIONS), render_as_batch=True)
 _write_lock = threading.RLock()
+# How long a process that ends may keep the database from its successor.
+_CLAIM_SECONDS = 10.0
+
+
+class CannotServe(Exception):
+    """The database cannot be served from; the message says why and what to do."""
+
+
+class DatabaseBusy(Exception):
+    """No write transaction could be begun in time."""
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -80,18 +98,38 @@ def _configure_sqlite(engine: Engine) -> None:
 def writing() -> Generator[Session]:
     """Give a session in a write transaction; commit at the end, roll back on an exception.
 
-    Needs an app context. Nothing inside may emit, sleep or do other input and output.
+    Needs an app context. Nothing inside may emit, sleep or do other input and output. Raises
+    `DatabaseBusy` when somebody else has been writing for too long.
     """
     session = db.session()
     session.rollback()
-    with _write_lock:
+    until = time.monotonic() + WRITE_TIMEOUT_SECONDS
+    if not _write_lock.acquire(timeout=WRITE_TIMEOUT_SECONDS):
+        raise DatabaseBusy
+    try:
+        _begin_writing(session, until)
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        _write_lock.release()
+
+
+def _begin_writing(session: Session, until: float) -> None:
+    """Begin a write transaction as soon as no other process has one, or give up at `until`."""
+    while True:
         try:
             session.connection(execution_options={"write": True})
-            yield session
-            session.commit()
-        except BaseException:
+            return
+        except OperationalError as error:
             session.rollback()
-            raise
+            if "locked" not in str(error.orig):
+                raise
+            if time.monotonic() > until:
+                raise DatabaseBusy from error
+            time.sleep(_RETRY_SECONDS)
 
 
 @contextmanager
@@ -111,6 +149,59 @@ def reading() -> Generator[Session]:
 def is_sqlite() -> bool:
     """Tell whether the database is an SQLite file. Needs an app context."""
     return db.engine.dialect.name == "sqlite"
+
+
+def claim() -> IO[str] | None:
+    """Make sure that this process alone serves an SQLite file, and that the file is sound.
+
+    Returns what must be kept open for as long as the process serves (None for other databases,
+    which know how to be shared). Needs an app context. Raises `CannotServe`, with the file as it
+    was.
+    """
+    if not is_sqlite():
+        return None
+    path = db.engine.url.database or ":memory:"
+    if path == ":memory:":
+        return None
+    lock = _claim_file(Path(f"{path}.lock"))
+    try:
+        with db.engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        found = str(getattr(error, "orig", error))
+    if found != "ok":
+        lock.close()
+        raise CannotServe(
+            f"The database {path} is damaged ({found}). It was left as it is. Put a good copy in "
+            "its place, or move it away to begin with an empty one."
+        )
+    return lock
+
+
+def _claim_file(path: Path) -> IO[str]:
+    """Open and lock a file; waits for a process that is about to end. Raises `CannotServe`."""
+    lock = path.open("a+")
+    until = time.monotonic() + _CLAIM_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() < until:
+                time.sleep(0.1)
+                continue
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            lock.close()
+            raise CannotServe(
+                f"Another process ({owner}) is serving the database {path.with_suffix('')}. An "
+                "SQLite file takes one process: stop that one, or give this one a DATABASE_URL "
+                "of its own."
+            ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
 
 
 def insert_if_missing(session: Session, model: type[Base], values: dict[str, Any]) -> bool:

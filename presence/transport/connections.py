@@ -17,6 +17,7 @@ import engineio.packet
 import engineio.payload
 import engineio.socket
 
+from presence.transport.draining import drain
 from presence.transport.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ _BYTES_PER_WRITE = 64 * 1024
 
 # What may wait for one connection before it is given up.
 MAX_QUEUED_BYTES = 1024 * 1024
+# What the kernel takes in besides; enough for a distant client on a fast line.
+_KERNEL_BYTES = 256 * 1024
 # What may wait before its own next message is handled: who asks faster than it reads the answers
 # waits for itself.
 _PAUSE_BYTES = 128 * 1024
@@ -100,6 +103,26 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
             # The library ignores these, and the sender would wait for an answer.
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
 
+    def handle_post_request(self, environ: dict[str, Any]) -> None:
+        """Handle the packets that a polling client sends; raises `EngineIOError` for garbage.
+
+        The library would wait for the client to fetch what is queued for it before it lets go of
+        the connection, and so hold the thread of a client that never does for ever.
+        """
+        reason = self.server.reason.TRANSPORT_ERROR
+        try:
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            if length > self.server.max_http_buffer_size:
+                log.warning("closed a connection that sent %d bytes at once", length)
+                self.close(wait=False, abort=True, reason=reason)
+                drain(environ["wsgi.input"], length)
+                raise engineio.exceptions.ContentTooLongError
+            super().handle_post_request(environ)
+        except ValueError as error:
+            log.warning("closed a connection that sent an invalid request: %s", error)
+            self.close(wait=False, abort=True, reason=reason)
+            raise engineio.exceptions.EngineIOError from error
+
     def let_it_read(self) -> None:
         """Wait while much of what the client itself has asked for is not sent yet."""
         self.server.sleep(0)
@@ -158,6 +181,11 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def _websocket_handler(self, ws: Any) -> Any:
         self._websocket = ws
+        transport = self._transport()
+        if transport is not None:
+            # The kernel would take in megabytes more for a client that does not read.
+            with suppress(OSError):
+                transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
         return super()._websocket_handler(ws)
 
     def _give_up(self) -> None:
@@ -171,11 +199,15 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def cut(self) -> None:
         """End the connection below the WebSocket, which wakes whoever reads or writes it."""
-        ws = getattr(self._websocket, "ws", self._websocket)
-        transport = getattr(ws, "socket", None) or getattr(ws, "sock", None)
+        transport = self._transport()
         if transport is not None:
             with suppress(OSError):
                 transport.shutdown(socket.SHUT_RDWR)
+
+    def _transport(self) -> Any:
+        """Return the socket below the WebSocket, whichever library made it."""
+        ws = getattr(self._websocket, "ws", self._websocket)
+        return getattr(ws, "socket", None) or getattr(ws, "sock", None)
 
 
 def install() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import logging
-import time
 from typing import cast
 
 from flask import Flask, Response, jsonify, request
+from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from presence import errors
 from presence.errors import PresenceError
+from presence.storage.database import DatabaseBusy
+from presence.transport.draining import drain
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +48,7 @@ _SENTENCES = {
     405: "This address does not take this method. The Allow header says what it takes.",
     500: errors.InternalError().detail,
 }
-_CODES = {413: errors.MessageTooLarge.code, 500: errors.InternalError.code}
-
-# How much of a refused body is read and thrown away: a client that is still sending when the
-# connection closes sees a broken connection instead of the answer.
-_DRAIN_BYTES = 256 * 1024 * 1024
-_DRAIN_SECONDS = 20.0
+_CODES = {500: errors.InternalError.code}
 
 
 def init_app(app: Flask) -> None:
@@ -59,6 +56,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(PresenceError, _answer)
     app.register_error_handler(DBAPIError, _answer_storage)
     app.register_error_handler(PoolTimeout, _answer_storage)
+    app.register_error_handler(DatabaseBusy, _answer_storage)
+    app.register_error_handler(OSError, _answer_storage)
     app.register_error_handler(HTTPException, answer_http)
 
 
@@ -72,6 +71,9 @@ def as_presence_error(exception: Exception) -> PresenceError:
     if isinstance(exception, DBAPIError) and "disk is full" in str(exception.orig):
         log.error("the disk is full: %s", exception.orig)
         return errors.StorageFull()
+    if isinstance(exception, DatabaseBusy):
+        log.error("the database was locked by another process for too long")
+        return errors.StorageUnavailable()
     if isinstance(exception, (DBAPIError, PoolTimeout, OSError)):
         log.error("storage failed: %s", exception, exc_info=exception)
         return errors.StorageUnavailable()
@@ -90,13 +92,13 @@ def _answer_storage(exception: Exception) -> tuple[Response, int]:
     return _answer(as_presence_error(exception))
 
 
-def answer_http(exception: HTTPException) -> Response | HTTPException:
+def answer_http(exception: HTTPException) -> ResponseReturnValue:
     """Answer what Flask and Werkzeug raise, keeping headers such as 405's ``Allow``."""
     status = exception.code or 500
     if status < 400:
-        return exception
+        return exception.get_response()
     if status == 413:
-        _drain_body()
+        return _answer(errors.MessageTooLarge(request.max_content_length or 0))
     code = _CODES.get(status, exception.name.lower().replace(" ", "_").replace("-", "_"))
     detail = _SENTENCES.get(status, exception.description or exception.name)
     response = cast(Response, exception.get_response())
@@ -106,17 +108,10 @@ def answer_http(exception: HTTPException) -> Response | HTTPException:
 
 
 def _drain_body() -> None:
-    """Read and throw away what the client is still sending, within bounds."""
-    stream, left = request.environ["wsgi.input"], _DRAIN_BYTES
+    """Read and throw away what the client is still sending."""
+    stream = request.environ["wsgi.input"]
     if request.content_length is not None:
         # Where Flask has begun to read, its stream knows how much is left.
-        stream = request.__dict__.get("stream") or stream
-        left = min(left, request.content_length)
-    elif not request.environ.get("wsgi.input_terminated"):
-        return  # nothing tells where the body ends
-    until = time.monotonic() + _DRAIN_SECONDS
-    while left > 0 and time.monotonic() < until:
-        chunk = stream.read(min(left, 65_536))
-        if not chunk:
-            return
-        left -= len(chunk)
+        drain(request.__dict__.get("stream") or stream, request.content_length)
+    elif request.environ.get("wsgi.input_terminated"):
+        drain(stream, None)

@@ -138,12 +138,12 @@ def on_disconnect(reason: str = "") -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
     run, sid = runtime(), _sid()
     lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
+    room_name = run.room_of(sid)
     if lost:
         run.switchboard.lost(sid)
     else:
         run.switchboard.leave(sid)
     run.secrets.forget(sid)
-    room_name = run.room_of(sid)
     run.announcer.forget(sid)
     if room_name is not None:
         _end_socket(run, sid, room_name, lost=lost)

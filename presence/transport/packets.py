@@ -18,6 +18,9 @@ from presence.transport import json_codec
 
 log = logging.getLogger(__name__)
 
+# Binary data is refused, but by the field that it stands in, so a little of it is taken in first.
+_MAX_ATTACHMENTS = 4
+
 _EVENT_NAME = re.compile(r'^\[\s*"([^"\\]{1,64})"')
 # Names that mean something else to the library: a client that sent them would fake its own
 # connection, or get at the handler of unknown events directly.
@@ -51,6 +54,10 @@ class TextPacket(packet.Packet):  # type: ignore[misc]
             self.packet_type = packet.EVENT
             self.data = [name[1], Malformed()]
             self.id = _ack_id(encoded_packet)
+        if attachments > _MAX_ATTACHMENTS:
+            raise ValueError("too many binary attachments")
+        if not attachments and self.packet_type == packet.BINARY_EVENT:
+            self.packet_type = packet.EVENT  # there is nothing to wait for
         if self.packet_type in (packet.EVENT, packet.BINARY_EVENT):
             if not (isinstance(self.data, list) and self.data and isinstance(self.data[0], str)):
                 raise ValueError("an event needs a name")

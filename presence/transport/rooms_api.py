@@ -10,7 +10,7 @@ from presence.domain import files, peers, rooms
 from presence.domain.sessions import RestPresence
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
-from presence.transport import messages, wire
+from presence.transport import json_codec, messages, wire
 from presence.transport.messages import PeerAddress, RoomAddress
 from presence.transport.runtime import Runtime, runtime
 from presence.transport.wire import Body
@@ -163,8 +163,8 @@ def _json() -> Any:
     """Return the request's JSON, whatever its Content-Type says; raises `InvalidJson`."""
     data = request.get_data()
     try:
-        return request.get_json(force=True) if data else {}
-    except Exception as error:
+        return json_codec.loads(data) if data else {}
+    except ValueError as error:
         raise InvalidJson(
             "The body is not valid JSON. Send a JSON object with Content-Type: application/json."
         ) from error

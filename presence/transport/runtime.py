@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import cast
+from typing import IO, cast
 
 from flask import Flask, current_app
 from flask_socketio import SocketIO
@@ -51,19 +51,21 @@ class Runtime:
         self.stopping = False
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False
+        self._claim: IO[str] | None = None
         self._starting = threading.Lock()
         self._started = False
 
     def start(self) -> None:
         """Bring the database up to date, end what earlier runs left behind, and begin the upkeep.
 
-        Does nothing when called again.
+        Does nothing when called again. Raises `presence.storage.database.CannotServe`.
         """
         with self._starting:
             if self._started:
                 return
             self.settings.upload_path.mkdir(parents=True, exist_ok=True)
             with self.app.app_context():
+                self._claim = database.claim()
                 database.upgrade()
                 # Only one process can use an SQLite file for serving, so it is alone there.
                 alone = database.is_sqlite()
@@ -116,11 +118,8 @@ class Runtime:
 
     def room_of(self, sid: str) -> str | None:
         """Return the name of the room a socket has joined, or None."""
-        prefix = channel("")
-        for name in self.socketio.server.rooms(sid):
-            if name.startswith(prefix):
-                return cast(str, name.removeprefix(prefix))
-        return None
+        seat = self.switchboard.seat(sid)
+        return seat.room_name if seat else None
 
     def enter(self, sid: str, room_name: str, peer_id: str) -> None:
         """Let a socket hear what happens in a room, and in no other, and get its peer's signals."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,16 @@ from flask_cors import CORS
 from flask_socketio import SocketIO
 
 from presence.config import Settings
+from presence.storage.database import CannotServe
 from presence.transport import connections, json_codec, packets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from presence.transport.runtime import Runtime
+
+
+log = logging.getLogger(__name__)
 
 
 def async_mode() -> str:
@@ -80,5 +85,11 @@ class StartOnFirstRequest:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, once the runtime has started."""
-        self._runtime.start()
+        try:
+            self._runtime.start()
+        except CannotServe as error:
+            log.error("%s", error)
+            body = json_codec.dumps({"code": "cannot_serve", "detail": str(error)}).encode()
+            start_response("503 Service Unavailable", [("Content-Type", "application/json")])
+            return [body]
         return self._wsgi_app(environ, start_response)

@@ -50,11 +50,16 @@ def _once(runtime: Runtime, renew: bool) -> None:
             if not held:
                 changed |= _come_back(runtime)
         if runtime.lost_a_disconnect:
+            # Cleared before looking, so that one more meanwhile is not overlooked.
             runtime.lost_a_disconnect = False
-            with database.writing() as session:
-                changed |= workers.end_lost_sockets(
-                    session, runtime.worker_id, runtime.is_connected
-                )
+            try:
+                with database.writing() as session:
+                    changed |= workers.end_lost_sockets(
+                        session, runtime.worker_id, runtime.is_connected
+                    )
+            except Exception:
+                runtime.lost_a_disconnect = True
+                raise
     runtime.announcer.mark(*changed)
     if renew:
         runtime.announcer.catch_up()

@@ -9,7 +9,13 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from presence.domain import file_types, files
-from presence.errors import FileTooLarge, InvalidField, InvalidJson, UploadedFileNotFound
+from presence.errors import (
+    FileTooLarge,
+    InvalidField,
+    InvalidJson,
+    MessageTooLarge,
+    UploadedFileNotFound,
+)
 from presence.storage import database
 from presence.storage.blobs import BlobTooLarge, PendingBlob
 from presence.transport import messages, wire
@@ -22,6 +28,8 @@ bp = Blueprint("uploads_api", __name__)
 
 # What a multipart request may have besides the file's bytes: boundaries, headers, the fields.
 _FORM_BYTES = 64 * 1024
+# One is wanted; a second is needed to see that there is one too many.
+_MAX_FILES = 2
 
 
 class UploadRequest(Request):
@@ -35,6 +43,8 @@ class UploadRequest(Request):
         content_length: int | None = None,
     ) -> IO[bytes]:
         run = runtime()
+        if len(self.received) >= _MAX_FILES:
+            raise InvalidField("file", "may be given only once.")
         blob = run.blobs.receive(run.settings.max_upload_bytes)
         self.received.append(blob)
         return blob  # type: ignore[return-value]
@@ -97,8 +107,12 @@ def _receive(run: Runtime) -> tuple[FileStorage, PeerAddress]:
     request.max_content_length = limit + _FORM_BYTES
     try:
         form, uploaded = request.form, request.files.getlist("file")
-    except (BlobTooLarge, RequestEntityTooLarge):
+    except BlobTooLarge:
         raise FileTooLarge(limit) from None
+    except RequestEntityTooLarge:
+        if (request.content_length or limit + 1) > limit:
+            raise FileTooLarge(limit) from None
+        raise MessageTooLarge(_FORM_BYTES) from None
     except HTTPException:
         raise
     except ValueError as error:
@@ -134,7 +148,7 @@ def _attach(run: Runtime, file: FileStorage, address: PeerAddress) -> Body:
                 renew_seconds=run.settings.rest_session_seconds,
             )
         try:
-            run.blobs.keep(stored_name)
+            run.blobs.keep(blob, stored_name)
         except OSError:
             with database.writing() as session:
                 files.remove(session, address.room_name, stored_name)

@@ -120,7 +120,7 @@ def stored_file(file: StoredFile) -> Body:
         "file_path": file_path(file.stored_name),
         "file_url": file_url(file.stored_name),
         "file_size": file.size,
-        "content_type": file.content_type.partition(";")[0],
+        "content_type": file.content_type,
     }
 
 
