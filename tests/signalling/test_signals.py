@@ -236,7 +236,7 @@ def test_a_peer_is_found_by_any_form_of_its_id(server: LiveServer, member: Membe
         ({"to": "bob", "data": float("nan")}, "invalid_field", "data"),
         ({"to": "bob", "data": {"a": [float("inf")]}}, "invalid_field", "data.a[0]"),
         ({"to": "bob", "data": "\udc00"}, "invalid_field", "data"),
-        ({"to": "bob", "data": {"\udc00": 1}}, "invalid_field", "data, in a key,"),
+        ({"to": "bob", "data": {"\udc00": 1}}, "invalid_field", "data"),
         ({"to": "bob", "data": 1, "type": ""}, "invalid_field", "type"),
         ({"to": "bob", "data": 1, "type": 5}, "invalid_field", "type"),
         ({"to": "bob", "data": 1, "type": "x" * 65}, "invalid_field", "type"),
