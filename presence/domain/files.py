@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from presence.domain import activity, clock, names, peers, rooms
+from presence.domain import activity, clock, names, peer_rows, rooms
 from presence.domain.file_types import FileType
 from presence.errors import UploadedFileNotFound
 from presence.storage.models import File, Peer, Room
@@ -69,7 +69,7 @@ def attach(
     Raises `RoomNotFound` or `PeerNotFound`.
     """
     room = rooms.change(session, room_name)
-    peer = peers.get(session, room, peer_id)
+    peer = peer_rows.get(session, room, peer_id)
     file = StoredFile(
         stored_name,
         clean_original_name(original_name, file_type),
@@ -87,7 +87,7 @@ def attach(
             uploaded_at=file.uploaded_at,
         )
     )
-    peers.touch(session, peer, renew_seconds)
+    peer_rows.touch(session, peer, renew_seconds)
     change = FileChange(room.name, peer.peer_id, peer.username, file, room.version)
     _record(session, room.id, activity.UPLOADED, change)
     return change

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from presence.domain import activity, clock, occupancy, recovery, rooms, sessions, user_data
+from presence.domain import (
+    activity,
+    clock,
+    occupancy,
+    peer_rows,
+    recovery,
+    rooms,
+    sessions,
+    user_data,
+)
 from presence.domain.sessions import Ended, Presence, SocketPresence
-from presence.errors import Conflict, NotJoined, PeerNotFound, RoomFull, RoomNotFound
+from presence.errors import Conflict, NotJoined, RoomFull
 from presence.storage.models import File, Peer, PeerSession, Room
 
 
@@ -75,17 +84,6 @@ class Erased:
     stored_names: tuple[str, ...]
 
 
-class PeerRow(NamedTuple):
-    """A peer as the functions that change it need it."""
-
-    id: int
-    peer_id: str
-    username: str
-    last_seen: datetime
-    user_data: dict[str, Any]
-    data_version: int
-
-
 def join(
     session: Session,
     *,
@@ -111,15 +109,15 @@ def join(
 
     sessions.close(session, previous, now)
     _forget_expired(session, room, now)
-    peer = _find(session, room, peer_id)
-    was_active = peer is not None and _session_count(session, peer.id) > 0
-    if not was_active and _active(session, room) >= room.max_peers:
+    peer = peer_rows.find(session, room, peer_id)
+    was_active = peer is not None and peer_rows.count_sessions(session, peer.id) > 0
+    if not was_active and peer_rows.count_active(session, room) >= room.max_peers:
         raise RoomFull(room.name, room.max_peers)
 
     merged = user_data.merge(
         peer.user_data if peer else {}, new_data, max_bytes=limits.max_user_data_bytes
     )
-    suspended = _suspended(session, peer)
+    suspended = peer_rows.suspended_sessions(session, peer)
     if (
         peer
         and suspended
@@ -132,9 +130,9 @@ def join(
         room = rooms.unchanged(session, room)
         return Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
     if peer:
-        _update(session, peer.id, username=username, last_seen=now)
+        peer_rows.store(session, peer.id, username=username, last_seen=now)
         if user_data.changed_keys(peer.user_data, merged):
-            _update(session, peer.id, user_data=merged, data_version=room.version)
+            peer_rows.store(session, peer.id, user_data=merged, data_version=room.version)
         sessions.close(session, suspended, now)
         peer_row_id = peer.id
     else:
@@ -156,8 +154,8 @@ def join(
     left = None
     for item in previous:
         if item.peer_row_id != peer_row_id:
-            _update(session, item.peer_row_id, last_seen=now)
-            still_active = _session_count(session, item.peer_row_id) > 0
+            peer_rows.store(session, item.peer_row_id, last_seen=now)
+            still_active = peer_rows.count_sessions(session, item.peer_row_id) > 0
             from_room = locked[item.room_name]
             left = Left(item.room_name, item.peer_id, from_room.version, still_active)
             activity.record_lost(session, from_room.id, {item.peer_row_id}, now, "left")
@@ -200,9 +198,9 @@ def leave(session: Session, room_name: str, peer_id: str) -> Left:
 
     Raises `RoomNotFound` or `PeerNotFound`.
     """
-    version = _version_where_known(session, room_name, peer_id)
+    version = peer_rows.version_where_known(session, room_name, peer_id)
     recovery.withdraw_all(session, room_name, peer_id)
-    ended = _sessions_of(session, room_name, peer_id)
+    ended = peer_rows.sessions_of(session, room_name, peer_id)
     if not ended:
         return Left(room_name, peer_id, version, is_active=False)
     return _leave(session, room_name, peer_id, ended)
@@ -221,7 +219,7 @@ def leave_socket(session: Session, sid: str) -> Left:
     room_name, peer_id = own[0].room_name, own[0].peer_id
     ended = [
         item
-        for item in _sessions_of(session, room_name, peer_id)
+        for item in peer_rows.sessions_of(session, room_name, peer_id)
         if item.sid is None or item.sid == sid
     ]
     return _leave(session, room_name, peer_id, ended)
@@ -247,18 +245,18 @@ def update_user_data(
     """
     now = clock.now()
     room = rooms.change(session, room_name)
-    peer = get(session, room, peer_id)
+    peer = peer_rows.get(session, room, peer_id)
     if if_version is not None and peer.data_version > if_version:
         raise Conflict(peer.user_data, peer.data_version)
     merged = user_data.merge(
         peer.user_data, new_data, remove=remove, replace=replace, max_bytes=max_bytes
     )
-    _update(session, peer.id, last_seen=now)
+    peer_rows.store(session, peer.id, last_seen=now)
     if renew_seconds is not None:
         sessions.renew(session, peer.id, renew_seconds, now)
     changed = user_data.changed_keys(peer.user_data, merged)
     if changed:
-        _update(session, peer.id, user_data=merged, data_version=room.version)
+        peer_rows.store(session, peer.id, user_data=merged, data_version=room.version)
         activity.record_update(
             session, room.id, peer_id=peer_id, username=peer.username, at=now, keys=changed
         )
@@ -271,8 +269,8 @@ def erase(session: Session, room_name: str, peer_id: str) -> Erased:
     The caller removes the files' bytes. Raises `RoomNotFound` or `PeerNotFound`.
     """
     room = rooms.change(session, room_name)
-    peer = get(session, room, peer_id)
-    ended = _sessions_of(session, room_name, peer_id)
+    peer = peer_rows.get(session, room, peer_id)
+    ended = peer_rows.sessions_of(session, room_name, peer_id)
     stored_names = session.scalars(select(File.stored_name).where(File.peer_row_id == peer.id))
     erased = Erased(room.name, peer_id, room.version, _sids(ended), tuple(stored_names))
     # Its sessions and file rows go with it (ON DELETE CASCADE).
@@ -284,18 +282,10 @@ def erase(session: Session, room_name: str, peer_id: str) -> Erased:
     return erased
 
 
-def get(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow:
-    """Return a peer of a locked room; raises `PeerNotFound`."""
-    peer = _find(session, room, peer_id)
-    if peer is None:
-        raise PeerNotFound(room.name, peer_id)
-    return peer
-
-
 def is_active(session: Session, room_name: str, peer_id: str) -> bool:
     """Tell whether a peer is active; raises `RoomNotFound` or `PeerNotFound`."""
-    _version_where_known(session, room_name, peer_id)
-    return bool(_sessions_of(session, room_name, peer_id))
+    peer_rows.version_where_known(session, room_name, peer_id)
+    return bool(peer_rows.sessions_of(session, room_name, peer_id))
 
 
 def sockets(session: Session, room_name: str, peer_id: str) -> list[tuple[str, str]]:
@@ -303,7 +293,7 @@ def sockets(session: Session, room_name: str, peer_id: str) -> list[tuple[str, s
 
     Raises `RoomNotFound` or `PeerNotFound`.
     """
-    _version_where_known(session, room_name, peer_id)
+    peer_rows.version_where_known(session, room_name, peer_id)
     rows = session.execute(
         select(PeerSession.sid, PeerSession.worker_id)
         .join(Peer, Peer.id == PeerSession.peer_row_id)
@@ -314,21 +304,14 @@ def sockets(session: Session, room_name: str, peer_id: str) -> list[tuple[str, s
     return [(row.sid, row.worker_id) for row in rows]
 
 
-def touch(session: Session, peer: PeerRow, renew_seconds: float) -> None:
-    """Note that a peer did something just now; a REST session of it is renewed."""
-    now = clock.now()
-    _update(session, peer.id, last_seen=now)
-    sessions.renew(session, peer.id, renew_seconds, now)
-
-
 def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -> Left:
     """End sessions of one peer because it leaves; it was last seen now, active or not."""
     room = rooms.change(session, room_name)
     now = clock.now()
     sessions.close(session, ended, now)
     peer_row_id = ended[0].peer_row_id
-    _update(session, peer_row_id, last_seen=now)
-    still_active = _session_count(session, peer_row_id) > 0
+    peer_rows.store(session, peer_row_id, last_seen=now)
+    still_active = peer_rows.count_sessions(session, peer_row_id) > 0
     activity.record_lost(session, room.id, {peer_row_id}, now, "left")
     occupancy.note(session, room.id, now)
     return Left(room_name, peer_id, room.version, still_active, _sids(ended))
@@ -357,75 +340,5 @@ def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> 
         activity.record_lost(session, room.id, lost, now, "expired")
 
 
-def _suspended(session: Session, peer: PeerRow | None) -> list[Ended]:
-    """Return the sessions of a peer's sockets that were lost and may still come back."""
-    if peer is None:
-        return []
-    return sessions.find(
-        session,
-        Peer.id == peer.id,
-        PeerSession.sid.is_not(None),
-        PeerSession.expires_at.is_not(None),
-    )
-
-
-def _find(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow | None:
-    row = session.execute(
-        select(
-            Peer.id,
-            Peer.peer_id,
-            Peer.username,
-            Peer.last_seen,
-            Peer.user_data,
-            Peer.data_version,
-        ).where(Peer.room_id == room.id, Peer.peer_id == peer_id)
-    ).one_or_none()
-    return PeerRow(*row) if row else None
-
-
-def _update(session: Session, peer_row_id: int, **values: Any) -> None:
-    session.execute(
-        update(Peer)
-        .where(Peer.id == peer_row_id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _active(session: Session, room: rooms.LockedRoom) -> int:
-    """Count the active peers of a locked room."""
-    return session.execute(
-        select(func.count(PeerSession.peer_row_id.distinct()))
-        .join(Peer, Peer.id == PeerSession.peer_row_id)
-        .where(Peer.room_id == room.id)
-    ).scalar_one()
-
-
-def _session_count(session: Session, peer_row_id: int) -> int:
-    return session.execute(
-        select(func.count()).where(PeerSession.peer_row_id == peer_row_id)
-    ).scalar_one()
-
-
-def _sessions_of(session: Session, room_name: str, peer_id: str) -> list[Ended]:
-    return sessions.find(session, Room.name == room_name, Peer.peer_id == peer_id)
-
-
 def _sids(ended: list[Ended]) -> tuple[str, ...]:
     return tuple(item.sid for item in ended if item.sid is not None)
-
-
-def _version_where_known(session: Session, room_name: str, peer_id: str) -> int:
-    """Return the version of a room that has this peer; raises what is missing."""
-    room = session.execute(
-        select(Room.id, Room.version).where(Room.name == room_name)
-    ).one_or_none()
-    if room is None:
-        raise RoomNotFound(room_name)
-    known = session.scalar(
-        select(func.count()).where(Peer.room_id == room.id, Peer.peer_id == peer_id)
-    )
-    if not known:
-        raise PeerNotFound(room_name, peer_id)
-    version: int = room.version
-    return version

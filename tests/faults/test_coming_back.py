@@ -211,7 +211,7 @@ def test_within_the_grace_a_lost_and_regained_connection_is_not_announced(
     other = connect(server)
     assert other.call("join_room", {**ALICE, "user_data": {}})["version"] == version
     assert len(events(bob, "peer_list_updated")) == lists
-    other.disconnect()
+    other.call("leave_room")
     shows(bob, "alice", is_active=False, seconds=3)
 
 
