@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable
 from typing import Any
 
-from flask import request
 from sqlalchemy.orm import Session
 
 from presence.domain import peers, recovery, rooms, sessions
@@ -15,7 +12,7 @@ from presence.domain.peers import Joined
 from presence.domain.sessions import SocketPresence
 from presence.errors import NotJoined, UnknownEvent
 from presence.storage import database
-from presence.transport import messages, signals, wire
+from presence.transport import dispatch, messages, signals, wire
 from presence.transport.error_handlers import as_presence_error
 from presence.transport.messages import JoinRoom, Sync
 from presence.transport.runtime import Runtime, runtime
@@ -23,20 +20,17 @@ from presence.transport.wire import Body
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Runtime, str, Any], Body]
-
 
 def init_app(run: Runtime) -> None:
     """Register every event on the runtime's Socket.IO server."""
-    on = run.socketio.on_event
     for name in ("join_room", "join"):
-        on(name, answering("join_room", on_join_room))
+        dispatch.register(run, name, on_join_room, event="join_room")
     for name in ("leave_room", "leave"):
-        on(name, answering("leave_room", on_leave_room))
-    on("update_user_data", answering("update_user_data", on_update_user_data))
-    on("sync", answering("sync", on_sync))
-    on("disconnect", on_disconnect)
-    on("*", on_unknown_event)
+        dispatch.register(run, name, on_leave_room, event="leave_room")
+    dispatch.register(run, "update_user_data", on_update_user_data)
+    dispatch.register(run, "sync", on_sync)
+    run.socketio.on_event("disconnect", on_disconnect)
+    run.socketio.on_event("*", on_unknown_event)
 
 
 def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
@@ -136,7 +130,7 @@ def on_sync(run: Runtime, sid: str, data: Any) -> Body:
 
 def on_disconnect(reason: str = "") -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
-    run, sid = runtime(), _sid()
+    run, sid = runtime(), dispatch.current_sid()
     lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
     room_name = run.room_of(sid)
     if lost:
@@ -152,29 +146,11 @@ def on_disconnect(reason: str = "") -> None:
 def on_unknown_event(event: str, *_args: Any) -> Body:
     """Answer an event that the server does not know."""
     known = "join_room, leave_room, update_user_data, sync, signal, broadcast and watch"
-    error = UnknownEvent(f"The server knows no event “{event[:64]}”. It knows {known}.")
-    runtime().socketio.emit(f"{event[:64]}_error", error.body(), to=_sid())
-    return {"ok": False, **error.body()}
 
+    def refuse(_run: Runtime, _sid: str, _data: Any) -> Body:
+        raise UnknownEvent(f"The server knows no event “{event[:64]}”. It knows {known}.")
 
-def answering(event: str, handler: Handler) -> Callable[..., Body]:
-    """Make a handler answer every call, with its body or with the error that it raised.
-
-    The body goes into the acknowledgement with ``ok`` added; an error also goes out as
-    ``<event>_error``, for clients that ask for no acknowledgement.
-    """
-
-    @functools.wraps(handler)
-    def answer(*args: Any) -> Body:
-        run, sid = runtime(), _sid()
-        try:
-            return {"ok": True, **handler(run, sid, args[0] if args else None)}
-        except Exception as exception:
-            error = as_presence_error(exception)
-            run.socketio.emit(f"{event}_error", error.body(), to=sid)
-            return {"ok": False, **error.body()}
-
-    return answer
+    return dispatch.answer(runtime(), event[:64], dispatch.current_sid(), refuse, ())
 
 
 def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:
@@ -230,9 +206,3 @@ def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
         return
     if ended is not None:
         run.announcer.mark(ended.room_name)
-
-
-def _sid() -> str:
-    """Return the Socket.IO id of the socket whose event is being handled."""
-    sid: str = request.sid  # type: ignore[attr-defined]
-    return sid

@@ -6,7 +6,6 @@ sockets are this process's own: relaying offers and candidates is the busiest th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -26,8 +25,8 @@ from presence.errors import (
 )
 from presence.storage import database
 from presence.storage.models import NAME_LENGTH
+from presence.transport import dispatch
 from presence.transport.broadcast import channel
-from presence.transport.error_handlers import as_presence_error
 from presence.transport.switchboard import Held, Outcome, Seat
 from presence.transport.wire import Body
 
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 64
 _MAX_TYPE_LENGTH = 64
 _MAX_SESSION_LENGTH = 64
-
-Handler = Callable[["Runtime", str, Any], Body]
 
 
 class Signal(NamedTuple):
@@ -59,8 +56,8 @@ class Signal(NamedTuple):
 
 def init_app(run: Runtime) -> None:
     """Register the events on the runtime's Socket.IO server."""
-    run.socketio.server.on("signal", _answering(run, "signal", on_signal))
-    run.socketio.server.on("broadcast", _answering(run, "broadcast", on_broadcast))
+    dispatch.register_beside_flask(run, "signal", on_signal)
+    dispatch.register_beside_flask(run, "broadcast", on_broadcast)
 
 
 def on_signal(run: Runtime, sid: str, data: Any) -> Body:
@@ -188,20 +185,6 @@ def _tell_expired(run: Runtime, held: Held) -> None:
         about = {"to": held.to, "type": held.body["type"], "signal_id": held.signal_id}
         body = {**SignalExpired(held.to).body(), **about}
         run.socketio.server.emit("signal_error", body, to=sid)
-
-
-def _answering(run: Runtime, event: str, handler: Handler) -> Callable[..., Body]:
-    """Make a handler answer every call, as `presence.transport.events` does, but without Flask."""
-
-    def answer(sid: str, *args: Any) -> Body:
-        try:
-            return {"ok": True, **handler(run, sid, args[0] if args else None)}
-        except Exception as exception:
-            error = as_presence_error(exception)
-            run.socketio.server.emit(f"{event}_error", error.body(), to=sid)
-            return {"ok": False, **error.body()}
-
-    return answer
 
 
 def _seat(run: Runtime, sid: str) -> Seat:

@@ -10,8 +10,7 @@ import threading
 from typing import Any
 
 from presence.domain.rooms import RoomView
-from presence.transport import messages
-from presence.transport.events import answering
+from presence.transport import dispatch, messages
 from presence.transport.messages import RoomAddress
 from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
@@ -37,7 +36,7 @@ def init_app(run: Runtime) -> None:
         lobby.mark()
 
     run.announcer.listeners.append(tell)
-    run.socketio.on_event("watch", answering("watch", on_watch))
+    dispatch.register(run, "watch", on_watch)
 
 
 def on_watch(run: Runtime, sid: str, data: Any) -> Body:
