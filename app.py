@@ -22,6 +22,7 @@ from presence.config import ROOT, InvalidSetting, Settings
 from presence.storage import database
 from presence.transport import (
     activity_api,
+    descriptions_api,
     doctor,
     error_handlers,
     events,
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(rooms_api.bp)
     app.register_blueprint(activity_api.bp)
     app.register_blueprint(ice_api.bp)
+    app.register_blueprint(descriptions_api.bp)
     uploads_api.init_app(app)
     app.register_blueprint(pages.bp)
     app.register_blueprint(doctor.bp)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# The version that the descriptions of the API carry.
+VERSION = "0.1.0"
 
 
 class InvalidSetting(ValueError):

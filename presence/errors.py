@@ -13,7 +13,8 @@ from typing import Any
 class PresenceError(Exception):
     """Base of every condition that is reported to a client.
 
-    ``extra`` holds further keys of the answer, such as ``field`` or ``max_peers``.
+    ``extra`` holds further keys of the answer, such as ``field`` or ``max_peers``; a condition
+    declares those it may have, with their types, below its ``code``.
     """
 
     code = "error"
@@ -22,6 +23,7 @@ class PresenceError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.extra = extra
+        self.__dict__.update(extra)
 
     def body(self) -> dict[str, Any]:
         """Return the answer's body: ``code``, ``detail`` and the extra keys."""
@@ -38,10 +40,31 @@ class InvalidField(PresenceError):
     """A field is missing or its value is not acceptable; ``field`` names it."""
 
     code = "invalid_field"
+    field: str
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field} {reason}", field=field)
         self.reason = reason
+
+
+class AddressUnknown(PresenceError):
+    """No route has this address; a name with a slash in it makes one that none has."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing at this address. The page /docs/api lists every route.")
+
+
+class MethodRefused(PresenceError):
+    """The address takes other methods than this one; the ``Allow`` header has them."""
+
+    code = "method_not_allowed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This address does not take this method. The Allow header says what it takes."
+        )
 
 
 class UnknownEvent(PresenceError):
@@ -63,6 +86,7 @@ class RoomNotFound(PresenceError):
     """No room of this name was ever joined."""
 
     code = "room_not_found"
+    room_name: str
 
     def __init__(self, room_name: str) -> None:
         super().__init__(
@@ -75,6 +99,8 @@ class PeerNotFound(PresenceError):
     """The room never had a peer of this id, or it was erased."""
 
     code = "peer_not_found"
+    room_name: str
+    peer_id: str
 
     def __init__(self, room_name: str, peer_id: str) -> None:
         super().__init__(
@@ -88,6 +114,7 @@ class UnknownPeer(PresenceError):
     """A signal is for a peer that the sender's room never had."""
 
     code = "unknown_peer"
+    room_name: str
 
     def __init__(self, room_name: str, peer_id: str) -> None:
         super().__init__(
@@ -101,12 +128,16 @@ class PeerInactive(PresenceError):
     """The peer is known, but there is nobody to hand anything to just now."""
 
     code = "inactive"
+    room_name: str
+    peer_id: str
 
 
 class SignalTooLarge(PresenceError):
     """The data of a signal or broadcast exceeds the limit."""
 
     code = "too_large"
+    size: int
+    limit: int
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
@@ -133,6 +164,7 @@ class UploadedFileNotFound(PresenceError):
     """No uploaded file has this name, or it was deleted."""
 
     code = "file_not_found"
+    filename: str
 
     def __init__(self, filename: str) -> None:
         super().__init__(
@@ -144,6 +176,8 @@ class RoomFull(PresenceError):
     """The room already has as many active peers as it may hold."""
 
     code = "room_full"
+    room_name: str
+    max_peers: int
 
     def __init__(self, room_name: str, max_peers: int) -> None:
         super().__init__(
@@ -158,6 +192,9 @@ class UserDataTooLarge(PresenceError):
     """A peer's user_data would exceed the limit."""
 
     code = "user_data_too_large"
+    field: str
+    size: int
+    limit: int
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
@@ -173,6 +210,7 @@ class FileTooLarge(PresenceError):
     """An upload exceeds the size limit."""
 
     code = "file_too_large"
+    limit: int
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -185,6 +223,7 @@ class MessageTooLarge(PresenceError):
     """A request body exceeds the size limit."""
 
     code = "message_too_large"
+    limit: int
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -239,6 +278,8 @@ class Conflict(PresenceError):
     """A peer's data changed after the version that an update was made for."""
 
     code = "conflict"
+    user_data: dict[str, Any]
+    version: int
 
     def __init__(self, user_data: dict[str, Any], version: int) -> None:
         super().__init__(

@@ -40,6 +40,7 @@ TXT = FileType(".txt", "text/plain")
 
 _BY_EXTENSION = {kind.extension: kind for kind in (JPEG, PNG, GIF, WEBP, PDF, DOC, DOCX, TXT)}
 _BY_EXTENSION[".jpeg"] = JPEG
+CONTENT_TYPES = tuple(dict.fromkeys(kind.content_type for kind in _BY_EXTENSION.values()))
 IMAGE_TYPES = {kind.content_type for kind in _BY_EXTENSION.values() if kind.is_image}
 
 

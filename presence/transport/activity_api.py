@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
+from presence import errors
 from presence.domain import activity, occupancy, rooms
 from presence.errors import InvalidField
 from presence.storage import database
-from presence.transport import messages, wire
-from presence.transport.messages import RoomAddress
+from presence.transport import answers, described, messages, wire
+from presence.transport.messages import ActivityQuery, RoomAddress
 from presence.transport.wire import Body
 
 bp = Blueprint("activity_api", __name__, url_prefix="/api/webrtc/rooms")
 
 
 @bp.get("/<room_name>/activity")
+@described.route(
+    group="rooms",
+    answer=answers.Activity,
+    query=ActivityQuery,
+    errors=(errors.RoomNotFound,),
+)
 def get_activity(room_name: str) -> Body:
     """Return a room's newest entries, newest first, and its occupancy over the last hour."""
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name

@@ -26,6 +26,7 @@ def register(run: Runtime, name: str, handler: Handler, *, event: str | None = N
     def handle(*args: Any) -> Body:
         return answer(run, event or name, current_sid(), handler, args)
 
+    run.event_handlers[name] = (handler, event or name)
     run.socketio.on_event(name, handle)
 
 
@@ -38,6 +39,7 @@ def register_beside_flask(run: Runtime, name: str, handler: Handler) -> None:
     def handle(sid: str, *args: Any) -> Body:
         return answer(run, name, sid, handler, args)
 
+    run.event_handlers[name] = (handler, name)
     run.socketio.server.on(name, handle)
 
 

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[PresenceError], int] = {
     errors.InvalidJson: 400,
     errors.UnknownEvent: 400,
+    errors.AddressUnknown: 404,
+    errors.MethodRefused: 405,
     errors.RoomNotFound: 404,
     errors.PeerNotFound: 404,
     errors.UnknownPeer: 404,
@@ -43,12 +45,8 @@ STATUS: dict[type[PresenceError], int] = {
     errors.StorageFull: 507,
 }
 
-_SENTENCES = {
-    404: "There is nothing at this address. The README lists every route.",
-    405: "This address does not take this method. The Allow header says what it takes.",
-    500: errors.InternalError().detail,
-}
-_CODES = {500: errors.InternalError.code}
+# What Flask and Werkzeug raise by themselves, by status.
+_OWN = {404: errors.AddressUnknown(), 405: errors.MethodRefused(), 500: errors.InternalError()}
 
 
 def init_app(app: Flask) -> None:
@@ -99,10 +97,13 @@ def answer_http(exception: HTTPException) -> ResponseReturnValue:
         return exception.get_response()
     if status == 413:
         return _answer(errors.MessageTooLarge(request.max_content_length or 0))
-    code = _CODES.get(status, exception.name.lower().replace(" ", "_").replace("-", "_"))
-    detail = _SENTENCES.get(status, exception.description or exception.name)
+    if status in _OWN:
+        body = _OWN[status].body()
+    else:
+        code = exception.name.lower().replace(" ", "_").replace("-", "_")
+        body = {"code": code, "detail": exception.description or exception.name}
     response = cast(Response, exception.get_response())
-    response.set_data(jsonify(detail=detail, code=code).get_data())
+    response.set_data(jsonify(body).get_data())
     response.content_type = "application/json"
     return response
 

@@ -7,14 +7,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from presence import errors
 from presence.domain import peers, recovery, rooms, sessions
 from presence.domain.peers import Joined
 from presence.domain.sessions import SocketPresence
 from presence.errors import NotJoined, UnknownEvent
 from presence.storage import database
-from presence.transport import dispatch, messages, signals, wire
+from presence.transport import answers, described, dispatch, messages, signals, wire
 from presence.transport.error_handlers import as_presence_error
-from presence.transport.messages import JoinRoom, Sync
+from presence.transport.messages import JoinRoom, Sync, UpdateUserData
 from presence.transport.runtime import Runtime, runtime
 from presence.transport.wire import Body
 
@@ -33,6 +34,13 @@ def init_app(run: Runtime) -> None:
     run.socketio.on_event("*", on_unknown_event)
 
 
+@described.event(
+    message=JoinRoom,
+    answer=answers.Joined,
+    success="join_room_success",
+    errors=(errors.RoomFull, errors.UserDataTooLarge, errors.ShuttingDown),
+    heard=("peer_list_updated",),
+)
 def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
     """Join a room, announcing the peer to everyone in it."""
     message = messages.parse(JoinRoom, data, run.settings.max_user_data_bytes)
@@ -80,6 +88,13 @@ def put_back(run: Runtime, sid: str, secret: str) -> None:
             run.socketio.emit("join_room_error", as_presence_error(exception).body(), to=sid)
 
 
+@described.event(
+    message=None,
+    answer=answers.Left,
+    success="leave_room_success",
+    errors=(errors.NotJoined,),
+    heard=("peer_list_updated",),
+)
 def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
     """Leave the room; the peer is shown as inactive unless another socket stands for it."""
     room_name = run.room_of(sid)
@@ -93,6 +108,13 @@ def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
     return body
 
 
+@described.event(
+    message=UpdateUserData,
+    answer=answers.UserDataStored,
+    success="update_user_data_success",
+    errors=(errors.NotJoined, errors.Conflict, errors.UserDataTooLarge),
+    heard=("user_data_updated", "peer_list_updated"),
+)
 def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
     """Change the peer's user data, announcing it to the others in the room."""
     message = messages.parse_update(data, run.settings.max_user_data_bytes)
@@ -116,6 +138,12 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
     return body
 
 
+@described.event(
+    message=Sync,
+    answer=answers.Synced,
+    success="sync_success",
+    errors=(errors.NotJoined,),
+)
 def on_sync(run: Runtime, sid: str, data: Any) -> Body:
     """Send a socket what changed in its room after a version, or all of it."""
     message = messages.parse(Sync, data)

@@ -6,12 +6,13 @@ import time
 
 from flask import Blueprint, Response, jsonify, request
 
+from presence import errors
 from presence.config import urls
 from presence.domain import peers
 from presence.domain.ice import IceServers
 from presence.errors import PeerInactive
 from presence.storage import database
-from presence.transport import messages
+from presence.transport import answers, described, messages
 from presence.transport.messages import PeerAddress
 from presence.transport.runtime import runtime
 
@@ -19,6 +20,12 @@ bp = Blueprint("ice_api", __name__, url_prefix="/api/webrtc")
 
 
 @bp.get("/ice-servers")
+@described.route(
+    group="calls",
+    answer=answers.IceConfiguration,
+    query=PeerAddress,
+    errors=(errors.RoomNotFound, errors.PeerNotFound, errors.PeerInactive),
+)
 def ice_servers() -> Response:
     """Return what ``new RTCPeerConnection()`` takes, for an active peer of a room.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from presence.domain import names, user_data
+from presence.domain import activity, names, user_data
 from presence.errors import InvalidField, InvalidJson
 from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
 
@@ -25,8 +25,12 @@ def _user_data(value: object, info: ValidationInfo) -> dict[str, Any]:
 
 
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=NAME_LENGTH)]
+RoomName = Annotated[Name, Field(examples=["studio"])]
+PeerId = Annotated[Name, Field(examples=["ada"])]
 Username = Annotated[
-    str, BeforeValidator(_username), Field(min_length=1, max_length=USERNAME_LENGTH)
+    str,
+    BeforeValidator(_username),
+    Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Ada"]),
 ]
 UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
 
@@ -34,7 +38,11 @@ UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
 class _Message(BaseModel):
     """Base of every message: a number is no string, and a string no number."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(
+        strict=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"x-whole-example": True},
+    )
 
 
 class JoinRoom(_Message):
@@ -43,11 +51,16 @@ class JoinRoom(_Message):
     With ``updates`` a socket says whether it wants whole lists or only what changes.
     """
 
-    room_name: Name
-    peer_id: Name
+    room_name: RoomName
+    """The room, which is made when it is new."""
+    peer_id: PeerId
+    """Who joins, unique within the room; the same id later is the same peer."""
     username: Username
-    user_data: UserData = {}
+    """The name people see."""
+    user_data: Annotated[UserData, Field(examples=[{"role": "host"}])] = {}
+    """What the application keeps of the peer: any keys and values."""
     updates: Literal["list", "delta"] = "list"
+    """Over Socket.IO: whole lists, or only the peers that changed."""
 
 
 class UpdateUserData(_Message):
@@ -56,29 +69,98 @@ class UpdateUserData(_Message):
     With ``if_version`` only if it has not changed since that version of the room.
     """
 
-    user_data: UserData = {}
+    user_data: Annotated[UserData, Field(examples=[{"hand": "raised"}])] = {}
+    """Top-level keys to set; null is a value."""
     remove: list[str] = []
+    """Keys to delete."""
     replace: bool = False
+    """Whether to keep nothing of what was stored."""
     if_version: int | None = None
+    """Change nothing if the data has changed since this version of the room."""
 
 
 class Sync(_Message):
     """Ask for what changed in the room after a version."""
 
-    since: Annotated[int, Field(ge=0)]
+    since: Annotated[int, Field(ge=0, examples=[16])]
+    """The version that the client has."""
+
+
+class SendSignal(_Message):
+    """A message for one peer of one's own room; `signals` reads it without this model."""
+
+    to: Annotated[str, Field(examples=["grace"])]
+    """The peer_id of who is to get it."""
+    data: Annotated[Any, Field(examples=[{"type": "offer", "sdp": "v=0 …"}])]
+    """Any JSON, null included."""
+    type: Annotated[str | None, Field(min_length=1, max_length=64, examples=["offer"])] = None
+    """What it is, for the application: `offer`, `answer`, `candidate` …"""
+    to_session: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    """One connection of the peer, as `from_session` named it; left out: its newest."""
+
+
+class SendBroadcast(_Message):
+    """A message for everybody else in one's room; `signals` reads it without this model."""
+
+    event: Annotated[str, Field(min_length=1, max_length=64, examples=["chat"])]
+    """What it is, for the application."""
+    data: Annotated[Any, Field(examples=[{"text": "hello"}])]
+    """Any JSON, null included."""
+
+
+class Watch(_Message):
+    """Ask to be told of changes without joining anything."""
+
+    room_name: Annotated[Name | None, Field(examples=["studio"])] = None
+    """The room; left out or null: the list of rooms."""
+
+
+class JoinOverRest(JoinRoom):
+    """Join a room; user_data is merged into what the server has of the peer."""
+
+    room_name: Annotated[Name | None, Field(examples=["studio"])] = None  # type: ignore[assignment]
+    """May be left out; otherwise the room in the address."""
+
+
+class PeerQuery(_Message):
+    """Says which peer of the room in the address is meant."""
+
+    peer_id: PeerId
+    """The peer who acts."""
+
+
+class ActivityQuery(_Message):
+    """How much of a room's activity is wanted."""
+
+    limit: Annotated[int, Field(ge=1, le=activity.KEPT, examples=[20])] = 50
+    """How many entries at most, the newest first."""
+
+
+class UploadForm(_Message):
+    """A file and whose it is."""
+
+    file: Annotated[str, Field(json_schema_extra={"format": "binary"}, examples=["@agenda.txt"])]
+    """The file, with its name."""
+    room_name: RoomName
+    """The room its owner is or was in."""
+    peer_id: PeerId
+    """Its owner."""
 
 
 class PeerAddress(_Message):
     """Names one peer of one room."""
 
-    room_name: Name
-    peer_id: Name
+    room_name: RoomName
+    """The room."""
+    peer_id: PeerId
+    """The peer."""
 
 
 class RoomAddress(_Message):
     """Names one room."""
 
-    room_name: Name
+    room_name: RoomName
+    """The room."""
 
 
 Message = TypeVar("Message", bound=BaseModel)

@@ -6,19 +6,29 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from presence import errors
 from presence.domain import files, peers, rooms
 from presence.domain.sessions import RestPresence
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
-from presence.transport import json_codec, messages, wire
-from presence.transport.messages import PeerAddress, RoomAddress
+from presence.transport import answers, described, json_codec, messages, wire
+from presence.transport.messages import (
+    JoinOverRest,
+    PeerAddress,
+    PeerQuery,
+    RoomAddress,
+    UpdateUserData,
+)
 from presence.transport.runtime import Runtime, runtime
 from presence.transport.wire import Body
 
 bp = Blueprint("rooms_api", __name__, url_prefix="/api/webrtc/rooms")
 
+_UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
+
 
 @bp.get("")
+@described.route(group="rooms", answer=answers.Rooms)
 def list_rooms() -> Body:
     """Return every room with its peers, by name."""
     with database.reading() as session:
@@ -27,6 +37,7 @@ def list_rooms() -> Body:
 
 
 @bp.get("/<room_name>")
+@described.route(group="rooms", answer=answers.Room, errors=(errors.RoomNotFound,))
 def get_room(room_name: str) -> Body:
     """Return one room with its peers."""
     address = messages.parse(RoomAddress, {"room_name": room_name})
@@ -36,6 +47,12 @@ def get_room(room_name: str) -> Body:
 
 
 @bp.post("/<room_name>/join")
+@described.route(
+    group="rooms",
+    answer=answers.JoinedOverRest,
+    body=JoinOverRest,
+    errors=(errors.RoomFull, errors.UserDataTooLarge, errors.ShuttingDown),
+)
 def join(room_name: str) -> Body:
     """Join a room without a socket; the peer stays active for a while, longer with every call."""
     run = runtime()
@@ -59,6 +76,7 @@ def join(room_name: str) -> Body:
 
 
 @bp.post("/<room_name>/leave")
+@described.route(group="rooms", answer=answers.LeftOverRest, query=PeerQuery, errors=_UNKNOWN_PEER)
 def leave(room_name: str) -> Body:
     """Make a peer inactive, whatever keeps it active; its sockets leave the room."""
     run = runtime()
@@ -73,6 +91,13 @@ def leave(room_name: str) -> Body:
 
 
 @bp.post("/<room_name>/update-data")
+@described.route(
+    group="rooms",
+    answer=answers.UserDataStoredOverRest,
+    body=UpdateUserData,
+    query=PeerQuery,
+    errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge),
+)
 def update_data(room_name: str) -> Body:
     """Change a peer's user data, announcing it to the others in the room."""
     run = runtime()
@@ -97,6 +122,7 @@ def update_data(room_name: str) -> Body:
 
 
 @bp.get("/<room_name>/peers/<peer_id>")
+@described.route(group="rooms", answer=answers.PeerInFull, errors=_UNKNOWN_PEER)
 def get_peer(room_name: str, peer_id: str) -> Body:
     """Return one peer, with what is known of its files."""
     address = _peer_address(room_name, peer_id)
@@ -110,6 +136,7 @@ def get_peer(room_name: str, peer_id: str) -> Body:
 
 
 @bp.delete("/<room_name>/peers/<peer_id>")
+@described.route(group="rooms", answer=answers.PeerErased, errors=_UNKNOWN_PEER)
 def erase_peer(room_name: str, peer_id: str) -> Body:
     """Erase a peer: its row, its user data and its files."""
     run = runtime()
@@ -130,6 +157,11 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
 
 
 @bp.delete("/<room_name>/files/<filename>")
+@described.route(
+    group="files",
+    answer=answers.FileChange,
+    errors=(errors.RoomNotFound, errors.UploadedFileNotFound),
+)
 def delete_file(room_name: str, filename: str) -> Body:
     """Delete an uploaded file of the room."""
     run = runtime()

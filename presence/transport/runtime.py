@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from flask import Flask, current_app
 from flask_socketio import SocketIO
@@ -48,6 +48,8 @@ class Runtime:
             lambda: socketio.start_background_task(signals.sweep, self),
         )
         self.secrets = SocketSecrets()
+        # By the name of an event: what handles it, and its name in its success and error events.
+        self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}
         self.stopping = False
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from presence import errors
 from presence.domain import json_values, names, peers
 from presence.errors import (
     InvalidField,
@@ -25,8 +26,9 @@ from presence.errors import (
 )
 from presence.storage import database
 from presence.storage.models import NAME_LENGTH
-from presence.transport import dispatch
+from presence.transport import answers, described, dispatch
 from presence.transport.broadcast import channel
+from presence.transport.messages import SendBroadcast, SendSignal
 from presence.transport.switchboard import Held, Outcome, Seat
 from presence.transport.wire import Body
 
@@ -60,6 +62,19 @@ def init_app(run: Runtime) -> None:
     dispatch.register_beside_flask(run, "broadcast", on_broadcast)
 
 
+@described.event(
+    message=SendSignal,
+    answer=answers.SignalAnswered,
+    errors=(
+        errors.NotJoined,
+        errors.UnknownPeer,
+        errors.PeerInactive,
+        errors.SignalTooLarge,
+        errors.SignalExpired,
+    ),
+    error_keys=answers.SignalAddress,
+    heard=("signal",),
+)
 def on_signal(run: Runtime, sid: str, data: Any) -> Body:
     """Hand a signal to a peer of the sender's room, or keep it while that peer reconnects."""
     message = parse_signal(data, run.settings.max_signal_bytes)
@@ -70,6 +85,12 @@ def on_signal(run: Runtime, sid: str, data: Any) -> Body:
         raise
 
 
+@described.event(
+    message=SendBroadcast,
+    answer=answers.BroadcastAnswered,
+    errors=(errors.NotJoined, errors.SignalTooLarge),
+    heard=("broadcast",),
+)
 def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     """Send an application's message to everybody else in the sender's room."""
     message = _object(data)

@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, Request, Response, request, send_file
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from presence import errors
 from presence.domain import file_types, files
 from presence.errors import (
     FileTooLarge,
@@ -18,9 +19,9 @@ from presence.errors import (
 )
 from presence.storage import database
 from presence.storage.blobs import BlobTooLarge, PendingBlob
-from presence.transport import messages, wire
+from presence.transport import answers, described, messages, wire
 from presence.transport.error_handlers import as_presence_error
-from presence.transport.messages import PeerAddress
+from presence.transport.messages import PeerAddress, UploadForm
 from presence.transport.runtime import Runtime, runtime
 from presence.transport.wire import Body
 
@@ -63,6 +64,17 @@ def init_app(app: Flask) -> None:
 
 
 @bp.post("/api/webrtc/upload")
+@described.route(
+    group="files",
+    answer=answers.FileChange,
+    form=UploadForm,
+    errors=(
+        errors.RoomNotFound,
+        errors.PeerNotFound,
+        errors.FileTooLarge,
+        errors.FileTypeRefused,
+    ),
+)
 def upload() -> Body:
     """Receive one file for a peer, announcing it to the room."""
     run = runtime()
@@ -78,6 +90,9 @@ def upload() -> Body:
 
 
 @bp.get("/uploads/<filename>")
+@described.route(
+    group="files", answer=file_types.CONTENT_TYPES, errors=(errors.UploadedFileNotFound,)
+)
 def serve(filename: str) -> Response:
     """Return a file's bytes with the type that was found when it came in."""
     with database.reading() as session:

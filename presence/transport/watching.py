@@ -10,8 +10,8 @@ import threading
 from typing import Any
 
 from presence.domain.rooms import RoomView
-from presence.transport import dispatch, messages
-from presence.transport.messages import RoomAddress
+from presence.transport import answers, described, dispatch, messages
+from presence.transport.messages import RoomAddress, Watch
 from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
 
@@ -39,6 +39,11 @@ def init_app(run: Runtime) -> None:
     dispatch.register(run, "watch", on_watch)
 
 
+@described.event(
+    message=Watch,
+    answer=answers.Watching,
+    heard=("room_changed", "rooms_changed"),
+)
 def on_watch(run: Runtime, sid: str, data: Any) -> Body:
     """Send this socket ``room_changed`` for one room, or ``rooms_changed`` when it names none."""
     for channel in run.socketio.server.rooms(sid):

@@ -1,0 +1,88 @@
+"""What a route or an event declares about itself, in the line above its function.
+
+The declarations are what the OpenAPI and AsyncAPI documents and the page of the API are made of
+(see `openapi` and `asyncapi`). The first sentence of the function's docstring is its summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from presence.errors import PresenceError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Errors = tuple[type[PresenceError], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """What a route takes and answers.
+
+    ``answer`` is the body of a success, or the media types of one that is not JSON; ``body``,
+    ``form`` and ``query`` are what it reads. ``errors`` are the conditions of its own: those that
+    any route, or any that ``uses_storage``, can meet are added by `openapi`.
+    """
+
+    group: str
+    answer: type[BaseModel] | tuple[str, ...]
+    body: type[BaseModel] | None = None
+    form: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    errors: Errors = ()
+    uses_storage: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What an event from a client takes and is answered with.
+
+    ``answer`` is the body of its acknowledgement, but for ``ok``; ``success`` names the event that
+    carries the same body, where there is one. ``message`` is None if it takes none. What
+    ``error_keys`` has is added to each of its errors. ``heard`` names what others get of it.
+    """
+
+    message: type[BaseModel] | None
+    answer: type[BaseModel]
+    success: str | None = None
+    errors: Errors = ()
+    error_keys: type[BaseModel] | None = None
+    heard: tuple[str, ...] = ()
+
+
+def route(**declared: Any) -> Callable[[Function], Function]:
+    """Declare what a view function takes and answers; the arguments are those of `Route`."""
+    return _attach(Route(**declared))
+
+
+def event(**declared: Any) -> Callable[[Function], Function]:
+    """Declare what an event's handler takes and answers; the arguments are those of `Event`."""
+    return _attach(Event(**declared))
+
+
+def declaration_of(function: Callable[..., Any]) -> Any:
+    """Return what a function declares about itself; raises `LookupError` if it does not."""
+    try:
+        return function.__dict__["declared"]
+    except KeyError:
+        raise LookupError(
+            f"{function.__module__}.{function.__qualname__} is described nowhere: put "
+            "@described.route(…) or @described.event(…) above it"
+        ) from None
+
+
+def sentences_of(function: Callable[..., Any]) -> tuple[str, str]:
+    """Return a function's summary, without the full stop, and the rest of its docstring."""
+    summary, _, rest = (function.__doc__ or "").strip().partition("\n")
+    return summary.rstrip("."), "\n".join(line.strip() for line in rest.strip().splitlines())
+
+
+def _attach(declared: Route | Event) -> Callable[[Function], Function]:
+    def attach(function: Function) -> Function:
+        function.__dict__["declared"] = declared
+        return function
+
+    return attach

@@ -1,0 +1,224 @@
+"""What a live server answers and sends is what the documents say, to the last key.
+
+Every route and every event must occur here: whoever adds one adds a call to the story below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.clients import PythonClient, hears
+from tests.described.strict import Body, Caller, check
+from tests.live_server import LiveServer
+from tests.waiting import eventually
+
+ROOMS = "/api/webrtc/rooms"
+SAMPLES = Path(__file__).parent.parent / "samples"
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
+    server = LiveServer(
+        tmp_path_factory.mktemp("bodies"),
+        PRESENCE_MAX_PEERS=4,
+        PRESENCE_HOLD_SECONDS=0.3,
+        PRESENCE_STUN_URLS="stun:stun.example.org:3478",
+        PRESENCE_TURN_URLS="turn:turn.example.org:3478",
+        PRESENCE_TURN_SECRET="shared",
+        PRESENCE_MAX_UPLOAD_BYTES=5000,
+        PRESENCE_MAX_MESSAGE_BYTES=200_000,
+    ).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def call(live: LiveServer) -> Caller:
+    return Caller(live)
+
+
+class Witness:
+    """A client all of whose acknowledgements and received events are checked."""
+
+    def __init__(self, live: LiveServer, document: Body) -> None:
+        self._client = PythonClient(live.url)
+        self._messages = document["components"]["messages"]
+        self._document = document
+
+    @property
+    def client(self) -> PythonClient:
+        return self._client
+
+    def call(self, event: str, *args: Any) -> Body:
+        """Send an event; check and return its acknowledgement."""
+        answer: Body = self._client.call(event, *args)
+        if event in self._messages:
+            schema = self._messages[f"{event}_acknowledgement"]["payload"]
+            check(answer, schema, self._document, f"the acknowledgement of {event}")
+        return answer
+
+    def check_received(self) -> set[str]:
+        """Check every event received so far; return their names."""
+        for name, body in list(self._client.received):
+            if name == "made_up_error":  # the answer to an event that nobody described
+                assert body["code"] == "unknown_event"
+                continue
+            message = self._messages.get(f"{name}_sent") or self._messages[name]
+            check(body, message["payload"], self._document, name)
+        return {name for name, _body in self._client.received}
+
+
+@pytest.fixture(scope="module")
+def described_events(live: LiveServer) -> Body:
+    return dict(requests.get(f"{live.url}/api/asyncapi.json", timeout=10).json())
+
+
+@pytest.fixture
+def witness(live: LiveServer, described_events: Body) -> Generator[Callable[[], Witness]]:
+    made: list[Witness] = []
+
+    def make() -> Witness:
+        made.append(Witness(live, described_events))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.client.disconnect()
+
+
+def person(name: str, **more: Any) -> Body:
+    return {"peer_id": name, "username": name.title(), "user_data": {"n": 1}, **more}
+
+
+def form(peer: str, room: str = "studio") -> Body:
+    return {"room_name": room, "peer_id": peer}
+
+
+def test_every_answer_of_every_route_is_described(call: Caller) -> None:
+    call("POST", f"{ROOMS}/studio/join", json=person("ada"))
+    call("POST", f"{ROOMS}/studio/join", 422, json={"peer_id": "ada"})
+    call("POST", f"{ROOMS}/studio/join", 400, data="{")
+    call("POST", f"{ROOMS}/studio/join", 413, json=person("ada", user_data={"a": "x" * 20_000}))
+    call("POST", f"{ROOMS}/studio/join", 413, data=b"x" * 300_000)
+    for number in range(3):
+        call("POST", f"{ROOMS}/studio/join", json=person(f"guest{number}"))
+    call("POST", f"{ROOMS}/studio/join", 409, json=person("late"))
+
+    path = f"{ROOMS}/studio/update-data?peer_id="
+    version = call("POST", path + "ada", json={"user_data": {"hand": "raised"}})["version"]
+    call("POST", path + "ada", json={"remove": ["hand"]})
+    conflict = {"user_data": {"a": 1}, "if_version": version}
+    assert call("POST", path + "ada", 409, json=conflict)["code"] == "conflict"
+    call("POST", path + "nobody", 404, json={"user_data": {}})
+    call("POST", f"{ROOMS}/studio/update-data", 422, json={"user_data": {}})
+
+    def upload(status: int = 200, peer: str = "ada", name: str = "notes.txt", data: Any = b"hi"):  # type: ignore[no-untyped-def]
+        files = {"file": (name, data)}
+        return call("POST", "/api/webrtc/upload", status, data=form(peer), files=files)
+
+    stored = upload()
+    upload(404, peer="nobody")
+    upload(415, name="notes.exe")
+    upload(413, data=b"x" * 6000)
+    assert call("POST", "/api/webrtc/upload", 422, data=form("ada"))["field"] == "file"
+    for sample in SAMPLES.glob("*"):
+        if sample.stat().st_size <= 5000 and sample.suffix not in (".odt",):
+            upload(name=sample.name, data=sample.read_bytes())
+    assert call("GET", stored["file_url"]) == "hi"
+    call("GET", "/uploads/nothing.txt", 404)
+
+    call("GET", ROOMS)
+    call("GET", f"{ROOMS}/studio")
+    call("GET", f"{ROOMS}/nowhere", 404)
+    call("GET", f"{ROOMS}/.../activity", 404)
+    call("GET", f"{ROOMS}/studio/peers/ada")
+    call("GET", f"{ROOMS}/studio/peers/nobody", 404)
+    call("DELETE", f"{ROOMS}/studio/files/{stored['filename']}")
+    call("DELETE", f"{ROOMS}/studio/files/{stored['filename']}", 404)
+    call("POST", f"{ROOMS}/studio/leave?peer_id=guest1")
+    call("GET", f"{ROOMS}/studio/activity?limit=200")
+    call("GET", f"{ROOMS}/studio/activity?limit=0", 422)
+    call("GET", "/api/webrtc/ice-servers?room_name=studio&peer_id=ada")
+    call("GET", "/api/webrtc/ice-servers?room_name=studio&peer_id=guest1", 409)
+    call("GET", "/api/webrtc/ice-servers", 422)
+    call("DELETE", f"{ROOMS}/studio/peers/ada")
+    call("DELETE", f"{ROOMS}/studio/peers/ada", 404)
+    call("GET", "/api/openapi.json")
+    call("GET", "/api/asyncapi.json")
+
+    answered = {(path, method) for path, method, status in call.seen if status == 200}
+    assert answered == {
+        (path, method.upper()) for path, item in call.document["paths"].items() for method in item
+    }
+
+
+def test_every_event_and_acknowledgement_is_described(
+    witness: Callable[[], Witness], call: Caller, described_events: Body, live: LiveServer
+) -> None:
+    ada, grace, guard = witness(), witness(), witness()
+    assert ada.call("sync", {"since": 0})["code"] == "not_joined"
+    assert guard.call("watch", {"room_name": "lab"})["ok"]
+    assert ada.call("join_room", {"room_name": "lab"})["code"] == "invalid_field"
+    assert ada.call("join_room", {"room_name": "lab", **person("ada")})["ok"]
+    assert grace.call("join", {"room_name": "lab", **person("grace", updates="delta")})["ok"]
+    assert ada.call("update_user_data", {"user_data": {"hand": "raised"}})["ok"]
+    assert ada.call("update_user_data", {})["code"] == "invalid_field"
+    assert ada.call("update_user_data", {"user_data": {}, "if_version": 0})["code"] == "conflict"
+    assert grace.call("sync", {"since": 0})["full"]
+    version = grace.call("sync", {"since": 0})["version"]
+    assert not grace.call("sync", {"since": version})["full"]
+    assert ada.call("made_up", {})["code"] == "unknown_event"
+
+    signal = {"to": "grace", "type": "offer", "data": {"sdp": "v=0"}}
+    assert ada.call("signal", signal)["status"] == "delivered"
+    hears(grace.client, "signal")
+    assert ada.call("signal", {**signal, "to": "nobody"})["code"] == "unknown_peer"
+    assert ada.call("signal", {**signal, "data": "x" * 70_000})["code"] == "too_large"
+    assert ada.call("signal", {"to": "grace"})["code"] == "invalid_field"
+    assert ada.call("broadcast", {"event": "chat", "data": "hello"})["ok"]
+    assert ada.call("broadcast", {"event": "chat"})["code"] == "invalid_field"
+    hears(grace.client, "broadcast")
+
+    stored = call(
+        "POST", "/api/webrtc/upload", data=form("ada", "lab"), files={"file": ("a.txt", b"hi")}
+    )
+    call("DELETE", f"{ROOMS}/lab/files/{stored['filename']}")
+    hears(ada.client, "file_deleted")
+
+    brief = witness()
+    brief.call("join_room", {"room_name": "lab", **person("brief")})
+    hears(grace.client, "peer_joined", lambda body: body["peers"][0]["peer_id"] == "brief")
+    brief.client.kill()
+    eventually(
+        lambda: ada.call("signal", {**signal, "to": "brief"}).get("status") == "held",
+        "a signal waits for who was just lost",
+    )
+    hears(ada.client, "signal_error", lambda body: body["code"] == "expired")
+    hears(grace.client, "peer_left", lambda body: body["peers"][0]["peer_id"] == "brief")
+    call("DELETE", f"{ROOMS}/lab/peers/brief")
+    hears(grace.client, "peer_left", lambda body: body["peers"][0].get("erased") is True)
+
+    assert guard.call("watch")["watching"] is None
+    assert ada.call("leave_room", {})["ok"]
+    assert ada.call("leave", {})["code"] == "not_joined"
+    assert ada.call("watch", {"room_name": "a/b"})["code"] == "invalid_field"
+    hears(guard.client, "rooms_changed")
+    call("DELETE", f"{ROOMS}/lab/peers/grace")
+    hears(grace.client, "leave_room_success", lambda body: body["reason"] == "erased")
+
+    # Others have to be gone for the end, which closes every connection.
+    live.stop()
+    hears(guard.client, "server_shutdown")
+    heard = set().union(*(one.check_received() for one in (ada, grace, guard, brief)))
+    sent = {
+        re.sub("^send_", "", name)
+        for name, operation in described_events["operations"].items()
+        if operation["action"] == "send"
+    }
+    assert heard - {"made_up_error"} == sent
