@@ -48,6 +48,9 @@ class Settings:
     max_upload_bytes: int = _setting(
         "PRESENCE_MAX_UPLOAD_BYTES", 16 * 1024 * 1024, "largest file that may be uploaded"
     )
+    max_image_pixels: int = _setting(
+        "PRESENCE_MAX_IMAGE_PIXELS", 100_000_000, "pixels of an uploaded image; 0 for any number"
+    )
     max_user_data_bytes: int = _setting(
         "PRESENCE_MAX_USER_DATA_BYTES", 16 * 1024, "largest user_data of a peer, as compact JSON"
     )
@@ -125,6 +128,7 @@ class Settings:
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
         for name in (
+            "max_image_pixels",
             "announce_window",
             "disconnect_grace",
             "hold_seconds",

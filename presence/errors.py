@@ -238,6 +238,21 @@ class FileTypeRefused(PresenceError):
     code = "file_type_refused"
 
 
+class ImageTooLarge(PresenceError):
+    """An image unfolds to more pixels than the limit."""
+
+    code = "image_too_large"
+
+    def __init__(self, width: int, height: int, limit: int) -> None:
+        super().__init__(
+            f"The image has {width} × {height} pixels; at most {limit} are allowed altogether. "
+            "Send a smaller one.",
+            width=width,
+            height=height,
+            limit=limit,
+        )
+
+
 class StorageFull(PresenceError):
     """The disk that holds the uploads or the database is full."""
 

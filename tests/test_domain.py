@@ -24,6 +24,7 @@ from presence.domain import (
     rooms,
     sessions,
     user_data,
+    word_documents,
     workers,
 )
 from presence.domain.peers import Limits
@@ -275,6 +276,10 @@ def test_the_size_is_counted_in_bytes_of_utf8() -> None:
         ("", "file.txt"),
         ("/", "file.txt"),
         ("x" * 400, "x" * 251 + ".txt"),
+        ("con.txt", "_con.txt"),
+        ("COM1 .a.txt", "_COM1 .a.txt"),
+        ("nul", "_nul"),
+        ("console.txt", "console.txt"),
     ],
 )
 def test_original_names_are_cleaned(given: str, kept: str) -> None:
@@ -289,7 +294,7 @@ def test_names_are_normalised_and_counted_after_that() -> None:
 
 def test_a_zip_directory_too_large_to_read_is_no_document() -> None:
     record = b"PK\x05\x06" + b"\0" * 8 + (2**31).to_bytes(4, "little") + b"\0" * 6
-    assert not file_types._is_docx(io.BytesIO(b"PK\x03\x04" + record), b"PK\x03\x04")
+    assert not word_documents.is_docx(io.BytesIO(b"PK\x03\x04" + record), b"PK\x03\x04")
 
 
 @pytest.mark.parametrize(

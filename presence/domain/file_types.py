@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import codecs
-import struct
-import zipfile
+import io
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
-import olefile
-
-from presence.errors import FileTypeRefused
+from presence.domain import image_structure, word_documents
+from presence.domain.image_structure import Content, NotAnImage, Pixels
+from presence.errors import FileTypeRefused, ImageTooLarge
 
 ACCEPTED = "JPEG, PNG, GIF, WebP, PDF, DOC, DOCX and TXT"
 _CHUNK = 64 * 1024
-# The directory of a ZIP archive is read into memory as a whole; a real document's is small.
-_MAX_ZIP_DIRECTORY = 1024 * 1024
+# How much of an unknown extension an answer repeats.
+_SHOWN = 16
+# Where a PDF must end for its readers to find its beginning (ISO 32000-1, 7.5.5 and annex H.3).
+_PDF_TAIL = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +46,73 @@ CONTENT_TYPES = tuple(dict.fromkeys(kind.content_type for kind in _BY_EXTENSION.
 IMAGE_TYPES = {kind.content_type for kind in _BY_EXTENSION.values() if kind.is_image}
 
 
-def detect(file: IO[bytes], filename: str) -> FileType:
+def detect(file: IO[bytes], filename: str, *, max_pixels: int = 0) -> FileType:
     """Return the type of an uploaded file whose client calls it `filename`.
 
     Reads `file` from its start. Raises `FileTypeRefused` when the name has no accepted extension
-    or the content is not what the extension says.
+    or the content is not what the extension says, and `ImageTooLarge` for an image that unfolds
+    to more than `max_pixels` (0 for any number).
     """
     extension = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
     kind = _BY_EXTENSION.get(extension)
     if kind is None:
-        named = f"“{extension}” files" if extension else "A file without an extension"
+        named = f"“{_shortened(extension)}” files" if extension else "A file without an extension"
         verb = "are" if extension else "is"
         raise FileTypeRefused(f"{named} {verb} not accepted. Send {ACCEPTED}.")
     file.seek(0)
     head = file.read(16)
     if not head:
         raise FileTypeRefused("The file is empty. Send one with content.")
-    if not _CHECKS[kind](file, head):
-        hint = " Text must be UTF-8; save it as such." if kind is TXT else ""
+    size = None
+    if kind.is_image:
+        size = _pixels(kind, file, head)
+        is_kind = size is not None
+    else:
+        is_kind = _CHECKS[kind](file, head)
+    if not is_kind:
         raise FileTypeRefused(
-            f"The content of this file is not what its extension “{extension}” says.{hint}"
+            f"The content of this file is not what its extension “{extension}” says."
+            + _HINTS.get(kind, "")
         )
+    if kind is not DOCX and word_documents.is_also_an_archive(file):
+        raise FileTypeRefused(
+            "The file is an archive as well as what its extension says. Send it without what is "
+            "hidden in it."
+        )
+    if size is not None and max_pixels and size.width * size.height > max_pixels:
+        raise ImageTooLarge(size.width, size.height, max_pixels)
     return kind
 
 
-def _starts_with(*signatures: bytes) -> Callable[[IO[bytes], bytes], bool]:
-    return lambda _file, head: head.startswith(signatures)
+def _pixels(kind: FileType, file: IO[bytes], head: bytes) -> Pixels | None:
+    """Return the size of an image, or None for what is no image of this kind."""
+    signatures, measure = _IMAGES[kind]
+    if not head.startswith(signatures):
+        return None
+    try:
+        return measure(_content(file))
+    except NotAnImage:
+        return None
 
 
-def _is_webp(_file: IO[bytes], head: bytes) -> bool:
-    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+def _content(file: IO[bytes]) -> Content:
+    """Return all that is in a file, without reading what nobody looks at."""
+    try:
+        descriptor = file.fileno()
+    except io.UnsupportedOperation:
+        file.seek(0)
+        return file.read()
+    file.flush()
+    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+
+
+def _is_pdf(file: IO[bytes], head: bytes) -> bool:
+    """A PDF with nothing before its header and next to nothing behind its end."""
+    if not head.startswith(b"%PDF-"):
+        return False
+    length = file.seek(0, 2)
+    file.seek(max(0, length - _PDF_TAIL))
+    return b"%%EOF" in file.read()
 
 
 def _is_text(file: IO[bytes], _head: bytes) -> bool:
@@ -91,55 +130,24 @@ def _is_text(file: IO[bytes], _head: bytes) -> bool:
     return True
 
 
-def _is_doc(file: IO[bytes], head: bytes) -> bool:
-    """An OLE compound file that holds a Word document and no macros ([MS-DOC], section 2.1)."""
-    if not head.startswith(olefile.MAGIC):
-        return False
-    file.seek(0)
-    try:
-        with olefile.OleFileIO(file) as ole:
-            return ole.exists("WordDocument") and not ole.exists("Macros")
-    except Exception:
-        # A damaged directory makes the reader fail in many ways; all of them mean "not a document".
-        return False
+def _shortened(extension: str) -> str:
+    return extension if len(extension) <= _SHOWN else extension[:_SHOWN] + "…"
 
 
-def _is_docx(file: IO[bytes], head: bytes) -> bool:
-    """A ZIP archive with the parts of a Word document and no macros (ECMA-376, part 2)."""
-    if not head.startswith(b"PK\x03\x04") or _zip_directory_size(file) > _MAX_ZIP_DIRECTORY:
-        return False
-    file.seek(0)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = {name.lower() for name in archive.namelist()}
-    except Exception:
-        # As above: the many ways in which a damaged archive fails all mean the same.
-        return False
-    return {"[content_types].xml", "word/document.xml"} <= names and not any(
-        name.endswith("vbaproject.bin") for name in names
-    )
-
-
-def _zip_directory_size(file: IO[bytes]) -> int:
-    """Return the size of a ZIP archive's directory as its end record gives it (APPNOTE 4.3.16)."""
-    length = file.seek(0, 2)
-    file.seek(max(0, length - 65_557))  # the record, and the longest comment behind it
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + 22 or b"PK\x06\x07" in tail:
-        # No end record, or the 64-bit form, which no document of this size needs.
-        return _MAX_ZIP_DIRECTORY + 1
-    size: int = struct.unpack_from("<L", tail, at + 12)[0]
-    return size
-
-
+_IMAGES: dict[FileType, tuple[tuple[bytes, ...], Callable[[Content], Pixels]]] = {
+    JPEG: ((b"\xff\xd8\xff",), image_structure.jpeg),
+    PNG: ((b"\x89PNG\r\n\x1a\n",), image_structure.png),
+    GIF: ((b"GIF87a", b"GIF89a"), image_structure.gif),
+    WEBP: ((b"RIFF",), image_structure.webp),
+}
 _CHECKS: dict[FileType, Callable[[IO[bytes], bytes], bool]] = {
-    JPEG: _starts_with(b"\xff\xd8\xff"),
-    PNG: _starts_with(b"\x89PNG\r\n\x1a\n"),
-    GIF: _starts_with(b"GIF87a", b"GIF89a"),
-    WEBP: _is_webp,
-    PDF: _starts_with(b"%PDF-"),
-    DOC: _is_doc,
-    DOCX: _is_docx,
+    PDF: _is_pdf,
+    DOC: word_documents.is_doc,
+    DOCX: word_documents.is_docx,
     TXT: _is_text,
+}
+_DAMAGED = " It is damaged, or something was appended to it; save it anew and send it again."
+_HINTS = {
+    TXT: " Text must be UTF-8; save it as such.",
+    **dict.fromkeys((PNG, GIF, WEBP, JPEG, PDF), _DAMAGED),
 }

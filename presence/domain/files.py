@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,9 @@ from presence.errors import UploadedFileNotFound
 from presence.storage.models import File, Peer, Room
 
 _MAX_ORIGINAL_NAME = 255
+# Windows opens these instead of a file, with any extension (“Naming Files, Paths, and
+# Namespaces”, Microsoft).
+_DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +162,11 @@ def clean_original_name(name: str, file_type: FileType) -> str:
     """Return a client's file name without folders and control characters, shortened.
 
     The extension is kept when the name is shortened, and stands alone for a name of nothing else.
+    A name that Windows takes for a device gets an underscore before it.
     """
     base = names.without_control_characters(name.replace("\\", "/").rsplit("/", 1)[-1]).strip()
+    if _DEVICE.match(base):
+        base = "_" + base
     if len(base) > _MAX_ORIGINAL_NAME:
         base = base[: _MAX_ORIGINAL_NAME - len(file_type.extension)] + file_type.extension
     return base or "file" + file_type.extension

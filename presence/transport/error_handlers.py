@@ -38,6 +38,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.FileTooLarge: 413,
     errors.MessageTooLarge: 413,
     errors.FileTypeRefused: 415,
+    errors.ImageTooLarge: 413,
     errors.InvalidField: 422,
     errors.InternalError: 500,
     errors.ShuttingDown: 503,

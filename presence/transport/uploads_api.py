@@ -147,7 +147,7 @@ def _attach(run: Runtime, file: FileStorage, address: PeerAddress) -> Body:
     assert isinstance(blob, PendingBlob)
     assert file.filename
     blob.flush()
-    kind = file_types.detect(blob.file, file.filename)
+    kind = file_types.detect(blob.file, file.filename, max_pixels=run.settings.max_image_pixels)
     stored_name = files.new_stored_name(kind)
     run.blobs.name(blob, stored_name)
     with run.announcer.in_order(address.room_name):
