@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # The version that the descriptions of the API carry.
 VERSION = "0.1.0"
 
+# The first is what some hosters write; the driver is always the same.
+_POSTGRESQL = ("postgres://", "postgresql://", "postgresql+psycopg2://")
+
 
 class InvalidSetting(ValueError):
     """A setting has a value that the server cannot use; the message names it and says what fits."""
@@ -34,7 +37,12 @@ class Settings:
     host: str = _setting("HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface")
     port: int = _setting("PORT", 3001, "port to listen on")
     database_url: str = _setting(
-        "DATABASE_URL", "sqlite:///instance/presence.db", "where rooms and peers are kept"
+        "DATABASE_URL",
+        "sqlite:///instance/presence.db",
+        "where rooms and peers are kept: a file, or postgresql://user:password@host/name",
+    )
+    database_connections: int = _setting(
+        "PRESENCE_DATABASE_CONNECTIONS", 10, "connections one process opens to PostgreSQL"
     )
     upload_dir: str = _setting("UPLOAD_DIR", "uploads", "folder that holds uploaded files")
     allowed_origins: str = _setting(
@@ -124,6 +132,7 @@ class Settings:
             "max_message_bytes",
             "max_connections",
             "turn_ttl",
+            "database_connections",
         ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
@@ -141,6 +150,12 @@ class Settings:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
         self._check_ice()
+        if not self.database_url.startswith("sqlite:///") and not self.has_shared_database:
+            # psycopg 3, for one, would stop every greenlet while it waits.
+            raise InvalidSetting(
+                "DATABASE_URL must begin with sqlite:/// or postgresql:// (with psycopg2, which "
+                "need not be named)."
+            )
         if not 0 < self.port < 65_536:
             raise InvalidSetting("PORT must be a number from 1 to 65535.")
         if self.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
@@ -189,8 +204,18 @@ class Settings:
         return ROOT / self.upload_dir
 
     @property
+    def has_shared_database(self) -> bool:
+        """Whether the database is one that several processes can serve from: PostgreSQL."""
+        return self.database_url.startswith(_POSTGRESQL)
+
+    @property
     def resolved_database_url(self) -> str:
-        """The database URL, with a relative SQLite path made absolute from the project's root."""
+        """The database URL as SQLAlchemy takes it.
+
+        A relative SQLite path is made absolute from the project's root, PostgreSQL gets its driver.
+        """
+        if self.has_shared_database:
+            return f"postgresql+psycopg2://{self.database_url.split('://', 1)[1]}"
         prefix = "sqlite:///"
         path = self.database_url.removeprefix(prefix)
         if not self.database_url.startswith(prefix) or path in ("", ":memory:"):

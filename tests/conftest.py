@@ -10,6 +10,7 @@ import pytest
 
 from tests.chromium import chromium
 from tests.clients import KINDS, Client
+from tests.cluster.private_postgresql import PrivatePostgresql
 from tests.live_server import LiveServer
 
 __all__ = ["chromium"]
@@ -41,6 +42,14 @@ def new_server(tmp_path: Path) -> Generator[Callable[..., LiveServer]]:
     yield make
     for live in made:
         live.kill()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Generator[PrivatePostgresql]:
+    """A PostgreSQL of this session's own."""
+    private = PrivatePostgresql().start()
+    yield private
+    private.close()
 
 
 @pytest.fixture

@@ -29,6 +29,16 @@ def program(name: str, package: str) -> str:
     return str(path)
 
 
+def postgresql_programs() -> Path:
+    """Return the folder of PostgreSQL's own programs, or skip the test without them."""
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name)
+    )
+    if folders:
+        return folders[-1]
+    return Path(program("initdb", "postgresql")).parent
+
+
 def python_package(name: str) -> Any:
     """Return a module of the heavier test tools, or skip the test if it is not installed."""
     try:

@@ -32,18 +32,20 @@ from presence.domain.sessions import Presence, RestPresence, SocketPresence
 from presence.errors import InvalidField, PeerNotFound, RoomFull, RoomNotFound, UserDataTooLarge
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room, Worker
+from tests.cluster.private_postgresql import PrivatePostgresql
 
 LIMITS = Limits(max_peers=2, max_user_data_bytes=1000)
 WORKER = "w" * 32
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Flask:
-    """The app over an empty database, not serving."""
-    settings = Settings(
-        database_url=f"sqlite:///{tmp_path}/test.db", upload_dir=str(tmp_path / "uploads")
-    )
-    return create_app(settings)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
+    """The app over an empty database of each kind, not serving."""
+    url = f"sqlite:///{tmp_path}/test.db"
+    if request.param == "postgresql":
+        postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
+        url = postgresql.new_database()
+    return create_app(Settings(database_url=url, upload_dir=str(tmp_path / "uploads")))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -13,6 +14,7 @@ from app import create_app
 from presence.config import Settings
 from presence.storage import database
 from presence.storage.models import db
+from tests.cluster.private_postgresql import PrivatePostgresql
 from tests.live_server import ROOT
 
 UPGRADE = """
@@ -20,30 +22,40 @@ from app import create_app
 from presence.config import Settings
 from presence.storage import database
 import sys
-with create_app(Settings(database_url="sqlite:///" + sys.argv[1])).app_context():
+with create_app(Settings(database_url=sys.argv[1])).app_context():
     database.upgrade()
 """
 
 
-def test_migrated_tables_are_those_of_the_models(tmp_path: Path) -> None:
-    with create_app(Settings(database_url=f"sqlite:///{tmp_path}/a.db")).app_context():
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a.db"
+    postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
+    return postgresql.new_database()
+
+
+def test_migrated_tables_are_those_of_the_models(url: str) -> None:
+    with create_app(Settings(database_url=url)).app_context():
         database.upgrade()
         with db.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, db.metadata) == []
 
 
-def test_several_processes_migrate_one_after_the_other(tmp_path: Path) -> None:
-    path = f"{tmp_path}/b.db"
+def test_several_processes_migrate_one_after_the_other(url: str) -> None:
     started = [
-        subprocess.Popen([sys.executable, "-c", UPGRADE, path], cwd=ROOT, stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", UPGRADE, url], cwd=ROOT, stderr=subprocess.PIPE)
         for _ in range(4)
     ]
     for process in started:
         _out, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors.decode()
-    with create_app(Settings(database_url=f"sqlite:///{path}")).app_context():
+    with create_app(Settings(database_url=url)).app_context():
         database.upgrade()
+        if not database.is_sqlite():
+            return
         with database.reading() as session:
             assert session.connection().exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
             assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

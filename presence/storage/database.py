@@ -3,7 +3,8 @@
 SQLite runs inside the process, so a query blocks every greenlet of a worker, and two writers in
 one process can dead-lock: the second waits inside SQLite for a lock that the first, which never
 gets to run again, holds. Hence the rule of this module: write transactions are short, contain
-nothing that yields, and stand in one line (`writing`).
+nothing that yields, and stand in one line (`writing`). With PostgreSQL (see `postgresql`) they run
+side by side, and wait for each other only at the row of a room that both change.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,11 +25,13 @@ import orjson
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from presence.config import Settings
+from presence.storage import postgresql
 from presence.storage.models import Base, db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -58,16 +61,20 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Attach the database of `settings` to the app, with the settings each engine needs."""
     url = settings.resolved_database_url
     app.config["SQLALCHEMY_DATABASE_URI"] = url
+    shared = settings.has_shared_database
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": orjson.loads,
+        **(postgresql.engine_options(settings) if shared else {}),
     }
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
     migrate.init_app(app)
     with app.app_context():
-        if is_sqlite():
+        if shared:
+            postgresql.configure(db.engine, settings)
+        else:
             _configure_sqlite(db.engine)
 
 
@@ -104,15 +111,29 @@ def writing() -> Generator[Session]:
     session = db.session()
     session.rollback()
     until = time.monotonic() + WRITE_TIMEOUT_SECONDS
+    with _in_line() if is_sqlite() else nullcontext():
+        try:
+            if is_sqlite():
+                _begin_writing(session, until)
+            yield session
+            session.commit()
+        except DBAPIError as error:
+            session.rollback()
+            if postgresql.is_busy(error):
+                raise DatabaseBusy from error
+            raise
+        except BaseException:
+            session.rollback()
+            raise
+
+
+@contextmanager
+def _in_line() -> Generator[None]:
+    """Let no other greenlet or thread of this process write meanwhile; raises `DatabaseBusy`."""
     if not _write_lock.acquire(timeout=WRITE_TIMEOUT_SECONDS):
         raise DatabaseBusy
     try:
-        _begin_writing(session, until)
-        yield session
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+        yield
     finally:
         _write_lock.release()
 
@@ -141,6 +162,10 @@ def reading() -> Generator[Session]:
     session = db.session()
     session.rollback()
     try:
+        if not is_sqlite():
+            # Where every statement would otherwise see what was committed before it.
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            session.connection(execution_options=options)
         yield session
     finally:
         session.rollback()
@@ -207,7 +232,7 @@ def _claim_file(path: Path) -> IO[str]:
 def insert_if_missing(session: Session, model: type[Base], values: dict[str, Any]) -> bool:
     """Insert a row unless a unique key forbids it; return whether it was inserted."""
     dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    insert = postgresql_insert if dialect == "postgresql" else sqlite_insert
     result = session.execute(insert(model).values(values).on_conflict_do_nothing())
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
@@ -224,7 +249,7 @@ def insert_or_update(
     `change` gets the values that could not be inserted, and returns what to set.
     """
     dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    insert = postgresql_insert if dialect == "postgresql" else sqlite_insert
     statement = insert(model).values(values)
     session.execute(
         statement.on_conflict_do_update(index_elements=keys, set_=change(statement.excluded))

@@ -63,6 +63,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 # SQLite counts rows up only in a column of type INTEGER; PostgreSQL needs 64 bits.
 RowId = BigInteger().with_variant(Integer, "sqlite")
+# In the order of code points everywhere, as Python sorts, whatever language a database speaks.
+Name = String(NAME_LENGTH).with_variant(String(NAME_LENGTH, collation="C"), "postgresql")
 JsonObject = JSON().with_variant(JSONB, "postgresql")
 
 
@@ -72,7 +74,7 @@ class Room(Base):
     __tablename__ = "rooms"
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    name: Mapped[str] = mapped_column(Name, unique=True)
     max_peers: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -89,7 +91,7 @@ class Peer(Base):
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
-    peer_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    peer_id: Mapped[str] = mapped_column(Name)
     username: Mapped[str] = mapped_column(String(USERNAME_LENGTH))
     joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -167,7 +169,7 @@ class Activity(Base):
     room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     kind: Mapped[str] = mapped_column(String(16))
-    peer_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    peer_id: Mapped[str] = mapped_column(Name)
     username: Mapped[str] = mapped_column(String(USERNAME_LENGTH))
     times: Mapped[int] = mapped_column(Integer, default=1)
     detail: Mapped[dict[str, Any]] = mapped_column(JsonObject)

@@ -5,6 +5,7 @@ from typing import Any, cast
 from alembic import context
 from sqlalchemy import text
 
+from presence.storage import postgresql
 from presence.storage.database import BUSY_TIMEOUT_MS, MIGRATION_TIMEOUT_MS
 from presence.storage.models import db
 
@@ -16,14 +17,16 @@ def run() -> None:
     """Apply what is missing, or do nothing."""
     with db.engine.connect() as connection:
         sqlite = connection.dialect.name == "sqlite"
+        driver = cast(Any, connection.connection.driver_connection)
+        patience = getattr(driver, "patience", None)
         if sqlite:
             # Rebuilding a table drops the old one, which would delete what refers to it.
-            driver = cast(Any, connection.connection.driver_connection)
             driver.execute("PRAGMA foreign_keys=OFF")
             driver.execute(f"PRAGMA busy_timeout={MIGRATION_TIMEOUT_MS}")
         connection.execution_options(write=True)  # changes the connection itself
         with connection.begin():
             if not sqlite:
+                postgresql.take_all_the_time(driver)
                 connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": POSTGRESQL_LOCK})
             context.configure(
                 connection=connection,
@@ -36,6 +39,8 @@ def run() -> None:
         if sqlite:
             driver.execute("PRAGMA foreign_keys=ON")
             driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        else:
+            driver.patience = patience
 
 
 run()

@@ -8,6 +8,8 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 INSTANT = sa.DateTime(timezone=True)
+# Sorted by code points, as Python does.
+NAME = sa.String(length=128).with_variant(sa.String(length=128, collation="C"), "postgresql")
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 revision = "0001"
@@ -20,7 +22,7 @@ def upgrade() -> None:
     op.create_table(
         "rooms",
         sa.Column("id", ROW_ID, nullable=False),
-        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("name", NAME, nullable=False),
         sa.Column("max_peers", sa.Integer(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
@@ -38,7 +40,7 @@ def upgrade() -> None:
         "peers",
         sa.Column("id", ROW_ID, nullable=False),
         sa.Column("room_id", ROW_ID, nullable=False),
-        sa.Column("peer_id", sa.String(length=128), nullable=False),
+        sa.Column("peer_id", NAME, nullable=False),
         sa.Column("username", sa.String(length=64), nullable=False),
         sa.Column("joined_at", INSTANT, nullable=False),
         sa.Column("last_seen", INSTANT, nullable=False),

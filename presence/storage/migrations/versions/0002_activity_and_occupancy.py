@@ -8,6 +8,8 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 INSTANT = sa.DateTime(timezone=True)
+# Sorted by code points, as Python does.
+NAME = sa.String(length=128).with_variant(sa.String(length=128, collation="C"), "postgresql")
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 revision = "0002"
@@ -23,7 +25,7 @@ def upgrade() -> None:
         sa.Column("room_id", ROW_ID, nullable=False),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("peer_id", sa.String(length=128), nullable=False),
+        sa.Column("peer_id", NAME, nullable=False),
         sa.Column("username", sa.String(length=64), nullable=False),
         sa.Column("times", sa.Integer(), nullable=False),
         sa.Column(
