@@ -22,6 +22,8 @@ from presence.config import ROOT, InvalidSetting, Settings
 from presence.storage import database
 from presence.transport import (
     activity_api,
+    addresses,
+    admission,
     descriptions_api,
     doctor,
     error_handlers,
@@ -78,6 +80,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     if not settings.websocket_compression:
         app.wsgi_app = server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]
+    admission.init_app(app, runtime)
+    if settings.trusted_proxies:
+        app.wsgi_app = addresses.behind_proxies(  # type: ignore[method-assign]
+            app.wsgi_app, settings.trusted_proxies
+        )
     app.wsgi_app = server.StartOnFirstRequest(app.wsgi_app, runtime)  # type: ignore[method-assign]
     return app
 

@@ -20,10 +20,15 @@ bind = f"{settings.host}:{settings.port}"
 worker_class = "eventlet"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1
-worker_connections = settings.max_connections
+# A polling client uses two, and whoever is refused has to be told so.
+worker_connections = 2 * settings.max_connections + 1000
 # The control socket's thread clashes with the patched standard library (on Python 3.13 the master
 # dies of it and leaves its worker behind).
 control_socket_disable = True
+# Who the client is, behind how many proxies, is for the app to find out (PRESENCE_TRUSTED_PROXIES).
+# By itself gunicorn lets anybody on this machine set the scheme and even the script's name.
+forwarded_allow_ips = ""
+forwarder_headers = ""
 # What a worker waits for at the end is readers of connections that are closed already.
 graceful_timeout = 3
 keepalive = 30

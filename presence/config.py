@@ -44,6 +44,9 @@ class Settings:
     database_connections: int = _setting(
         "PRESENCE_DATABASE_CONNECTIONS", 10, "connections one process opens to PostgreSQL"
     )
+    redis_url: str = _setting(
+        "REDIS_URL", "", "Redis that several processes share, such as redis://host:6379/0"
+    )
     upload_dir: str = _setting("UPLOAD_DIR", "uploads", "folder that holds uploaded files")
     allowed_origins: str = _setting(
         "PRESENCE_ALLOWED_ORIGINS",
@@ -115,6 +118,34 @@ class Settings:
     max_connections: int = _setting(
         "PRESENCE_MAX_CONNECTIONS", 10_000, "connections one process holds open"
     )
+    trusted_proxies: int = _setting(
+        "PRESENCE_TRUSTED_PROXIES",
+        0,
+        "reverse proxies in front of the server, which add to X-Forwarded-For",
+    )
+    sockets_per_address: int = _setting(
+        "PRESENCE_SOCKETS_PER_ADDRESS",
+        5000,
+        "connections of one address that a process holds open; 0 for any number",
+    )
+    connects_per_minute: int = _setting(
+        "PRESENCE_CONNECTS_PER_MINUTE",
+        6000,
+        "connections that one address may open in a minute; 0 for any number",
+    )
+    requests_per_minute: int = _setting(
+        "PRESENCE_REQUESTS_PER_MINUTE",
+        12_000,
+        "REST requests of one address in a minute; 0 for any number",
+    )
+    uploads_per_minute: int = _setting(
+        "PRESENCE_UPLOADS_PER_MINUTE", 300, "uploads for one peer in a minute; 0 for any number"
+    )
+    failed_tokens_per_minute: int = _setting(
+        "PRESENCE_FAILED_TOKENS_PER_MINUTE",
+        60,
+        "refused tokens of one address in a minute; 0 for any number",
+    )
     websocket_compression: bool = _setting(
         "PRESENCE_WEBSOCKET_COMPRESSION",
         False,
@@ -146,6 +177,16 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise InvalidSetting(f"{variable_of(name)} must not be negative.")
+        for name in (
+            "trusted_proxies",
+            "sockets_per_address",
+            "connects_per_minute",
+            "requests_per_minute",
+            "uploads_per_minute",
+            "failed_tokens_per_minute",
+        ):
+            if getattr(self, name) < 0:
+                raise InvalidSetting(f"{variable_of(name)} must be 0 or more.")
         for name in ("ping_interval", "ping_timeout", "rest_session_seconds"):
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")

@@ -7,6 +7,7 @@ and Socket.IO events, and holds the HTTP status of each.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -232,6 +233,77 @@ class MessageTooLarge(PresenceError):
         )
 
 
+class RateExceeded(PresenceError):
+    """Base of the limits on how often something is done; ``retry_after`` is in seconds."""
+
+    limit: int
+    retry_after: int
+    sentence = "That was more than {limit} within a minute."
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        # Upwards, and never to the very moment, which rounding elsewhere may miss.
+        seconds = max(1, math.ceil(retry_after + 0.01))
+        super().__init__(
+            f"{self.sentence.format(limit=limit)} Wait {seconds} s, then go on more slowly.",
+            limit=limit,
+            retry_after=seconds,
+        )
+
+
+class TooManyRequests(RateExceeded):
+    """An address sends REST requests faster than it may."""
+
+    code = "too_many_requests"
+    sentence = "Your address sent more than {limit} requests within a minute."
+
+
+class TooManyConnects(RateExceeded):
+    """An address opens Socket.IO connections faster than it may."""
+
+    code = "too_many_connects"
+    sentence = "Your address opened more than {limit} connections within a minute."
+
+
+class TooManyFailedTokens(RateExceeded):
+    """An address goes on showing tokens that are refused."""
+
+    code = "too_many_failed_tokens"
+    sentence = "More than {limit} tokens from your address were refused within a minute."
+
+
+class TooManyUploads(RateExceeded):
+    """Files are uploaded for a peer faster than they may be."""
+
+    code = "too_many_uploads"
+    sentence = "More than {limit} files were uploaded for this peer within a minute."
+
+
+class TooManySockets(PresenceError):
+    """An address holds as many connections as it may."""
+
+    code = "too_many_sockets"
+    limit: int
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your address has {limit} connections open already, and may have no more. Close one "
+            "first.",
+            limit=limit,
+        )
+
+
+class ServerFull(PresenceError):
+    """This process holds as many connections as it may."""
+
+    code = "server_full"
+    limit: int
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"All {limit} connections of the server are taken. Try again in a minute.", limit=limit
+        )
+
+
 class FileTypeRefused(PresenceError):
     """An upload is of a type that is not accepted, or not what its name says."""
 
@@ -242,6 +314,9 @@ class ImageTooLarge(PresenceError):
     """An image unfolds to more pixels than the limit."""
 
     code = "image_too_large"
+    width: int
+    height: int
+    limit: int
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(

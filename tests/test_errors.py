@@ -15,7 +15,7 @@ from presence.transport.error_handlers import STATUS, as_presence_error
 CONDITIONS = [
     item
     for _name, item in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(item, PresenceError) and item is not PresenceError
+    if issubclass(item, PresenceError) and not item.__subclasses__()
 ]
 
 

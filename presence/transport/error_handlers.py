@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from http import HTTPStatus
 from typing import cast
 
 from flask import Flask, Response, jsonify, request
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from presence import errors
 from presence.errors import PresenceError
 from presence.storage.database import DatabaseBusy
+from presence.transport import json_codec
 from presence.transport.draining import drain
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,13 @@ STATUS: dict[type[PresenceError], int] = {
     errors.FileTypeRefused: 415,
     errors.ImageTooLarge: 413,
     errors.InvalidField: 422,
+    errors.TooManyRequests: 429,
+    errors.TooManyConnects: 429,
+    errors.TooManyFailedTokens: 429,
+    errors.TooManyUploads: 429,
+    errors.TooManySockets: 429,
     errors.InternalError: 500,
+    errors.ServerFull: 503,
     errors.ShuttingDown: 503,
     errors.StorageUnavailable: 503,
     errors.StorageFull: 507,
@@ -80,14 +88,31 @@ def as_presence_error(exception: Exception) -> PresenceError:
     return errors.InternalError()
 
 
-def _answer(error: PresenceError) -> tuple[Response, int]:
+def retry_after(error: PresenceError) -> dict[str, str]:
+    """Return the header that says when to try again, where the condition knows (RFC 9110)."""
+    seconds = error.extra.get("retry_after")
+    return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+def http_answer(error: PresenceError) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return the status line, headers and body of an answer that is made outside Flask."""
+    status, body = HTTPStatus(STATUS[type(error)]), json_codec.dumps(error.body()).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **retry_after(error),
+    }
+    return f"{status.value} {status.phrase}", list(headers.items()), body
+
+
+def _answer(error: PresenceError) -> tuple[Response, int, dict[str, str]]:
     status = STATUS[type(error)]
-    if status == 413:
+    if status in (413, 429):
         _drain_body()
-    return jsonify(error.body()), status
+    return jsonify(error.body()), status, retry_after(error)
 
 
-def _answer_storage(exception: Exception) -> tuple[Response, int]:
+def _answer_storage(exception: Exception) -> tuple[Response, int, dict[str, str]]:
     return _answer(as_presence_error(exception))
 
 

@@ -33,7 +33,7 @@ GROUPS = {
 }
 
 # Conditions that a route can meet because of what it is, without declaring them.
-_ANY = (errors.InternalError,)
+_ANY = (errors.InternalError, errors.TooManyRequests)
 _STORED = (errors.StorageUnavailable,)
 _WRITES = (errors.StorageFull,)
 _WITH_BODY = (errors.InvalidJson, errors.InvalidField, errors.MessageTooLarge)

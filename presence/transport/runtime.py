@@ -24,6 +24,7 @@ from presence.storage import database
 from presence.storage.blobs import LocalBlobs
 from presence.transport import signals, upkeep
 from presence.transport.broadcast import Announcer, channel
+from presence.transport.rates import Rates
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
 
@@ -50,6 +51,7 @@ class Runtime:
         self.secrets = SocketSecrets()
         # By the name of an event: what handles it, and its name in its success and error events.
         self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}
+        self.rates = Rates(settings)
         self.stopping = False
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False

@@ -15,6 +15,7 @@ from presence.errors import (
     InvalidField,
     InvalidJson,
     MessageTooLarge,
+    TooManyUploads,
     UploadedFileNotFound,
 )
 from presence.storage import database
@@ -73,6 +74,8 @@ def init_app(app: Flask) -> None:
         errors.PeerNotFound,
         errors.FileTooLarge,
         errors.FileTypeRefused,
+        errors.ImageTooLarge,
+        errors.TooManyUploads,
     ),
 )
 def upload() -> Body:
@@ -80,6 +83,7 @@ def upload() -> Body:
     run = runtime()
     try:
         file, address = _receive(run)
+        run.rates.count(TooManyUploads, address.room_name, address.peer_id)
         return _attach(run, file, address)
     except OSError as error:
         raise as_presence_error(error) from error

@@ -1,0 +1,39 @@
+"""Whose address a request came from, as far as it is counted against one."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+# A household or an office is given at least this much of IPv6, and may use any address in it.
+_IPV6_PREFIX = 64
+
+
+def behind_proxies(wsgi_app: WSGIApplication, proxies: int) -> ProxyFix:
+    """Let an app see the client's own address and scheme, behind this many reverse proxies.
+
+    Each of them must add the address it was called from to X-Forwarded-For. Only that many are
+    read, from the right: what stands before them is whatever the client wrote. The Host header
+    has to be passed on as it is, because a proxy that sets no X-Forwarded-Host would pass on the
+    client's.
+    """
+    return ProxyFix(wsgi_app, x_for=proxies, x_proto=proxies)
+
+
+def address_of(environ: WSGIEnvironment) -> str:
+    """Return the address that a request counts for: an IPv4 address, or a /64 network of IPv6."""
+    text = str(environ.get("REMOTE_ADDR") or "")
+    try:
+        address = ipaddress.ip_address(text.split("%", 1)[0])
+    except ValueError:
+        return text[:64] or "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+        address = address.ipv4_mapped
+    return str(address)
