@@ -144,11 +144,23 @@ def test_a_dead_workers_sessions_end_when_its_lease_runs_out(session: Session) -
     last_alive = clock.now() - workers.LEASE - timedelta(seconds=1)
     session.execute(update(Worker).values(renewed_at=last_alive))
     session.execute(update(Peer).values(last_seen=last_alive - timedelta(hours=1)))
+    assert workers.any_dead(session)
     assert workers.end_dead(session) == {"r"}
     peer = rooms.view(session, "r").peers[0]
     assert not peer.is_active
     assert peer.last_seen == last_alive, "as long as its worker was known to live"
     assert not workers.renew(session, WORKER)
+
+
+def test_a_lease_is_counted_on_the_databases_clock(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join(session, "r", "a", "sid")
+    a_fast_clock = clock.now() + workers.LEASE * 10
+    monkeypatch.setattr("presence.domain.clock.now", lambda: a_fast_clock)
+    assert not workers.any_dead(session)
+    assert workers.end_dead(session) == set()
+    assert workers.living(session) == {WORKER}
 
 
 def test_a_renewed_worker_keeps_its_sessions(session: Session) -> None:

@@ -1,18 +1,24 @@
-"""Workers: the server's running processes, and what becomes of the sessions of a dead one."""
+"""Workers: the server's running processes, and what becomes of the sessions of a dead one.
+
+Leases are written and compared on the database's clock, so that machines whose clocks differ do
+not take each other for dead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain import clock, recovery, sessions
+from presence.storage import database
 from presence.storage.models import PeerSession, Worker
 
-# A worker that has not renewed its row for this long has died.
-LEASE = timedelta(seconds=10)
+# A worker that has not renewed its row for this long has died. With what passes until a survivor
+# looks, its peers are inactive within 12 s.
+LEASE = timedelta(seconds=8)
 
 
 def register(session: Session, worker_id: str, *, alone: bool) -> set[str]:
@@ -22,7 +28,7 @@ def register(session: Session, worker_id: str, *, alone: bool) -> set[str]:
     left over from an earlier run. Returns the names of the rooms concerned.
     """
     names = end_dead(session, everybody=alone)
-    now = clock.now()
+    now = database.now(session)
     session.execute(insert(Worker).values(id=worker_id, started_at=now, renewed_at=now))
     return names
 
@@ -30,9 +36,14 @@ def register(session: Session, worker_id: str, *, alone: bool) -> set[str]:
 def renew(session: Session, worker_id: str) -> bool:
     """Renew a worker's row; return whether it was still there."""
     result = session.execute(
-        update(Worker).where(Worker.id == worker_id).values(renewed_at=clock.now())
+        update(Worker).where(Worker.id == worker_id).values(renewed_at=database.now(session))
     )
     return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def any_dead(session: Session) -> bool:
+    """Tell whether `end_dead` would end anything."""
+    return bool(session.scalar(select(exists().where(Worker.renewed_at < _lease_ends(session)))))
 
 
 def end_dead(session: Session, *, everybody: bool = False) -> set[str]:
@@ -41,9 +52,10 @@ def end_dead(session: Session, *, everybody: bool = False) -> set[str]:
     Their peers were last seen when the worker was last known to live. Returns the names of the
     rooms concerned.
     """
-    dead = select(Worker.id, Worker.renewed_at)
+    # One survivor does it; the others pass over rows that are locked.
+    dead = select(Worker.id, Worker.renewed_at).with_for_update(skip_locked=True)
     if not everybody:
-        dead = dead.where(Worker.renewed_at < clock.now() - LEASE)
+        dead = dead.where(Worker.renewed_at < _lease_ends(session))
     names: set[str] = set()
     for worker_id, renewed_at in session.execute(dead).all():
         ended = sessions.find(session, PeerSession.worker_id == worker_id)
@@ -90,5 +102,10 @@ def end_lost_sockets(
 def living(session: Session) -> set[str]:
     """Return the ids of the workers whose lease has not run out."""
     return set(
-        session.scalars(select(Worker.id).where(Worker.renewed_at >= clock.now() - LEASE)).all()
+        session.scalars(select(Worker.id).where(Worker.renewed_at >= _lease_ends(session))).all()
     )
+
+
+def _lease_ends(session: Session) -> datetime:
+    """Return the instant before which a worker must have been renewed to count as dead."""
+    return database.now(session) - LEASE

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +25,7 @@ import alembic.config
 import orjson
 from flask import Flask
 from flask_migrate import Migrate
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
@@ -32,7 +33,7 @@ from sqlalchemy.orm import Session
 
 from presence.config import Settings
 from presence.storage import postgresql
-from presence.storage.models import Base, db
+from presence.storage.models import Base, UtcDateTime, db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Waiting inside SQLite stops every greenlet of the process, so it is kept short; `writing` tries
@@ -169,6 +170,17 @@ def reading() -> Generator[Session]:
         yield session
     finally:
         session.rollback()
+
+
+def now(session: Session) -> datetime:
+    """Return the current instant in UTC on the database's clock.
+
+    Several machines agree on it, whatever their own clocks say. An SQLite file has none, but is
+    on the machine of the one process that uses it.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return datetime.now(UTC)
+    return session.execute(select(func.clock_timestamp(type_=UtcDateTime()))).scalar_one()
 
 
 def is_sqlite() -> bool:

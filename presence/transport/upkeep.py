@@ -45,10 +45,15 @@ def _once(runtime: Runtime, renew: bool) -> None:
         if renew:
             with database.writing() as session:
                 held = workers.renew(session, runtime.worker_id)
-                changed |= workers.end_dead(session)
                 recovery.forget_expired(session)
             if not held:
                 changed |= _come_back(runtime)
+        # After the renewal: who was frozen itself is not to judge by what it knew before.
+        with database.reading() as session:
+            dead = workers.any_dead(session)
+        if dead:
+            with database.writing() as session:
+                changed |= workers.end_dead(session)
         if runtime.lost_a_disconnect:
             # Cleared before looking, so that one more meanwhile is not overlooked.
             runtime.lost_a_disconnect = False
