@@ -77,16 +77,21 @@ class PythonClient:
 
 
 class JavaScriptClient:
-    """The official JavaScript client under Node, driven by lines of JSON (see socket.mjs)."""
+    """The official JavaScript client under Node, driven by lines of JSON (see socket.mjs).
 
-    def __init__(self, url: str, transports: list[str] | None = None) -> None:
+    `within` is a command that runs another one somewhere else, such as in a network namespace.
+    """
+
+    def __init__(
+        self, url: str, transports: list[str] | None = None, within: tuple[str, ...] = ()
+    ) -> None:
         self.received: list[tuple[str, Any]] = []
         self.connected = False
         self._answers: dict[int, Any] = {}
         self._ids = itertools.count(1)
         options = {"transports": transports} if transports else {}
         self._node = subprocess.Popen(
-            [needs.node_with_socketio_client(), "socket.mjs", url, json.dumps(options)],
+            [*within, needs.node_with_socketio_client(), "socket.mjs", url, json.dumps(options)],
             cwd=needs.JAVASCRIPT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

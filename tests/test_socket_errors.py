@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -172,14 +173,23 @@ class RawSocket:
                 return text
         raise AssertionError("nothing came but pings for 10 s")
 
+    @property
+    def transport(self) -> socket.socket:
+        """The TCP connection below."""
+        assert isinstance(self._socket.sock, socket.socket)
+        return self._socket.sock
+
+    def has_something(self) -> bool:
+        """Tell whether `receive` would find something at once."""
+        return bool(select.select([self.transport], [], [], 0)[0])
+
     def close(self) -> None:
         self._socket.close()
 
     def cut(self) -> None:
         """End the connection without a word."""
-        assert self._socket.sock is not None
-        self._socket.sock.shutdown(socket.SHUT_RDWR)
-        self._socket.sock.close()
+        self.transport.shutdown(socket.SHUT_RDWR)
+        self.transport.close()
 
 
 @pytest.mark.parametrize(

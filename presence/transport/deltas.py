@@ -32,6 +32,9 @@ class History:
 
     def __init__(self, view: RoomView) -> None:
         self._began = self.version = view.version
+        # The version of the last change that there was anything to tell of: who joined and was
+        # erased within one window leaves none, and must leave no gap either.
+        self._told = view.version
         self._peers = _encoded(view)
         self._active = _active(view)
         self._changed_at: dict[str, int] = {}
@@ -39,7 +42,7 @@ class History:
     def advance(self, view: RoomView) -> Change:
         """Take in what the room shows now, and return what is different."""
         peers, active = _encoded(view), _active(view)
-        change = Change(self.version, view.version)
+        change = Change(self._told, view.version)
         for peer_id, body in peers.items():
             if self._peers.get(peer_id) == body:
                 continue
@@ -54,6 +57,8 @@ class History:
             change.events.setdefault("peer_left", []).append({"peer_id": peer_id, "erased": True})
             self._changed_at[peer_id] = view.version
         self._peers, self._active, self.version = peers, active, view.version
+        if change.events:
+            self._told = view.version
         return change
 
     def since(self, version: int) -> list[Any] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.clients import events, hears, shows
+from tests.clients import events, shows
 from tests.live_server import LiveServer
 from tests.test_socket_errors import RawSocket
 from tests.waiting import eventually
@@ -168,32 +168,3 @@ def test_binary_attachments_cannot_be_piled_up(server: LiveServer, connect: Conn
     raw.send('450-1["leave_room"]')
     assert "not_joined" in raw.receive()
     raw.close()
-
-
-@pytest.mark.parametrize("rounds", [int(os.environ.get("PRESENCE_TEST_ROUNDS", "8"))])
-def test_a_late_disconnect_never_ends_who_has_come_back(
-    server: LiveServer, connect: Connect, rounds: int
-) -> None:
-    watcher = connect(server)
-    watcher.call("join_room", joining("watcher"))
-    old = RawSocket(server)
-    old.send('42["join_room",{"room_name":"r","peer_id":"back","username":"B"}]')
-    for number in range(rounds):
-        new = RawSocket(server)
-        new.send('42["join_room",{"room_name":"r","peer_id":"back","username":"B"}]')
-        if number % 2:
-            assert "join_room_success" in new.receive()
-            old.cut()
-        else:
-            old.cut()
-            assert "join_room_success" in new.receive()
-        old = new
-
-    def is_settled() -> bool:
-        room = requests.get(f"{server.url}/api/webrtc/rooms/r", timeout=10).json()
-        peer = next(peer for peer in room["peers"] if peer["peer_id"] == "back")
-        return bool(peer["session_count"] == 1)
-
-    eventually(is_settled, "one session is left, and the peer is active")
-    hears(watcher, "peer_list_updated")
-    old.close()

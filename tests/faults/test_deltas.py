@@ -10,40 +10,15 @@ import pytest
 import requests
 
 from tests.clients import events, hears, shows
+from tests.faults.follower import CHANGES, DeltaList
 from tests.live_server import LiveServer
 from tests.waiting import eventually
 
 Connect = Callable[..., Any]
-CHANGES = ("peer_joined", "peer_updated", "peer_left")
 
 
 def joining(room: str, peer_id: str, **more: Any) -> dict[str, Any]:
     return {"room_name": room, "peer_id": peer_id, "username": peer_id.title(), **more}
-
-
-class DeltaList:
-    """A client's list, kept from changes alone by the rule of the protocol."""
-
-    def __init__(self, joined: dict[str, Any]) -> None:
-        self.version = joined["version"]
-        self.peers = {peer["peer_id"]: peer for peer in joined["peers"]}
-        self.gaps = 0
-
-    def apply(self, change: dict[str, Any]) -> None:
-        if change["previous_version"] > self.version:
-            self.gaps += 1
-            return
-        if change["version"] < self.version:
-            return
-        for peer in change["peers"]:
-            if peer.get("erased"):
-                self.peers.pop(peer["peer_id"], None)
-            else:
-                self.peers[peer["peer_id"]] = peer
-        self.version = change["version"]
-
-    def sorted(self) -> list[dict[str, Any]]:
-        return sorted(self.peers.values(), key=lambda peer: (peer["joined_at"], peer["peer_id"]))
 
 
 def followed(client: Any, joined: dict[str, Any]) -> DeltaList:
@@ -83,6 +58,24 @@ def test_changes_say_who_joined_changed_and_left(
     kept = followed(watcher, joined)
     assert kept.gaps == 0
     assert kept.sorted() == stored(server, room)["peers"]
+
+
+def test_who_comes_and_is_erased_unseen_leaves_no_gap(
+    new_server: Callable[..., LiveServer], connect: Connect
+) -> None:
+    server = new_server(PRESENCE_ANNOUNCE_WINDOW=1)
+    watcher, other = connect(server), connect(server)
+    joined = watcher.call("join_room", joining("r", "watcher", updates="delta"))
+    other.call("join_room", joining("r", "other"))  # opens a window
+    hears(watcher, "peer_joined", lambda body: body["peers"][0]["peer_id"] == "other")
+    rooms = f"{server.url}/api/webrtc/rooms/r"
+    requests.post(f"{rooms}/join", json={"peer_id": "ghost", "username": "G"}, timeout=10)
+    erased = requests.delete(f"{rooms}/peers/ghost", timeout=10).json()["version"]
+    watcher.call("sync", {"since": joined["version"]})  # has it announced
+    updated = other.call("update_user_data", {"user_data": {"x": 1}})["version"]
+    assert updated == erased + 1
+    hears(watcher, "peer_updated", lambda body: body["version"] == updated)
+    assert followed(watcher, joined).gaps == 0
 
 
 def test_who_did_not_ask_for_changes_gets_lists(

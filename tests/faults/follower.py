@@ -1,0 +1,118 @@
+"""A client that keeps its list of a room from changes alone, by the rule in docs/protocol.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.live_server import LiveServer
+from tests.test_socket_errors import RawSocket
+
+CHANGES = ("peer_joined", "peer_updated", "peer_left")
+
+
+class DeltaList:
+    """A list of a room's peers, begun from a whole one and kept from changes."""
+
+    def __init__(self, whole: dict[str, Any]) -> None:
+        self.gaps = 0
+        self.replace(whole)
+
+    def replace(self, whole: dict[str, Any]) -> None:
+        """Begin again from a whole list."""
+        self.version = whole["version"]
+        self.peers = {peer["peer_id"]: peer for peer in whole["peers"]}
+
+    def apply(self, change: dict[str, Any]) -> bool:
+        """Take in a change; return False where it shows that something before it is missing."""
+        if change["previous_version"] > self.version:
+            self.gaps += 1
+            return False
+        if change["version"] >= self.version:
+            for peer in change["peers"]:
+                if peer.get("erased"):
+                    self.peers.pop(peer["peer_id"], None)
+                else:
+                    self.peers[peer["peer_id"]] = peer
+            self.version = change["version"]
+        return True
+
+    def sorted(self) -> list[dict[str, Any]]:
+        """Return the peers in the order of the server's lists."""
+        return sorted(self.peers.values(), key=lambda peer: (peer["joined_at"], peer["peer_id"]))
+
+
+class Follower:
+    """A peer of a room that asked for changes instead of lists, and syncs when it finds a gap.
+
+    It reads what it has received when the test says so, and can be made to lose messages.
+    """
+
+    def __init__(self, server: LiveServer, room: str, name: str) -> None:
+        self.server, self.room, self.name = server, room, name
+        self.list = DeltaList({"version": -1, "peers": []})
+        self.unread: list[tuple[str, Any]] = []
+        self._syncing = False
+        self._connect(None)
+        self._send(
+            "join_room",
+            {"room_name": room, "peer_id": name, "username": name, "updates": "delta"},
+        )
+        self._receive_list()
+
+    def come_back(self) -> None:
+        """Connect again after the connection was lost, without joining: the secret does it."""
+        self.unread.clear()
+        self._syncing = False
+        self._connect(self._raw.connected["pid"])
+        self._receive_list()
+
+    def receive(self) -> None:
+        """Take in what has come so far, without reading it yet."""
+        while self._raw.has_something():
+            self._take(self._raw.receive())
+
+    def read(self, count: int | None = None) -> None:
+        """Read the oldest `count` of the messages that were received, or all."""
+        for name, body in self.unread[:count]:
+            if name in CHANGES:
+                self._change(body)
+            elif name == "join_room_success" or (name == "sync_success" and body["full"]):
+                self.list.replace(body)
+            elif name == "sync_success":
+                self.list.apply(body)
+            self._syncing &= name != "sync_success"
+        del self.unread[:count]
+
+    def lose(self) -> None:
+        """Lose the oldest change that was received and is not read yet."""
+        for number, (name, _body) in enumerate(self.unread):
+            if name in CHANGES:
+                del self.unread[number]
+                return
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._raw.close()
+
+    def _connect(self, pid: str | None) -> None:
+        self._raw = RawSocket(self.server, auth={"pid": pid} if pid else None)
+
+    def _send(self, event: str, body: dict[str, Any]) -> None:
+        self._raw.send("42" + json.dumps([event, body]))
+
+    def _receive_list(self) -> None:
+        while not self.unread or self.unread[-1][0] != "join_room_success":
+            self._take(self._raw.receive())
+        self.read()
+
+    def _take(self, text: str) -> None:
+        assert text, "the connection is open"
+        if text.startswith("42"):
+            name, body = json.loads(text[2:])
+            self.unread.append((name, body))
+
+    def _change(self, body: dict[str, Any]) -> None:
+        if not self.list.apply(body) and not self._syncing:
+            self._syncing = True
+            self._send("sync", {"since": self.list.version})
