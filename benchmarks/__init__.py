@@ -1,0 +1,1 @@
+"""Measures this server against what people would pick instead: ``python -m benchmarks``."""

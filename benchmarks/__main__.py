@@ -1,0 +1,164 @@
+"""``python -m benchmarks``: every workload on this server and its rivals, in turns."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from benchmarks import catalogue, machine, report
+from benchmarks.load import ConnectionLost, Load
+from benchmarks.measuring import FULL, QUICK, TINY, Figures, Run, Sizes
+from benchmarks.report import Rounds
+from benchmarks.servers import Contender, Server, presence, rivals
+
+_SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
+_PACKAGES = (
+    "eventlet",
+    "gunicorn",
+    "Flask",
+    "Flask-SocketIO",
+    "python-socketio",
+    "python-engineio",
+    "SQLAlchemy",
+    "orjson",
+)
+
+
+def measure(contender: Contender, workload: catalogue.Workload, sizes: Sizes, core: int) -> Figures:
+    """Return the figures of one workload on one server, started for it and stopped afterwards.
+
+    Raises `ConnectionLost` or `RuntimeError` where the server does not hold out.
+    """
+    server = Server(contender, core)
+    load = Load(server.port)
+    try:
+        return workload.measure(Run(server, load, sizes))
+    except ConnectionLost as error:
+        raise ConnectionLost(f"{error}\n{server.log_tail()}") from error
+    finally:
+        load.close()
+        server.stop()
+
+
+def run(
+    contenders: list[Contender], workloads: list[catalogue.Workload], sizes: Sizes, rounds: int
+) -> Rounds:
+    """Run every workload on every server that has what it needs, in turns, and tell each figure."""
+    load_core, server_core = machine.cores()
+    os.sched_setaffinity(0, {load_core})
+    machine.raise_file_limit()
+    taken: Rounds = {
+        workload.name: {one.name: [] for one in contenders if workload.needs & one.offers}
+        for workload in workloads
+    }
+    for number in range(rounds):
+        for workload in workloads:
+            for contender in contenders:
+                if contender.name not in taken[workload.name]:
+                    continue
+                try:
+                    figures = measure(contender, workload, sizes, server_core)
+                except (ConnectionLost, RuntimeError, OSError) as error:
+                    print(f"{workload.name}: {contender.name}: {error}", file=sys.stderr)
+                    continue
+                taken[workload.name][contender.name].append(figures)
+                column = workload.columns[0]
+                print(
+                    f"round {number + 1}/{rounds}  {workload.name:24} {contender.name:16} "
+                    f"{figures[column.figure] * column.scale:12,.{column.digits}f} "
+                    f"{column.heading}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+    return taken
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure this server and its rivals in turns on this machine.",
+    )
+    parser.add_argument("--only", metavar="WORKLOAD,…", help="these workloads only")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default 5)")
+    parser.add_argument(
+        "--rivals", metavar="RIVAL,…", help="these rivals only; “none” for this server alone"
+    )
+    parser.add_argument(
+        "--against",
+        metavar="NAME=FOLDER",
+        action="append",
+        default=[],
+        help="measure another working tree of this server as well, such as before=../main",
+    )
+    parser.add_argument("--quick", action="store_true", help="smaller workloads, two rounds")
+    parser.add_argument("--size", choices=_SIZES, default="full", help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help="write the figures of every round to this file")
+    parser.add_argument("--list", action="store_true", help="name the workloads and rivals")
+    parsed = parser.parse_args()
+    if parsed.quick:
+        parsed.size, parsed.rounds = "quick", min(parsed.rounds, 2)
+    return parsed
+
+
+def chosen(names: str | None, known: list[str]) -> list[str]:
+    """Return the known names that a list separated by commas asks for; ends on one unknown."""
+    if names is None:
+        return known
+    asked = [name for name in names.split(",") if name and name != "none"]
+    unknown = sorted(set(asked) - set(known))
+    if unknown:
+        sys.exit(f"There is no {', '.join(unknown)}; there are {', '.join(known)}.")
+    return [name for name in known if name in asked]
+
+
+def main() -> None:
+    """Run what the command line asks for and print the tables."""
+    asked = arguments()
+    sizes = _SIZES[asked.size]
+    workloads = catalogue.workloads(sizes)
+    opponents = {rival.name: rival for rival in rivals()}
+    if asked.list:
+        for workload in workloads.values():
+            print(f"{workload.name:24} {workload.title}")
+        for rival in opponents.values():
+            print(f"{rival.name:24} {rival.title}")
+        return
+
+    contenders = [presence()]
+    for pair in asked.against:
+        name, _, folder = pair.partition("=")
+        contenders.append(presence(name, Path(folder).resolve()))
+    for name in chosen(asked.rivals, list(opponents)):
+        reason = opponents[name].missing()
+        if reason:
+            print(f"{name} is left out: {reason}.", file=sys.stderr)
+        else:
+            contenders.append(opponents[name])
+
+    todo = [workloads[name] for name in chosen(asked.only, list(workloads))]
+    rounds = run(contenders, todo, sizes, asked.rounds)
+    found = report.medians(rounds)
+    titles = {contender.name: contender.title for contender in contenders}
+    about = {
+        **machine.description(),
+        "rounds": str(asked.rounds),
+        "size": asked.size,
+        "versions": ", ".join(
+            f"{name} {version}" for name, version in machine.package_versions(_PACKAGES).items()
+        ),
+    }
+    print("\n".join(f"* {name}: {value}" for name, value in about.items()))
+    for workload in todo:
+        if found[workload.name]:
+            print("\n" + report.table(workload, found[workload.name], titles))
+    print("\n" + report.target_table(catalogue.targets(sizes), found))
+    if asked.json:
+        asked.json.write_text(json.dumps({"about": about, "rounds": rounds}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
