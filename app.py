@@ -21,6 +21,7 @@ from flask import Flask
 from presence.config import ROOT, InvalidSetting, Settings
 from presence.storage import database
 from presence.transport import (
+    access,
     activity_api,
     addresses,
     admission,
@@ -28,13 +29,18 @@ from presence.transport import (
     doctor,
     error_handlers,
     events,
+    file_links,
+    gate,
     ice_api,
     json_codec,
+    moderation_api,
     pages,
     recovery,
     rooms_api,
     server,
     signals,
+    token_command,
+    tokens_api,
     uploads_api,
     watching,
 )
@@ -66,6 +72,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["presence"] = runtime
 
     error_handlers.init_app(app)
+    file_links.init_app(app, settings)
+    token_command.init_app(app, settings, runtime.access)
     events.init_app(runtime)
     recovery.init_app(runtime)
     signals.init_app(runtime)
@@ -74,13 +82,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(activity_api.bp)
     app.register_blueprint(ice_api.bp)
     app.register_blueprint(descriptions_api.bp)
+    app.register_blueprint(moderation_api.bp)
+    app.register_blueprint(tokens_api.bp)
     uploads_api.init_app(app)
     app.register_blueprint(pages.bp)
     app.register_blueprint(doctor.bp)
 
+    if settings.is_locked:
+        app.wsgi_app = gate.Gate(app.wsgi_app, settings)  # type: ignore[method-assign]
     if not settings.websocket_compression:
         app.wsgi_app = server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]
     admission.init_app(app, runtime)
+    access.init_app(app, runtime)
     if settings.trusted_proxies:
         app.wsgi_app = addresses.behind_proxies(  # type: ignore[method-assign]
             app.wsgi_app, settings.trusted_proxies

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,14 +21,21 @@ VERSION = "0.1.0"
 # The first is what some hosters write; the driver is always the same.
 _POSTGRESQL = ("postgres://", "postgresql://", "postgresql+psycopg2://")
 
+# What HMAC-SHA256 asks of a key (RFC 7518, section 3.2).
+_MIN_KEY_BYTES = 32
+
 
 class InvalidSetting(ValueError):
     """A setting has a value that the server cannot use; the message names it and says what fits."""
 
 
-def _setting(variable: str, default: Any, description: str) -> Any:
-    """Declare a field of `Settings`: its environment variable, default and one-line meaning."""
-    return field(default=default, metadata={"variable": variable, "description": description})
+def _setting(variable: str, default: Any, description: str, *, secret: bool = False) -> Any:
+    """Declare a field of `Settings`: its environment variable, default and one-line meaning.
+
+    A secret is left out where the settings are printed.
+    """
+    metadata = {"variable": variable, "description": description}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,31 @@ class Settings:
         "REDIS_URL", "", "Redis that several processes share, such as redis://host:6379/0"
     )
     upload_dir: str = _setting("UPLOAD_DIR", "uploads", "folder that holds uploaded files")
+    mode: str = _setting(
+        "PRESENCE_MODE", "open", "open: anyone may do anything; locked: what a signed token allows"
+    )
+    secret_key: str = _setting(
+        "SECRET_KEY",
+        "",
+        "signs tokens and file addresses when locked; 32 bytes or more",
+        secret=True,
+    )
+    token_keys: str = _setting(
+        "PRESENCE_TOKEN_KEYS",
+        "",
+        "keys of tokens by kid, such as b:<secret>,a:<secret>; the first signs new ones",
+        secret=True,
+    )
+    allowed_hosts: str = _setting(
+        "PRESENCE_ALLOWED_HOSTS",
+        "",
+        "names by which a locked server is called, by commas; .example.org for all below it",
+    )
+    file_url_seconds: int = _setting(
+        "PRESENCE_FILE_URL_SECONDS",
+        3600,
+        "how long the address of a file is good when locked; up to twice as long",
+    )
     allowed_origins: str = _setting(
         "PRESENCE_ALLOWED_ORIGINS",
         "*",
@@ -94,7 +127,10 @@ class Settings:
         "PRESENCE_TURN_URLS", "", "TURN servers for clients, such as turn:host:3478, by commas"
     )
     turn_secret: str = _setting(
-        "PRESENCE_TURN_SECRET", "", "secret shared with the TURN servers (static-auth-secret)"
+        "PRESENCE_TURN_SECRET",
+        "",
+        "secret shared with the TURN servers (static-auth-secret)",
+        secret=True,
     )
     turn_ttl: int = _setting(
         "PRESENCE_TURN_TTL", 3600, "seconds for which TURN credentials are good"
@@ -164,6 +200,7 @@ class Settings:
             "max_connections",
             "turn_ttl",
             "database_connections",
+            "file_url_seconds",
         ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
@@ -197,6 +234,7 @@ class Settings:
                 "DATABASE_URL must begin with sqlite:/// or postgresql:// (with psycopg2, which "
                 "need not be named)."
             )
+        self._check_access()
         if not 0 < self.port < 65_536:
             raise InvalidSetting("PORT must be a number from 1 to 65535.")
         if self.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
@@ -232,6 +270,51 @@ class Settings:
                 "PRESENCE_TURN_SECRET must be set with PRESENCE_TURN_URLS: the same value as "
                 "static-auth-secret of the TURN server."
             )
+
+    def _check_access(self) -> None:
+        """Refuse to be locked with what would not keep anybody out."""
+        if self.mode not in {"open", "locked"}:
+            raise InvalidSetting("PRESENCE_MODE must be open or locked.")
+        keys = self.keys_by_kid
+        if not self.is_locked:
+            return
+        for name, key in {"SECRET_KEY": self.secret_key, **keys}.items():
+            if len(key.encode()) < _MIN_KEY_BYTES:
+                what = name if name == "SECRET_KEY" else f"The key {name!r} of PRESENCE_TOKEN_KEYS"
+                raise InvalidSetting(
+                    f"{what} must have {_MIN_KEY_BYTES} bytes or more for PRESENCE_MODE=locked. "
+                    "One is made by: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+                )
+        for name, listed in (("allowed_origins", self.origins), ("allowed_hosts", self.hosts)):
+            if not listed or "*" in listed:
+                raise InvalidSetting(
+                    f"{variable_of(name)} must list what is allowed, without *, for "
+                    "PRESENCE_MODE=locked."
+                )
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether nothing can be done without a token."""
+        return self.mode == "locked"
+
+    @property
+    def keys_by_kid(self) -> dict[str, str]:
+        """The keys of tokens by their key id, the one that signs first; raises `InvalidSetting`."""
+        keys: dict[str, str] = {}
+        for item in urls(self.token_keys):
+            kid, colon, key = item.partition(":")
+            if not colon or not re.fullmatch(r"[\w.-]{1,64}", kid) or kid in keys:
+                raise InvalidSetting(
+                    "PRESENCE_TOKEN_KEYS must be pairs such as 2026-05:<secret>, separated by "
+                    "commas, each name of letters and digits and given once."
+                )
+            keys[kid] = key
+        return keys
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names by which the server may be called; none say that it is not checked."""
+        return urls(self.allowed_hosts)
 
     @property
     def origins(self) -> str | list[str]:

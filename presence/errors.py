@@ -387,3 +387,156 @@ class ShuttingDown(PresenceError):
 
     def __init__(self) -> None:
         super().__init__("The server is shutting down. Connect again in a few seconds.")
+
+
+class TokenRequired(PresenceError):
+    """The server is locked, and no token was given."""
+
+    code = "token_required"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server is locked, and no token was given. Send one: over REST as "
+            "“Authorization: Bearer <token>”, over Socket.IO as auth: { token }."
+        )
+
+
+class TokenRefused(PresenceError):
+    """A token is forged, broken, not valid yet, or signed with a key the server does not have."""
+
+    code = "token_refused"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"The token is not good: {fault}. Get another one from whoever gave it.")
+
+
+class TokenExpired(PresenceError):
+    """A token was good, and its time is over."""
+
+    code = "token_expired"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token has expired. Get a fresh one, and connect or ask again with it."
+        )
+
+
+class NotGranted(PresenceError):
+    """The token is good, but not for this; ``grant`` says what it would need."""
+
+    code = "not_granted"
+    grant: str
+
+    def __init__(self, grant: str, lack: str) -> None:
+        super().__init__(
+            f"The token does not allow this. {lack} Ask for one that does.", grant=grant
+        )
+
+
+class WrongPeer(PresenceError):
+    """The token is for another peer than the one that it was to act as."""
+
+    code = "wrong_peer"
+    peer_id: str
+
+    def __init__(self, own: str, peer_id: str) -> None:
+        super().__init__(
+            f"The token is for peer “{own}”, who cannot act as “{peer_id}”. Use your own peer_id.",
+            peer_id=own,
+        )
+
+
+class Banned(PresenceError):
+    """An admin has banned the peer from the room; ``until`` is when that ends, or null."""
+
+    code = "banned"
+    room_name: str
+    peer_id: str
+    until: str | None
+    reason: str
+
+    def __init__(self, room_name: str, peer_id: str, until: str | None, because: str) -> None:
+        super().__init__(
+            f"Peer “{peer_id}” is banned from room “{room_name}”"
+            f"{_until(until)}.{_because(because)}",
+            room_name=room_name,
+            peer_id=peer_id,
+            until=until,
+            reason=because,
+        )
+
+
+class RoomClosed(PresenceError):
+    """An admin has closed the room to everybody; ``until`` is when that ends, or null."""
+
+    code = "room_closed"
+    room_name: str
+    until: str | None
+    reason: str
+
+    def __init__(self, room_name: str, until: str | None, because: str) -> None:
+        super().__init__(
+            f"Room “{room_name}” is closed{_until(until)}.{_because(because)}",
+            room_name=room_name,
+            until=until,
+            reason=because,
+        )
+
+
+class BanNotFound(PresenceError):
+    """There is no such ban, or no such closing, to take back."""
+
+    code = "ban_not_found"
+
+
+class NoAdmins(PresenceError):
+    """The server is open, so nobody is more than anybody else, and nobody can be shut out."""
+
+    code = "open_mode"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server is open: it has no tokens and no admins, and anybody could come back "
+            "under another name. Whoever runs it can lock it with PRESENCE_MODE=locked."
+        )
+
+
+class LinkRefused(PresenceError):
+    """A file's address is not signed by this server, or was signed too long ago."""
+
+    code = "link_refused"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"{fault}. Ask the server for the file's address again (file_url).")
+
+
+class HostRefused(PresenceError):
+    """The server was called by a name that is not its own."""
+
+    code = "host_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server does not answer to that name. Whoever runs it lists its names in "
+            "PRESENCE_ALLOWED_HOSTS."
+        )
+
+
+class OriginRefused(PresenceError):
+    """A web page of an origin that is not allowed has called the server."""
+
+    code = "origin_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Pages of that origin may not use this server. Whoever runs it lists those that may "
+            "in PRESENCE_ALLOWED_ORIGINS."
+        )
+
+
+def _until(until: str | None) -> str:
+    return f" until {until}" if until else " until further notice"
+
+
+def _because(reason: str) -> str:
+    return f" The reason given: {reason}" if reason else ""

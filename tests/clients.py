@@ -39,14 +39,16 @@ class Client(Protocol):
 class PythonClient:
     """python-socketio's client."""
 
-    def __init__(self, url: str, transports: list[str] | None = None) -> None:
+    def __init__(
+        self, url: str, transports: list[str] | None = None, auth: Body | None = None
+    ) -> None:
         self.received: list[tuple[str, Any]] = []
         # A poll that carries thousands of events takes longer to handle than the client's 5 s.
         self._sio = socketio.Client(reconnection=False, request_timeout=60)
         self._sio.on(
             "*", lambda event, *args: self.received.append((event, args[0] if args else None))
         )
-        self._sio.connect(url, transports=transports, wait_timeout=10)
+        self._sio.connect(url, transports=transports, auth=auth, wait_timeout=10)
 
     def emit(self, event: str, *args: Any) -> None:
         """Send an event without asking for an acknowledgement."""
@@ -83,13 +85,19 @@ class JavaScriptClient:
     """
 
     def __init__(
-        self, url: str, transports: list[str] | None = None, within: tuple[str, ...] = ()
+        self,
+        url: str,
+        transports: list[str] | None = None,
+        auth: Body | None = None,
+        within: tuple[str, ...] = (),
     ) -> None:
         self.received: list[tuple[str, Any]] = []
         self.connected = False
         self._answers: dict[int, Any] = {}
         self._ids = itertools.count(1)
-        options = {"transports": transports} if transports else {}
+        options: Body = {"transports": transports} if transports else {}
+        if auth is not None:
+            options["auth"] = auth
         self._node = subprocess.Popen(
             [*within, needs.node_with_socketio_client(), "socket.mjs", url, json.dumps(options)],
             cwd=needs.JAVASCRIPT,

@@ -63,8 +63,13 @@ def connect(request: pytest.FixtureRequest) -> Generator[Callable[..., Any]]:
     """Connect a stock client (``"python"`` by default) to a server; closed after the test."""
     made: list[Client] = []
 
-    def make(server: LiveServer, kind: str = "python", transports: list[str] | None = None) -> Any:
-        made.append(KINDS[kind](server.url, transports))
+    def make(
+        server: LiveServer,
+        kind: str = "python",
+        transports: list[str] | None = None,
+        auth: dict[str, Any] | None = None,
+    ) -> Any:
+        made.append(KINDS[kind](server.url, transports, auth))
         return made[-1]
 
     yield make

@@ -105,6 +105,27 @@ def find(session: Session, stored_name: str) -> StoredFile:
     return StoredFile(*row)
 
 
+def owner(session: Session, room_name: str, stored_name: str) -> str:
+    """Return the peer_id that a room's file belongs to; raises `UploadedFileNotFound`."""
+    found_room, peer_id = place(session, stored_name)
+    if found_room != room_name:
+        raise UploadedFileNotFound(stored_name)
+    return peer_id
+
+
+def place(session: Session, stored_name: str) -> tuple[str, str]:
+    """Return (room name, peer_id) of a file's owner; raises `UploadedFileNotFound`."""
+    row = session.execute(
+        select(Room.name, Peer.peer_id)
+        .join(Peer, Peer.room_id == Room.id)
+        .join(File, File.peer_row_id == Peer.id)
+        .where(File.stored_name == stored_name)
+    ).one_or_none()
+    if row is None:
+        raise UploadedFileNotFound(stored_name)
+    return row.name, row.peer_id
+
+
 def of_peer(session: Session, room_name: str, peer_id: str) -> list[StoredFile]:
     """Return a peer's files, oldest first."""
     rows = session.execute(

@@ -43,6 +43,11 @@ def normalise(value: object, field: str, max_length: int) -> str:
     return name
 
 
+def forbidden_in(text: str) -> bool:
+    """Tell whether a text has a character that no name may contain."""
+    return any(character in "/\\" or not _is_acceptable(character) for character in text)
+
+
 def without_control_characters(text: str) -> str:
     """Return `text` in NFC without the characters that no name may contain."""
     return "".join(filter(_is_acceptable, unicodedata.normalize("NFC", text)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from presence.storage.models import Peer, PeerSession, Room
@@ -41,12 +41,18 @@ class RoomPage:
     pages: int
 
 
-def page_of_rooms(session: Session, search: str, page: int, per_page: int) -> RoomPage:
+def page_of_rooms(
+    session: Session,
+    search: str,
+    page: int,
+    per_page: int,
+    only: ColumnElement[bool] | None = None,
+) -> RoomPage:
     """Return the rooms whose name contains `search`, those with active peers first, then newest.
 
-    A page beyond the last one is the last one.
+    With `only`, those alone that meet this condition. A page beyond the last one is the last one.
     """
-    found = session.scalar(_matching(select(func.count(Room.id)), search)) or 0
+    found = session.scalar(_matching(select(func.count(Room.id)), search, only)) or 0
     pages = max(1, -(-found // per_page))
     page = min(max(1, page), pages)
 
@@ -79,6 +85,7 @@ def page_of_rooms(session: Session, search: str, page: int, per_page: int) -> Ro
                 last_change,
             ),
             search,
+            only,
         )
         .outerjoin(active, active.c.room_id == Room.id)
         .outerjoin(total, total.c.room_id == Room.id)
@@ -89,8 +96,12 @@ def page_of_rooms(session: Session, search: str, page: int, per_page: int) -> Ro
     return RoomPage([RoomSummary(*row) for row in rows], found, page, pages)
 
 
-def _matching(query: Select[*tuple[Any, ...]], search: str) -> Select[*tuple[Any, ...]]:
+def _matching(
+    query: Select[*tuple[Any, ...]], search: str, only: ColumnElement[bool] | None
+) -> Select[*tuple[Any, ...]]:
     """Restrict a query to the rooms whose name contains `search`, in any case."""
+    if only is not None:
+        query = query.where(only)
     if not search:
         return query
     return query.where(Room.name.icontains(search, autoescape=True))

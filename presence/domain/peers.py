@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from presence.domain import (
     activity,
+    bans,
     clock,
     occupancy,
     peer_rows,
@@ -27,10 +28,14 @@ from presence.storage.models import File, Peer, PeerSession, Room
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a joining or updating peer is held to; bytes are of compact JSON."""
+    """What a joining or updating peer is held to; bytes are of compact JSON.
+
+    Bans count only where a peer is who it says it is.
+    """
 
     max_peers: int
     max_user_data_bytes: int
+    heeds_bans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def join(
 
     `new_data` is merged into what is stored and never wipes it. A socket is in one room at a time:
     whatever peer it stood for before is left in the same transaction, so that a refusal leaves
-    everything as it was. Raises `RoomFull` or `UserDataTooLarge`.
+    everything as it was. Raises `RoomFull`, `UserDataTooLarge`, `Banned` or `RoomClosed`.
     """
     now = clock.now()
     previous: list[Ended] = []
@@ -106,6 +111,9 @@ def join(
         previous = sessions.find(session, PeerSession.sid == presence.sid)
     locked = _lock_for_move(session, room_name, previous, limits.max_peers, now)
     room = locked[room_name]
+    if limits.heeds_bans:
+        # With the room locked, so that a ban cannot come between this look and the joining.
+        bans.check_join(session, room_name, peer_id)
 
     sessions.close(session, previous, now)
     _forget_expired(session, room, now)
@@ -175,7 +183,7 @@ def resume(
     """Give a socket the place that a secret belongs to (see `recovery`), as it was left.
 
     The socket that held it before may not be known to be lost yet; its session ends. None if the
-    secret is not good (any more). Raises `RoomFull`.
+    secret is not good (any more). Raises `RoomFull`, `Banned` or `RoomClosed`.
     """
     place = recovery.use(session, secret, presence.sid)
     if place is None:

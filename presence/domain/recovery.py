@@ -61,6 +61,12 @@ def withdraw_all(session: Session, room_name: str, peer_id: str) -> None:
     _delete(session, Recovery.peer_row_id == peer_row_id)
 
 
+def withdraw_room(session: Session, room_name: str) -> None:
+    """Forget every secret that gives back a place in a room."""
+    peer_row_ids = select(Peer.id).join(Room, Room.id == Peer.room_id).where(Room.name == room_name)
+    _delete(session, Recovery.peer_row_id.in_(peer_row_ids))
+
+
 def settle(session: Session, sid: str | None = None) -> None:
     """Start the time of secrets whose session has ended: of one socket, or of all."""
     session.execute(

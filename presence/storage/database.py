@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ import alembic.config
 import orjson
 from flask import Flask
 from flask_migrate import Migrate
-from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
@@ -239,6 +240,21 @@ def _claim_file(path: Path) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def matches(session: Session, column: Any, parts: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has these texts in this order, anything between them.
+
+    It begins with the first and ends with the last; case matters. SQLite's LIKE ignores it.
+    """
+    condition: ColumnElement[bool]
+    if session.get_bind().dialect.name == "sqlite":
+        pattern = "*".join(re.sub(r"([*?\[])", r"[\1]", part) for part in parts)
+        condition = column.op("GLOB")(pattern)
+    else:
+        pattern = "%".join(re.sub(r"([%_\\])", r"\\\1", part) for part in parts)
+        condition = column.like(pattern, escape="\\")
+    return condition
 
 
 def insert_if_missing(session: Session, model: type[Base], values: dict[str, Any]) -> bool:

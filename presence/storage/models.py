@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeDecorator
 
 NAME_LENGTH = 128
 USERNAME_LENGTH = 64
+REASON_LENGTH = 200
 
 
 class Base(DeclarativeBase):
@@ -143,6 +144,32 @@ class Recovery(Base):
     sid: Mapped[str] = mapped_column(String(64), index=True)
     deltas: Mapped[bool] = mapped_column(Boolean)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+
+
+class Ban(Base):
+    """A peer id that may not join a room; for good where there is no ``until``.
+
+    By names, not rows: the peer may be erased, or not have come yet.
+    """
+
+    __tablename__ = "bans"
+
+    room_name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    peer_id: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str] = mapped_column(String(REASON_LENGTH))
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Closing(Base):
+    """A room that nobody may join; until it is opened again where there is no ``until``."""
+
+    __tablename__ = "closings"
+
+    room_name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str] = mapped_column(String(REASON_LENGTH))
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class File(Base):

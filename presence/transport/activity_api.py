@@ -6,9 +6,10 @@ from flask import Blueprint, request
 
 from presence import errors
 from presence.domain import activity, occupancy, rooms
+from presence.domain.tokens import LIST
 from presence.errors import InvalidField
 from presence.storage import database
-from presence.transport import answers, described, messages, wire
+from presence.transport import access, answers, described, messages, wire
 from presence.transport.messages import ActivityQuery, RoomAddress
 from presence.transport.wire import Body
 
@@ -22,6 +23,7 @@ bp = Blueprint("activity_api", __name__, url_prefix="/api/webrtc/rooms")
     query=ActivityQuery,
     errors=(errors.RoomNotFound,),
 )
+@access.needs(LIST)
 def get_activity(room_name: str) -> Body:
     """Return a room's newest entries, newest first, and its occupancy over the last hour."""
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name

@@ -25,6 +25,8 @@ _ANY = (
     errors.InternalError,
     errors.InvalidField,
     errors.InvalidJson,
+    errors.NotGranted,
+    errors.TokenExpired,
     errors.StorageFull,
     errors.StorageUnavailable,
 )

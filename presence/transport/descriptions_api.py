@@ -7,13 +7,14 @@ from typing import Any
 from flask import Blueprint, current_app, request
 
 from presence.config import VERSION
-from presence.transport import answers, asyncapi, described, openapi
+from presence.transport import access, answers, asyncapi, described, openapi
 from presence.transport.runtime import runtime
 
 bp = Blueprint("descriptions_api", __name__, url_prefix="/api")
 
 
 @bp.get("/openapi.json")
+@access.public
 @described.route(group="operations", answer=answers.Document, uses_storage=False)
 def openapi_document() -> dict[str, Any]:
     """Describe every route as an OpenAPI 3.1 document."""
@@ -21,6 +22,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 @bp.get("/asyncapi.json")
+@access.public
 @described.route(group="operations", answer=answers.Document, uses_storage=False)
 def asyncapi_document() -> dict[str, Any]:
     """Describe every Socket.IO event as an AsyncAPI 3.0 document."""

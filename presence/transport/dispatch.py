@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request
 
+from presence.transport import access
+from presence.transport.access import Need
 from presence.transport.error_handlers import as_presence_error
 from presence.transport.wire import Body
 
@@ -20,8 +22,14 @@ if TYPE_CHECKING:
 Handler = Callable[["Runtime", str, Any], Body]
 
 
-def register(run: Runtime, name: str, handler: Handler, *, event: str | None = None) -> None:
-    """Let `handler` handle an event, in an app context; `event` is its name in its error event."""
+def register(
+    run: Runtime, name: str, handler: Handler, need: Need, *, event: str | None = None
+) -> None:
+    """Let `handler` handle an event, in an app context, from sockets that have what it needs.
+
+    `event` is its name in its error event.
+    """
+    handler = _guarded(run, name, handler, need)
 
     def handle(*args: Any) -> Body:
         return answer(run, event or name, current_sid(), handler, args)
@@ -30,11 +38,12 @@ def register(run: Runtime, name: str, handler: Handler, *, event: str | None = N
     run.socketio.on_event(name, handle)
 
 
-def register_beside_flask(run: Runtime, name: str, handler: Handler) -> None:
+def register_beside_flask(run: Runtime, name: str, handler: Handler, need: Need) -> None:
     """Like `register`, but without Flask's request and app context, which cost more than a relay.
 
     A handler that needs the database opens an app context of its own.
     """
+    handler = _guarded(run, name, handler, need)
 
     def handle(sid: str, *args: Any) -> Body:
         return answer(run, name, sid, handler, args)
@@ -55,6 +64,11 @@ def answer(run: Runtime, event: str, sid: str, handler: Handler, args: tuple[Any
         error = as_presence_error(exception)
         run.socketio.server.emit(f"{event}_error", error.body(), to=sid)
         return {"ok": False, **error.body()}
+
+
+def _guarded(run: Runtime, name: str, handler: Handler, need: Need) -> Handler:
+    run.access.event_needs[name] = need
+    return access.guarded(run, need, handler)
 
 
 def current_sid() -> str:

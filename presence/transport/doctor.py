@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, render_template
 
+from presence.transport import access
 from presence.transport.pages import POLICY, policy, protect
 from presence.transport.runtime import runtime
 
@@ -17,6 +18,7 @@ UPLOAD_BYTES = 1_500_000
 
 
 @bp.get("")
+@access.public
 def doctor_page() -> Response:
     """Show the checks, with what each means and how to put it right."""
     settings = runtime().settings
@@ -32,6 +34,7 @@ def doctor_page() -> Response:
 
 
 @bp.get("/elsewhere")
+@access.public
 def elsewhere() -> Response:
     """Return the frame that calls the server as a page of another origin would.
 

@@ -47,6 +47,18 @@ STATUS: dict[type[PresenceError], int] = {
     errors.TooManyFailedTokens: 429,
     errors.TooManyUploads: 429,
     errors.TooManySockets: 429,
+    errors.TokenRequired: 401,
+    errors.TokenRefused: 401,
+    errors.TokenExpired: 401,
+    errors.NotGranted: 403,
+    errors.WrongPeer: 403,
+    errors.Banned: 403,
+    errors.NoAdmins: 403,
+    errors.LinkRefused: 403,
+    errors.OriginRefused: 403,
+    errors.HostRefused: 400,
+    errors.BanNotFound: 404,
+    errors.RoomClosed: 409,
     errors.InternalError: 500,
     errors.ServerFull: 503,
     errors.ShuttingDown: 503,
@@ -88,10 +100,11 @@ def as_presence_error(exception: Exception) -> PresenceError:
     return errors.InternalError()
 
 
-def retry_after(error: PresenceError) -> dict[str, str]:
-    """Return the header that says when to try again, where the condition knows (RFC 9110)."""
-    seconds = error.extra.get("retry_after")
-    return {} if seconds is None else {"Retry-After": str(seconds)}
+def headers_of(error: PresenceError) -> dict[str, str]:
+    """Return the headers that tell a program what to do: wait, or show a token (RFC 9110)."""
+    if "retry_after" in error.extra:
+        return {"Retry-After": str(error.extra["retry_after"])}
+    return {"WWW-Authenticate": "Bearer"} if STATUS[type(error)] == 401 else {}
 
 
 def http_answer(error: PresenceError) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -100,16 +113,16 @@ def http_answer(error: PresenceError) -> tuple[str, list[tuple[str, str]], bytes
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
-        **retry_after(error),
+        **headers_of(error),
     }
     return f"{status.value} {status.phrase}", list(headers.items()), body
 
 
 def _answer(error: PresenceError) -> tuple[Response, int, dict[str, str]]:
     status = STATUS[type(error)]
-    if status in (413, 429):
+    if status in (401, 403, 413, 429):
         _drain_body()
-    return jsonify(error.body()), status, retry_after(error)
+    return jsonify(error.body()), status, headers_of(error)
 
 
 def _answer_storage(exception: Exception) -> tuple[Response, int, dict[str, str]]:

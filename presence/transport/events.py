@@ -11,9 +11,11 @@ from presence import errors
 from presence.domain import peers, recovery, rooms, sessions
 from presence.domain.peers import Joined
 from presence.domain.sessions import SocketPresence
+from presence.domain.tokens import JOIN, UPDATE
 from presence.errors import NotJoined, UnknownEvent
 from presence.storage import database
-from presence.transport import answers, described, dispatch, messages, signals, wire
+from presence.transport import access, answers, described, dispatch, messages, signals, wire
+from presence.transport.access import Need
 from presence.transport.error_handlers import as_presence_error
 from presence.transport.messages import JoinRoom, Sync, UpdateUserData
 from presence.transport.runtime import Runtime, runtime
@@ -25,11 +27,11 @@ log = logging.getLogger(__name__)
 def init_app(run: Runtime) -> None:
     """Register every event on the runtime's Socket.IO server."""
     for name in ("join_room", "join"):
-        dispatch.register(run, name, on_join_room, event="join_room")
+        dispatch.register(run, name, on_join_room, Need(JOIN, acts=True), event="join_room")
     for name in ("leave_room", "leave"):
-        dispatch.register(run, name, on_leave_room, event="leave_room")
-    dispatch.register(run, "update_user_data", on_update_user_data)
-    dispatch.register(run, "sync", on_sync)
+        dispatch.register(run, name, on_leave_room, Need(JOIN), event="leave_room")
+    dispatch.register(run, "update_user_data", on_update_user_data, Need(UPDATE))
+    dispatch.register(run, "sync", on_sync, Need(JOIN))
     run.socketio.on_event("disconnect", on_disconnect)
     run.socketio.on_event("*", on_unknown_event)
 
@@ -38,7 +40,14 @@ def init_app(run: Runtime) -> None:
     message=JoinRoom,
     answer=answers.Joined,
     success="join_room_success",
-    errors=(errors.RoomFull, errors.UserDataTooLarge, errors.ShuttingDown),
+    errors=(
+        errors.RoomFull,
+        errors.RoomClosed,
+        errors.Banned,
+        errors.WrongPeer,
+        errors.UserDataTooLarge,
+        errors.ShuttingDown,
+    ),
     heard=("peer_list_updated",),
 )
 def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
@@ -74,6 +83,7 @@ def put_back(run: Runtime, sid: str, secret: str) -> None:
         if place is None:
             return
         try:
+            access.check_place(run, sid, place.room_name, place.peer_id)
             with run.announcer.in_order(place.room_name):
                 with database.writing() as session:
                     presence = SocketPresence(sid, run.worker_id)
@@ -166,6 +176,7 @@ def on_disconnect(reason: str = "") -> None:
     else:
         run.switchboard.leave(sid)
     run.secrets.forget(sid)
+    run.access.forget(sid)
     run.announcer.forget(sid)
     if room_name is not None:
         _end_socket(run, sid, room_name, lost=lost)

@@ -10,9 +10,10 @@ from presence import errors
 from presence.config import urls
 from presence.domain import peers
 from presence.domain.ice import IceServers
+from presence.domain.tokens import JOIN
 from presence.errors import PeerInactive
 from presence.storage import database
-from presence.transport import answers, described, messages
+from presence.transport import access, answers, described, messages
 from presence.transport.messages import PeerAddress
 from presence.transport.runtime import runtime
 
@@ -26,6 +27,7 @@ bp = Blueprint("ice_api", __name__, url_prefix="/api/webrtc")
     query=PeerAddress,
     errors=(errors.RoomNotFound, errors.PeerNotFound, errors.PeerInactive),
 )
+@access.needs(JOIN, acts=True)
 def ice_servers() -> Response:
     """Return what ``new RTCPeerConnection()`` takes, for an active peer of a room.
 

@@ -35,7 +35,7 @@ Username = Annotated[
 UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
 
 
-class _Message(BaseModel):
+class Incoming(BaseModel):
     """Base of every message: a number is no string, and a string no number."""
 
     model_config = ConfigDict(
@@ -45,7 +45,7 @@ class _Message(BaseModel):
     )
 
 
-class JoinRoom(_Message):
+class JoinRoom(Incoming):
     """Join a room; user_data is merged into what the server has of the peer.
 
     With ``updates`` a socket says whether it wants whole lists or only what changes.
@@ -63,7 +63,7 @@ class JoinRoom(_Message):
     """Over Socket.IO: whole lists, or only the peers that changed."""
 
 
-class UpdateUserData(_Message):
+class UpdateUserData(Incoming):
     """Change one's user data: keys to set, keys to remove, or everything replaced.
 
     With ``if_version`` only if it has not changed since that version of the room.
@@ -79,14 +79,14 @@ class UpdateUserData(_Message):
     """Change nothing if the data has changed since this version of the room."""
 
 
-class Sync(_Message):
+class Sync(Incoming):
     """Ask for what changed in the room after a version."""
 
     since: Annotated[int, Field(ge=0, examples=[16])]
     """The version that the client has."""
 
 
-class SendSignal(_Message):
+class SendSignal(Incoming):
     """A message for one peer of one's own room; `signals` reads it without this model."""
 
     to: Annotated[str, Field(examples=["grace"])]
@@ -99,7 +99,7 @@ class SendSignal(_Message):
     """One connection of the peer, as `from_session` named it; left out: its newest."""
 
 
-class SendBroadcast(_Message):
+class SendBroadcast(Incoming):
     """A message for everybody else in one's room; `signals` reads it without this model."""
 
     event: Annotated[str, Field(min_length=1, max_length=64, examples=["chat"])]
@@ -108,7 +108,7 @@ class SendBroadcast(_Message):
     """Any JSON, null included."""
 
 
-class Watch(_Message):
+class Watch(Incoming):
     """Ask to be told of changes without joining anything."""
 
     room_name: Annotated[Name | None, Field(examples=["studio"])] = None
@@ -122,21 +122,21 @@ class JoinOverRest(JoinRoom):
     """May be left out; otherwise the room in the address."""
 
 
-class PeerQuery(_Message):
+class PeerQuery(Incoming):
     """Says which peer of the room in the address is meant."""
 
     peer_id: PeerId
     """The peer who acts."""
 
 
-class ActivityQuery(_Message):
+class ActivityQuery(Incoming):
     """How much of a room's activity is wanted."""
 
     limit: Annotated[int, Field(ge=1, le=activity.KEPT, examples=[20])] = 50
     """How many entries at most, the newest first."""
 
 
-class UploadForm(_Message):
+class UploadForm(Incoming):
     """A file and whose it is."""
 
     file: Annotated[str, Field(json_schema_extra={"format": "binary"}, examples=["@agenda.txt"])]
@@ -147,7 +147,7 @@ class UploadForm(_Message):
     """Its owner."""
 
 
-class PeerAddress(_Message):
+class PeerAddress(Incoming):
     """Names one peer of one room."""
 
     room_name: RoomName
@@ -156,7 +156,7 @@ class PeerAddress(_Message):
     """The peer."""
 
 
-class RoomAddress(_Message):
+class RoomAddress(Incoming):
     """Names one room."""
 
     room_name: RoomName

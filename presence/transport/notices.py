@@ -47,6 +47,10 @@ NOTICES = {
     "rooms_changed": Notice(
         answers.Nothing, "Some room changed, for sockets that watch the list of rooms"
     ),
+    "token_expired": Notice(
+        answers.TokenEnded,
+        "The token of this connection has expired; it closes, and may come back with a fresh one",
+    ),
     "server_shutdown": Notice(
         answers.Farewell, "The server is about to stop; the connection closes, and may come back"
     ),

@@ -12,7 +12,8 @@ from werkzeug.routing import Rule
 
 from presence import errors
 from presence.errors import PresenceError
-from presence.transport import described, schemas
+from presence.transport import access, described, schemas
+from presence.transport.access import Need
 from presence.transport.described import Route
 from presence.transport.error_handlers import STATUS
 from presence.transport.messages import PeerId, RoomName
@@ -21,6 +22,7 @@ from presence.transport.schemas import Schema
 VERSION = "3.1.0"
 _JSON = "application/json"
 _FORM = "multipart/form-data"
+_SCHEME = "token"
 
 # What these blueprints serve is for people, who read a page and not its description.
 PAGES = {"pages", "doctor", "api_page"}
@@ -29,11 +31,12 @@ GROUPS = {
     "rooms": "Rooms, the peers in them, and what happened there.",
     "files": "Files of peers: images and documents, known by their content.",
     "calls": "What calls between peers need.",
+    "access": "Of a locked server: tokens, and what an admin does to others.",
     "operations": "For whoever runs the server: its health, its figures, its description.",
 }
 
 # Conditions that a route can meet because of what it is, without declaring them.
-_ANY = (errors.InternalError, errors.TooManyRequests)
+_ANY = (errors.InternalError, errors.TooManyRequests, errors.HostRefused, errors.OriginRefused)
 _STORED = (errors.StorageUnavailable,)
 _WRITES = (errors.StorageFull,)
 _WITH_BODY = (errors.InvalidJson, errors.InvalidField, errors.MessageTooLarge)
@@ -73,12 +76,14 @@ def document(app: Flask, version: str) -> dict[str, Any]:
             for model in (declared.answer, declared.body, declared.form)
             if isinstance(model, type)
         }
-        met = _conditions(declared, method, rule)
+        need = access.need_of(app, rule.endpoint) or access.PUBLIC
+        met = _conditions(declared, method, rule, need)
         conditions |= set(met)
         summary, description = described.sentences_of(view)
         operation = {
             "operationId": rule.endpoint.rpartition(".")[2],
             "tags": [declared.group],
+            "security": _security(need),
             "summary": summary,
             "description": description,
             "parameters": _parameters(rule, declared),
@@ -103,7 +108,17 @@ def document(app: Flask, version: str) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in GROUPS.items()],
         "paths": paths,
-        "components": {"schemas": dict(sorted(components.items()))},
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {
+                _SCHEME: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A locked server wants one. An open one needs none.",
+                }
+            },
+        },
     }
 
 
@@ -111,9 +126,16 @@ def _methods(rule: Rule) -> set[str]:
     return (rule.methods or set()) - {"HEAD", "OPTIONS"}
 
 
-def _conditions(declared: Route, method: str, rule: Rule) -> list[type[PresenceError]]:
+def _security(need: Need) -> list[dict[str, list[str]]]:
+    """Return the ways to get at a route: with a token, or without where that may do."""
+    if need.grant is None:
+        return []
+    return [{_SCHEME: []}, *([] if need.locked_only else [{}])]
+
+
+def _conditions(declared: Route, method: str, rule: Rule, need: Need) -> list[type[PresenceError]]:
     """Return every condition that a route can be answered with."""
-    met = set(declared.errors) | set(_ANY)
+    met = {*declared.errors, *_ANY, *access.refusals(need)}
     if declared.uses_storage:
         met |= {*_STORED, *(_WRITES if method != "GET" else ())}
     if declared.body or declared.form:

@@ -10,10 +10,12 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 
 from presence.domain import activity, clock, files, occupancy, overview, rooms
+from presence.domain.overview import RoomPage
 from presence.domain.rooms import PeerView, RoomView
+from presence.domain.tokens import LIST
 from presence.errors import InvalidField, PresenceError, RoomNotFound
 from presence.storage import database
-from presence.transport import error_handlers, messages, page_text
+from presence.transport import access, error_handlers, messages, page_text
 from presence.transport.error_handlers import STATUS
 from presence.transport.messages import RoomAddress
 from presence.transport.runtime import runtime
@@ -64,9 +66,10 @@ def protect(response: Response) -> Response:
 
 
 @bp.errorhandler(PresenceError)
-def explain(error: PresenceError) -> tuple[str, int]:
+def explain(error: PresenceError) -> Response:
     """Answer an error on a page with a page."""
-    return render_template("problem.html", error=error), STATUS[type(error)]
+    page = render_template("problem.html", error=error)
+    return make_response(page, STATUS[type(error)], error_handlers.headers_of(error))
 
 
 @bp.app_errorhandler(404)
@@ -81,23 +84,26 @@ def explain_unknown_address(error: NotFound) -> Any:
 
 @bp.app_context_processor
 def page_context() -> dict[str, Any]:
-    """Give every template the time, by which the browser sets its idea of “ago”."""
-    return {"now": clock.now()}
+    """Give every template the time, by which the browser sets its idea of “ago”, and the mode."""
+    return {"now": clock.now(), "locked": runtime().access.is_locked}
 
 
 @bp.get("/")
+@access.public
 def overview_page() -> str:
     """Show every room, and the field that opens one."""
     return render_template("overview.html", **_rooms())
 
 
 @bp.get("/fragments/rooms")
+@access.needs(LIST)
 def rooms_fragment() -> str:
     """Return the list of rooms alone."""
     return render_template("overview_rooms.html", **_rooms())
 
 
 @bp.get("/rooms")
+@access.public
 def open_room() -> Response | str | tuple[str, int]:
     """Go to the room that was typed on the overview; a bad name is explained at its field."""
     typed = request.args.get("name", "")
@@ -111,12 +117,14 @@ def open_room() -> Response | str | tuple[str, int]:
 
 
 @bp.get("/rooms/<room_name>")
+@access.public
 def room_page(room_name: str) -> str:
     """Show a room: who is and was there, their data and files, and the tools to take part."""
     return render_template("room.html", settings=runtime().settings, **_room(room_name))
 
 
 @bp.get("/rooms/<room_name>/live")
+@access.needs(LIST)
 def room_fragment(room_name: str) -> str:
     """Return the parts of a room's page that change by themselves."""
     return render_template("room_live.html", **_room(room_name))
@@ -126,8 +134,11 @@ def _rooms() -> dict[str, Any]:
     """Read what the overview shows."""
     search = request.args.get("search", "").strip()
     page = request.args.get("page", 1, type=int)
+    if _is_veiled():
+        return {"shown": RoomPage([], 0, 1, 1), "search": search, "hours": {}, "newest": {}}
     with database.reading() as session:
-        shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE)
+        only = access.visible_condition(session)
+        shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE, only)
         ids = [room.id for room in shown.rooms]
         hours = occupancy.last_hour(session, ids)
         newest = activity.newest(session, ids)
@@ -137,6 +148,8 @@ def _rooms() -> dict[str, Any]:
 def _room(room_name: str) -> dict[str, Any]:
     """Read what a room's page shows; a room that nobody has joined yet is an empty one."""
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
+    if _is_veiled():
+        return _unknown_room(name)
     with database.reading() as session:
         try:
             room_id, _ = rooms.identify(session, name)
@@ -163,6 +176,32 @@ def _room(room_name: str) -> dict[str, Any]:
         "hour": hour,
         "file_count": sum(len(peer.files) for peer in view.peers),
         "me": request.args.get("me", ""),
+        "server_url": _server_url(),
+    }
+
+
+def _is_veiled() -> bool:
+    """Tell whether the reader may not know anything: a browser opens a page without a token.
+
+    The page's own scripts have one, and ask for what is to be filled in.
+    """
+    return runtime().access.is_locked and access.caller() is None
+
+
+def _unknown_room(name: str) -> dict[str, Any]:
+    """Return what the page of a room shows to somebody who may not know whether there is one."""
+    return {
+        "room": RoomView(name, runtime().settings.max_peers, clock.now(), 0),
+        "exists": False,
+        "veiled": True,
+        "active": [],
+        "inactive": [],
+        "more_inactive": 0,
+        "files": [],
+        "entries": [],
+        "hour": [0] * occupancy.MINUTES,
+        "file_count": 0,
+        "me": "",
         "server_url": _server_url(),
     }
 

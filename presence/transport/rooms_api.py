@@ -9,9 +9,11 @@ from flask import Blueprint, request
 from presence import errors
 from presence.domain import files, peers, rooms
 from presence.domain.sessions import RestPresence
+from presence.domain.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
-from presence.transport import answers, described, json_codec, messages, wire
+from presence.transport import access, answers, described, json_codec, messages, wire
+from presence.transport.departures import see_out
 from presence.transport.messages import (
     JoinOverRest,
     PeerAddress,
@@ -19,7 +21,7 @@ from presence.transport.messages import (
     RoomAddress,
     UpdateUserData,
 )
-from presence.transport.runtime import Runtime, runtime
+from presence.transport.runtime import runtime
 from presence.transport.wire import Body
 
 bp = Blueprint("rooms_api", __name__, url_prefix="/api/webrtc/rooms")
@@ -29,15 +31,18 @@ _UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
 
 @bp.get("")
 @described.route(group="rooms", answer=answers.Rooms)
+@access.needs(LIST)
 def list_rooms() -> Body:
-    """Return every room with its peers, by name."""
+    """Return every room with its peers, by name; those alone that the token is for."""
     with database.reading() as session:
         views = rooms.view_all(session)
-    return {view.name: wire.room(view) for view in views}
+        visible = access.visible_rooms(session)
+    return {view.name: wire.room(view) for view in views if visible(view.name)}
 
 
 @bp.get("/<room_name>")
 @described.route(group="rooms", answer=answers.Room, errors=(errors.RoomNotFound,))
+@access.needs(LIST)
 def get_room(room_name: str) -> Body:
     """Return one room with its peers."""
     address = messages.parse(RoomAddress, {"room_name": room_name})
@@ -51,12 +56,19 @@ def get_room(room_name: str) -> Body:
     group="rooms",
     answer=answers.JoinedOverRest,
     body=JoinOverRest,
-    errors=(errors.RoomFull, errors.UserDataTooLarge, errors.ShuttingDown),
+    errors=(
+        errors.RoomFull,
+        errors.RoomClosed,
+        errors.UserDataTooLarge,
+        errors.ShuttingDown,
+    ),
 )
+@access.needs(JOIN, acts=True)
 def join(room_name: str) -> Body:
     """Join a room without a socket; the peer stays active for a while, longer with every call."""
     run = runtime()
-    message = messages.parse_join(_json(), room_name, run.settings.max_user_data_bytes)
+    message = messages.parse_join(json_body(), room_name, run.settings.max_user_data_bytes)
+    access.require(JOIN, message.room_name, message.peer_id)
     run.refuse_when_stopping()
     with run.announcer.in_order(message.room_name):
         with database.writing() as session:
@@ -77,6 +89,7 @@ def join(room_name: str) -> Body:
 
 @bp.post("/<room_name>/leave")
 @described.route(group="rooms", answer=answers.LeftOverRest, query=PeerQuery, errors=_UNKNOWN_PEER)
+@access.needs(JOIN, acts=True)
 def leave(room_name: str) -> Body:
     """Make a peer inactive, whatever keeps it active; its sockets leave the room."""
     run = runtime()
@@ -85,7 +98,7 @@ def leave(room_name: str) -> Body:
         with database.writing() as session:
             left = peers.leave(session, address.room_name, address.peer_id)
         body = wire.left(left, reason="left_over_rest")
-        _see_out(run, left.sids, left.room_name, body)
+        see_out(run, left.sids, left.room_name, body)
     run.announcer.mark(left.room_name)
     return {"success": True, **body}
 
@@ -98,11 +111,12 @@ def leave(room_name: str) -> Body:
     query=PeerQuery,
     errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge),
 )
+@access.needs(UPDATE, acts=True)
 def update_data(room_name: str) -> Body:
     """Change a peer's user data, announcing it to the others in the room."""
     run = runtime()
     address = _peer_address(room_name, request.args.get("peer_id"))
-    message = messages.parse_update(_json(), run.settings.max_user_data_bytes)
+    message = messages.parse_update(json_body(), run.settings.max_user_data_bytes)
     with run.announcer.in_order(address.room_name):
         with database.writing() as session:
             updated = peers.update_user_data(
@@ -123,6 +137,7 @@ def update_data(room_name: str) -> Body:
 
 @bp.get("/<room_name>/peers/<peer_id>")
 @described.route(group="rooms", answer=answers.PeerInFull, errors=_UNKNOWN_PEER)
+@access.needs(LIST)
 def get_peer(room_name: str, peer_id: str) -> Body:
     """Return one peer, with what is known of its files."""
     address = _peer_address(room_name, peer_id)
@@ -137,6 +152,7 @@ def get_peer(room_name: str, peer_id: str) -> Body:
 
 @bp.delete("/<room_name>/peers/<peer_id>")
 @described.route(group="rooms", answer=answers.PeerErased, errors=_UNKNOWN_PEER)
+@access.needs(UPDATE, acts=True)
 def erase_peer(room_name: str, peer_id: str) -> Body:
     """Erase a peer: its row, its user data and its files."""
     run = runtime()
@@ -151,7 +167,7 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
             "version": erased.version,
         }
         notice = {**body, "is_active": False, "reason": "erased"}
-        _see_out(run, erased.sids, erased.room_name, notice)
+        see_out(run, erased.sids, erased.room_name, notice)
     run.announcer.mark(erased.room_name)
     return {"success": True, **body, "files_deleted": len(erased.stored_names)}
 
@@ -162,10 +178,15 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
     answer=answers.FileChange,
     errors=(errors.RoomNotFound, errors.UploadedFileNotFound),
 )
+@access.needs(UPLOAD, acts=True)
 def delete_file(room_name: str, filename: str) -> Body:
     """Delete an uploaded file of the room."""
     run = runtime()
     address = messages.parse(RoomAddress, {"room_name": room_name})
+    if access.caller() is not None:
+        with database.reading() as session:
+            owner = files.owner(session, address.room_name, filename)
+        access.require(UPLOAD, address.room_name, owner)
     with run.announcer.in_order(address.room_name):
         with run.blobs.deletion() as withdraw, database.writing() as session:
             change = files.remove(session, address.room_name, filename)
@@ -173,14 +194,6 @@ def delete_file(room_name: str, filename: str) -> Body:
         run.announcer.emit("file_deleted", wire.file_notice(change), change.room_name)
     run.announcer.mark(change.room_name)
     return wire.file_change(change)
-
-
-def _see_out(run: Runtime, sids: tuple[str, ...], room_name: str, body: Body) -> None:
-    """Take sockets out of a room that they did not leave by themselves, and tell them."""
-    run.exit(sids, room_name)
-    run.switchboard.forget(room_name, body["peer_id"])
-    for sid in sids:
-        run.socketio.emit("leave_room_success", body, to=sid)
 
 
 def _peer_address(room_name: str, peer_id: str | None) -> PeerAddress:
@@ -191,7 +204,7 @@ def _peer_address(room_name: str, peer_id: str | None) -> PeerAddress:
     return messages.parse(PeerAddress, address)
 
 
-def _json() -> Any:
+def json_body() -> Any:
     """Return the request's JSON, whatever its Content-Type says; raises `InvalidJson`."""
     data = request.get_data()
     try:

@@ -6,6 +6,7 @@ reloader's parent process build the app too, and must not end other people's ses
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -23,10 +24,18 @@ from presence.errors import ShuttingDown
 from presence.storage import database
 from presence.storage.blobs import LocalBlobs
 from presence.transport import signals, upkeep
+from presence.transport.access import Access
 from presence.transport.broadcast import Announcer, channel
 from presence.transport.rates import Rates
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
+
+log = logging.getLogger(__name__)
+
+OPEN_MODE = (
+    "open mode: whoever can reach this server may join any room as anyone, read every room, and "
+    "erase peers and files. PRESENCE_MODE=locked asks for signed tokens instead."
+)
 
 # How long a client that does not read may hold up the end.
 _FAREWELL_SECONDS = 1.0
@@ -42,7 +51,10 @@ class Runtime:
         self.worker_id = secrets.token_hex(16)
         self.blobs = LocalBlobs(settings.upload_path, self.worker_id)
         self.announcer = Announcer(app, socketio, settings.announce_window)
-        self.limits = Limits(settings.max_peers, settings.max_user_data_bytes)
+        self.limits = Limits(
+            settings.max_peers, settings.max_user_data_bytes, heeds_bans=settings.is_locked
+        )
+        self.access = Access(settings)
         self.switchboard = Switchboard(
             HoldLimits(settings.hold_seconds, settings.max_held_signals, settings.max_held_bytes),
             self.is_connected,
@@ -88,6 +100,8 @@ class Runtime:
                         is_dead=lambda worker_id: worker_id not in living,
                         known=lambda names: files.known(session, set(names)),
                     )
+            if not self.access.is_locked:
+                log.warning("%s", OPEN_MODE)
             self.socketio.start_background_task(upkeep.run, self)
             self._started = True
 

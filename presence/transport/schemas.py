@@ -31,6 +31,12 @@ _SAMPLES: dict[str, Any] = {
     "reason": "is required, and was not given.",
     "user_data": {"hand": "raised"},
     "version": 17,
+    "fault": "it is not valid yet",
+    "lack": "It has no “upload” among its grants.",
+    "grant": "upload",
+    "own": "ada",
+    "until": "2026-05-04T12:00:00Z",
+    "because": "Advertising",
 }
 _BY_TYPE: dict[Any, Any] = {str: "…", int: 1, float: 1.0, bool: True}
 

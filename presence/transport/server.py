@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -13,7 +14,7 @@ from flask_socketio import SocketIO
 
 from presence.config import Settings
 from presence.storage.database import CannotServe
-from presence.transport import connections, json_codec, packets
+from presence.transport import connections, gate, json_codec, packets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -45,7 +46,9 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
         manage_session=False,
         serializer=packets.TextPacket,
         json=json_codec,
-        cors_allowed_origins=settings.origins,
+        cors_allowed_origins=partial(gate.allows_origin, settings)
+        if settings.is_locked
+        else settings.origins,
         # There are no cookies here, so no foreign page has any business sending them.
         cors_credentials=False,
         ping_interval=settings.ping_interval,

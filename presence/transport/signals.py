@@ -12,6 +12,7 @@ import orjson
 
 from presence import errors
 from presence.domain import json_values, names, peers
+from presence.domain.tokens import SIGNAL
 from presence.errors import (
     InvalidField,
     InvalidJson,
@@ -27,6 +28,7 @@ from presence.errors import (
 from presence.storage import database
 from presence.storage.models import NAME_LENGTH
 from presence.transport import answers, described, dispatch
+from presence.transport.access import Need
 from presence.transport.broadcast import channel
 from presence.transport.messages import SendBroadcast, SendSignal
 from presence.transport.switchboard import Held, Outcome, Seat
@@ -58,8 +60,8 @@ class Signal(NamedTuple):
 
 def init_app(run: Runtime) -> None:
     """Register the events on the runtime's Socket.IO server."""
-    dispatch.register_beside_flask(run, "signal", on_signal)
-    dispatch.register_beside_flask(run, "broadcast", on_broadcast)
+    dispatch.register_beside_flask(run, "signal", on_signal, Need(SIGNAL))
+    dispatch.register_beside_flask(run, "broadcast", on_broadcast, Need(SIGNAL))
 
 
 @described.event(

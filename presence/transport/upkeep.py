@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from presence.domain import recovery, sessions, workers
+from presence.domain import bans, recovery, sessions, workers
 from presence.storage import database
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _once(runtime: Runtime, renew: bool) -> None:
             with database.writing() as session:
                 held = workers.renew(session, runtime.worker_id)
                 recovery.forget_expired(session)
+                bans.forget_expired(session)
             if not held:
                 changed |= _come_back(runtime)
         # After the renewal: who was frozen itself is not to judge by what it knew before.

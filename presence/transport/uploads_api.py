@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from presence import errors
 from presence.domain import file_types, files
+from presence.domain.tokens import LIST, UPLOAD
 from presence.errors import (
     FileTooLarge,
     InvalidField,
@@ -20,7 +21,7 @@ from presence.errors import (
 )
 from presence.storage import database
 from presence.storage.blobs import BlobTooLarge, PendingBlob
-from presence.transport import answers, described, messages, wire
+from presence.transport import access, answers, described, messages, wire
 from presence.transport.error_handlers import as_presence_error
 from presence.transport.messages import PeerAddress, UploadForm
 from presence.transport.runtime import Runtime, runtime
@@ -78,6 +79,7 @@ def init_app(app: Flask) -> None:
         errors.TooManyUploads,
     ),
 )
+@access.needs(UPLOAD, acts=True)
 def upload() -> Body:
     """Receive one file for a peer, announcing it to the room."""
     run = runtime()
@@ -97,10 +99,13 @@ def upload() -> Body:
 @described.route(
     group="files", answer=file_types.CONTENT_TYPES, errors=(errors.UploadedFileNotFound,)
 )
+@access.needs(LIST, by_link=True)
 def serve(filename: str) -> Response:
     """Return a file's bytes with the type that was found when it came in."""
     with database.reading() as session:
         file = files.find(session, filename)
+        room_name, _ = files.place(session, filename) if access.caller() else ("", "")
+    access.require(LIST, room_name)
     try:
         response = send_file(
             runtime().blobs.path(file.stored_name),
@@ -142,6 +147,7 @@ def _receive(run: Runtime) -> tuple[FileStorage, PeerAddress]:
         reason = "may be given only once." if len(uploaded) > 1 else "is required, with a name."
         raise InvalidField("file", reason)
     address = messages.parse(PeerAddress, form.to_dict())
+    access.require(UPLOAD, address.room_name, address.peer_id)
     return uploaded[0], address
 
 

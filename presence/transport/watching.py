@@ -9,14 +9,21 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from presence import errors
+from presence.domain import room_patterns
+from presence.domain.room_patterns import RoomPattern
 from presence.domain.rooms import RoomView
+from presence.domain.tokens import LIST
 from presence.transport import answers, described, dispatch, messages
+from presence.transport.access import Need
 from presence.transport.messages import RoomAddress, Watch
 from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
 
 _ROOM = "watch:"
-_LOBBY = "lobby"
+# Followed by the pattern of the rooms that a watcher may know of.
+_LOBBY = "lobby:"
+EVERY_ROOM = room_patterns.parse("*")
 # The list of rooms changes with every change of any of them.
 _LOBBY_SECONDS = 0.5
 
@@ -33,48 +40,62 @@ def init_app(run: Runtime) -> None:
             "total_peers": len(view.peers),
         }
         run.socketio.emit("room_changed", body, to=_ROOM + view.name)
-        lobby.mark()
+        lobby.mark(view.name)
 
     run.announcer.listeners.append(tell)
-    dispatch.register(run, "watch", on_watch)
+    dispatch.register(run, "watch", on_watch, Need(LIST, names_room=True))
 
 
 @described.event(
     message=Watch,
     answer=answers.Watching,
+    errors=(errors.Banned,),
     heard=("room_changed", "rooms_changed"),
 )
 def on_watch(run: Runtime, sid: str, data: Any) -> Body:
     """Send this socket ``room_changed`` for one room, or ``rooms_changed`` when it names none."""
     for channel in run.socketio.server.rooms(sid):
-        if channel == _LOBBY or channel.startswith(_ROOM):
+        if channel.startswith((_LOBBY, _ROOM)):
             run.socketio.server.leave_room(sid, channel)
     if isinstance(data, dict) and data.get("room_name") is not None:
         room_name = messages.parse(RoomAddress, data).room_name
         run.socketio.server.enter_room(sid, _ROOM + room_name)
         return {"watching": room_name}
-    run.socketio.server.enter_room(sid, _LOBBY)
+    run.socketio.server.enter_room(sid, _LOBBY + pattern_of(run, sid).text)
     return {"watching": None}
 
 
+def pattern_of(run: Runtime, sid: str) -> RoomPattern:
+    """Return which rooms a socket may know of."""
+    return run.access.of(sid).room if run.access.is_locked else EVERY_ROOM
+
+
 class _Lobby:
-    """Tells those who watch the list of rooms, at most once in a while."""
+    """Tells those who watch the list of rooms, at most once in a while.
+
+    Each hears of the rooms that its token is for only.
+    """
 
     def __init__(self, run: Runtime) -> None:
         self._run = run
         self._guard = threading.Lock()
-        self._waiting = False
+        self._changed: set[str] = set()
 
-    def mark(self) -> None:
-        """Note that some room changed; the notice goes out at the end of the window."""
+    def mark(self, room_name: str) -> None:
+        """Note that a room changed; the notice goes out at the end of the window."""
         with self._guard:
-            if self._waiting:
-                return
-            self._waiting = True
+            is_first = not self._changed
+            self._changed.add(room_name)
+        if not is_first:
+            return
         self._run.socketio.start_background_task(self._tell)
 
     def _tell(self) -> None:
         self._run.socketio.sleep(_LOBBY_SECONDS)
         with self._guard:
-            self._waiting = False
-        self._run.socketio.emit("rooms_changed", {}, to=_LOBBY)
+            changed, self._changed = self._changed, set()
+        for channel in list(self._run.socketio.server.manager.rooms.get("/", {})):
+            if isinstance(channel, str) and channel.startswith(_LOBBY):
+                pattern = room_patterns.parse(channel.removeprefix(_LOBBY))
+                if any(map(pattern.matches, changed)):
+                    self._run.socketio.emit("rooms_changed", {}, to=channel)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
+from presence.domain.bans import Bar
 from presence.domain.files import FileChange, StoredFile
 from presence.domain.peers import Left, Updated
 from presence.domain.rooms import PeerView, RoomView
+from presence.transport.file_links import links
 
 Body = dict[str, Any]
 
@@ -17,14 +20,20 @@ def timestamp(instant: datetime) -> str:
     return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def unix_time(seconds: float) -> str:
+    """Return an instant given in seconds since 1970 as `timestamp` writes it."""
+    return timestamp(datetime.fromtimestamp(seconds, UTC))
+
+
 def file_path(stored_name: str) -> str:
     """Return the path of a file as lists show it, relative to the server's root."""
     return f"uploads/{stored_name}"
 
 
 def file_url(stored_name: str) -> str:
-    """Return the address of a file on this server."""
-    return f"/uploads/{stored_name}"
+    """Return the address of a file on this server, signed where the server is locked."""
+    query = urlencode(links().query(stored_name))
+    return f"/uploads/{stored_name}{'?' + query if query else ''}"
 
 
 def peer(view: PeerView) -> Body:
@@ -90,6 +99,21 @@ def left(left: Left, reason: str) -> Body:
         "is_active": left.is_active,
         "version": left.version,
         "reason": reason,
+    }
+
+
+def ban(bar: Bar) -> Body:
+    """Return a ban as it is answered and listed; ``until`` is null where it is for good."""
+    return {**closing(bar), "peer_id": bar.peer_id}
+
+
+def closing(bar: Bar) -> Body:
+    """Return the closing of a room; ``until`` is null where it is until it is reopened."""
+    return {
+        "room_name": bar.room_name,
+        "until": None if bar.until is None else timestamp(bar.until),
+        "reason": bar.reason,
+        "made_at": timestamp(bar.made_at),
     }
 
 

@@ -1,0 +1,18 @@
+"""A locked server, and calls to it with tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.access.keys import LOCKED
+from tests.live_server import LiveServer
+
+
+@pytest.fixture(scope="session")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
+    """A locked server that the tests of access share."""
+    live = LiveServer(tmp_path_factory.mktemp("locked"), **LOCKED).start()
+    yield live
+    live.kill()
