@@ -19,6 +19,11 @@ LOCKED: dict[str, Any] = {
     "PRESENCE_TOKEN_KEYS": f"b:{NEWER}",
     "PRESENCE_ALLOWED_ORIGINS": "https://app.example.org",
     "PRESENCE_ALLOWED_HOSTS": "127.0.0.1,presence.example.org",
+    # Hundreds of calls and connections come from one address here.
+    "PRESENCE_REQUESTS_PER_MINUTE": "0",
+    "PRESENCE_CONNECTS_PER_MINUTE": "0",
+    "PRESENCE_UPLOADS_PER_MINUTE": "0",
+    "PRESENCE_FAILED_TOKENS_PER_MINUTE": "0",
 }
 
 

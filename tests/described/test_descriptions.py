@@ -156,7 +156,6 @@ def test_every_condition_is_described(routes: Body, events: Body, app: Flask) ->
         errors.MethodRefused,
         errors.TooManyConnects,
         errors.TooManySockets,
-        errors.TooManyFailedTokens,
         errors.ServerFull,
     }
     for condition in set(CONDITIONS) - unseen:
