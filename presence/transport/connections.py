@@ -47,6 +47,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
     """A connection that tells busy from dead clients, and remembers little for slow ones."""
 
     last_ping: float | None
+    connected: bool
     queue: Any
 
     def __init__(self, server: Any, sid: str) -> None:
@@ -136,56 +137,53 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
             waiting = self.queue.size
 
     def schedule_ping(self) -> None:
-        """Note that the client has answered, and see to it that it is asked again."""
+        """Note that the client has answered, and see to it that it is asked again and again."""
         self.last_ping = None
         if not self._beating:
             self._beating = True
-            self.server.start_background_task(self._keep_asking)
+            self.server.heartbeat.add(self)
+
+    def ping(self, now: float) -> None:
+        """Ask the client whether it is still there.
+
+        One that is busy sending answers late, and is asked again all the same: it takes a server
+        that falls silent for gone.
+        """
+        self.last_ping = self.last_ping or now
+        with suppress(engineio.exceptions.SocketIsClosedError):
+            self.send(engineio.packet.Packet(engineio.packet.PING))
+
+    def is_overdue(self) -> bool:
+        """Tell whether the client has left a ping unanswered for too long.
+
+        By a clock that nobody sets, unlike the library: a step of the system's time would end
+        every connection at once.
+        """
+        asked = self.last_ping
+        return asked is not None and time.monotonic() - asked > float(self.server.ping_timeout)
 
     def check_ping_timeout(self) -> bool:
         """Close the connection if its client did not answer in time; return whether it is open.
 
-        As the library does it, but on a clock that nobody sets: a step of the system's time would
-        end every connection at once. Raises `SocketIsClosedError`.
+        Raises `SocketIsClosedError`.
         """
         if self.closed:
             raise engineio.exceptions.SocketIsClosedError
-        if not self.last_ping or time.monotonic() - self.last_ping <= self.server.ping_timeout:
-            return True
+        if not self.closing and self.is_overdue():
+            self.give_up_waiting()
+            return False
+        return True
+
+    def give_up_waiting(self) -> None:
+        """Close a connection whose client does not answer."""
         # Telling the client opens its eyes, should it still be there (abort=False).
         self.close(wait=False, abort=False, reason=self.server.reason.PING_TIMEOUT)
-        return False
-
-    def _keep_asking(self) -> None:
-        with suppress(engineio.exceptions.SocketIsClosedError):
-            self._beat()
-
-    def _beat(self) -> None:
-        """Ping the client for as long as it answers.
-
-        The library looks for missing answers in rounds over all connections, which for a polling
-        client takes up to a ping timeout longer.
-        """
-        interval, timeout = self.server.ping_interval, self.server.ping_timeout
-        self.server.sleep(interval)
-        while not (self.closing or self.closed):
-            # A client that is busy sending answers late, and is asked again all the same: it takes
-            # a server that falls silent for gone.
-            self.last_ping = self.last_ping or time.monotonic()
-            self.send(engineio.packet.Packet(engineio.packet.PING))
-            first = min(interval, timeout + 0.01)
-            self.server.sleep(first)
-            if self.closed or not self.check_ping_timeout():
-                return
-            self.server.sleep(interval - first)
 
     def _websocket_handler(self, ws: Any) -> Any:
         self._websocket = ws
         transport = self._transport()
         if transport is not None:
-            # The kernel would take in megabytes more for a client that does not read.
-            with suppress(OSError):
-                transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+            limit_kernel_buffer(transport)
         return super()._websocket_handler(ws)
 
     def _give_up(self) -> None:
@@ -210,7 +208,13 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         return getattr(ws, "socket", None) or getattr(ws, "sock", None)
 
 
-def install() -> None:
-    """Make every Engine.IO server of this process use `Connection`."""
-    engineio.socket.Socket = Connection
+def limit_kernel_buffer(transport: Any) -> None:
+    """Keep the kernel from taking in megabytes more for a client that does not read."""
+    with suppress(OSError):
+        transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+
+
+def install(connection_class: type[Connection]) -> None:
+    """Make every Engine.IO server of this process use a class of ours."""
+    engineio.socket.Socket = connection_class
     engineio.payload.Payload.max_decode_packets = _PACKETS_PER_POST

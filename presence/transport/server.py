@@ -15,6 +15,8 @@ from flask_socketio import SocketIO
 from presence.config import Settings
 from presence.storage.database import CannotServe
 from presence.transport import connections, gate, json_codec, packets
+from presence.transport.connections import Connection
+from presence.transport.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,11 +38,12 @@ def async_mode() -> str:
 
 def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     """Attach a Socket.IO server to the app, with cross-origin access as in the settings."""
-    connections.install()
+    mode = async_mode()
+    _install_connections(mode)
     CORS(app, origins=settings.origins, max_age=86_400)
     socketio = SocketIO(
         app,
-        async_mode=async_mode(),
+        async_mode=mode,
         # One client's events are handled in the order in which it sent them.
         async_handlers=False,
         manage_session=False,
@@ -54,9 +57,24 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
         max_http_buffer_size=settings.max_message_bytes,
+        # The heartbeat does this.
+        monitor_clients=False,
     )
+    engine = socketio.server.eio
+    engine.heartbeat = Heartbeat(engine)
+    engine.websocket_compression = settings.websocket_compression
     packets.guard(socketio.server)
     return socketio
+
+
+def _install_connections(mode: str) -> None:
+    if mode == "eventlet":
+        # Not at the top: it imports eventlet.
+        from presence.transport.stream_connections import StreamConnection  # noqa: PLC0415
+
+        connections.install(StreamConnection)
+    else:
+        connections.install(Connection)
 
 
 class UncompressedWebSocket:
