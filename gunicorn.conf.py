@@ -29,7 +29,7 @@ control_socket_disable = True
 # By itself gunicorn lets anybody on this machine set the scheme and even the script's name.
 forwarded_allow_ips = ""
 forwarder_headers = ""
-# What a worker waits for at the end is readers of connections that are closed already.
+# What a worker waits for at the end is requests, and on threads readers of closed connections.
 graceful_timeout = 3
 keepalive = 30
 loglevel = settings.log_level.lower()
@@ -72,7 +72,14 @@ def post_worker_init(worker):
 
     def terminate(signum, frame):
         worker.handle_exit(signum, frame)
-        runtime.socketio.start_background_task(runtime.stop)
+        worker.farewell = runtime.socketio.start_background_task(runtime.stop)
 
     signal.signal(signal.SIGTERM, terminate)
     worker.log.info("Presence is ready: %s", settings.page_url)
+
+
+def worker_exit(server, worker):
+    """Let the clients be told before the process ends: nothing else keeps it from ending."""
+    farewell = getattr(worker, "farewell", None)
+    if farewell is not None:
+        farewell.join()
