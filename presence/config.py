@@ -52,6 +52,14 @@ class Settings:
     database_connections: int = _setting(
         "PRESENCE_DATABASE_CONNECTIONS", 10, "connections one process opens to PostgreSQL"
     )
+    worker_name: str = _setting(
+        "PRESENCE_WORKER_NAME",
+        "",
+        "what a proxy knows this process by: ids of its connections begin with it and a dot",
+    )
+    redis_prefix: str = _setting(
+        "PRESENCE_REDIS_PREFIX", "presence:", "what the names of this server in Redis begin with"
+    )
     redis_url: str = _setting(
         "REDIS_URL", "", "Redis that several processes share, such as redis://host:6379/0"
     )
@@ -227,6 +235,10 @@ class Settings:
         for name in ("ping_interval", "ping_timeout", "rest_session_seconds"):
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
+        if not re.fullmatch(r"[a-z0-9-]{0,16}", self.worker_name):
+            raise InvalidSetting(
+                "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
+            )
         self._check_ice()
         if not self.database_url.startswith("sqlite:///") and not self.has_shared_database:
             # psycopg 3, for one, would stop every greenlet while it waits.

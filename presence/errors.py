@@ -133,6 +133,38 @@ class PeerInactive(PresenceError):
     peer_id: str
 
 
+class PeerUnreachable(PresenceError):
+    """The peer's connection is held by another process, which cannot be reached just now."""
+
+    code = "unreachable"
+    room_name: str
+    peer_id: str
+
+    def __init__(self, room_name: str, peer_id: str) -> None:
+        super().__init__(
+            f"Peer “{peer_id}” is connected to another process of this server, which cannot be "
+            "reached at the moment. Nothing was sent; try again in a few seconds.",
+            room_name=room_name,
+            peer_id=peer_id,
+        )
+
+
+class SignalUnconfirmed(PresenceError):
+    """The process that holds the peer's connection did not say whether it delivered a signal."""
+
+    code = "unconfirmed"
+    room_name: str
+    peer_id: str
+
+    def __init__(self, room_name: str, peer_id: str) -> None:
+        super().__init__(
+            f"The process that holds the connection of peer “{peer_id}” did not answer in time. "
+            "The signal may arrive or not: ask the peer, or send it again if twice does no harm.",
+            room_name=room_name,
+            peer_id=peer_id,
+        )
+
+
 class SignalTooLarge(PresenceError):
     """The data of a signal or broadcast exceeds the limit."""
 

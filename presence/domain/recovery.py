@@ -81,6 +81,24 @@ def settle(session: Session, sid: str | None = None) -> None:
     )
 
 
+def was_lost(session: Session, room_name: str, peer_id: str, seconds: float) -> bool:
+    """Tell whether a connection of a peer was lost within so many seconds, and may be back soon."""
+    since = clock.now() + LIFE - timedelta(seconds=seconds)
+    return bool(
+        session.scalar(
+            select(
+                exists().where(
+                    Recovery.peer_row_id == Peer.id,
+                    Peer.room_id == Room.id,
+                    Room.name == room_name,
+                    Peer.peer_id == peer_id,
+                    Recovery.expires_at > since,
+                )
+            )
+        )
+    )
+
+
 def find(session: Session, secret: str) -> Place | None:
     """Return the place that a secret gives back, or None if it is not good (any more)."""
     row = session.execute(

@@ -67,6 +67,12 @@ def find(session: Session, *conditions: ColumnElement[bool]) -> list[Ended]:
     return [Ended(*row) for row in rows]
 
 
+def sockets_of_worker(session: Session, worker_id: str) -> set[str]:
+    """Return the sids of a worker's sockets that stand for a peer."""
+    sids = session.scalars(select(PeerSession.sid).where(PeerSession.worker_id == worker_id))
+    return {sid for sid in sids if sid is not None}
+
+
 def of_sockets(session: Session) -> list[Ended]:
     """Return every session through a socket, ordered by room."""
     return find(session, PeerSession.sid.is_not(None))

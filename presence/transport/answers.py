@@ -350,7 +350,8 @@ class SignalAnswered(Answer):
 class BroadcastAnswered(Answer):
     """A message that was sent to the others."""
 
-    status: Literal["delivered"]
+    status: Annotated[Literal["delivered", "partial"], Field(examples=["delivered"])]
+    """`partial`: the server's other processes cannot be reached, so only those here got it."""
     event: Annotated[str, Field(examples=["chat"])]
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
 _CHANNEL = "room:"
+# What the Socket.IO rooms of those begin with who only watch a room.
+WATCHERS = "watch:"
 
 
 def channel(room_name: str) -> str:
@@ -50,6 +52,7 @@ class _Window:
 
     marked: bool = False  # changed since the last announcement
     announced: int = 0  # the version that was announced last
+    own: bool = False  # changed by this process, so that others are to be told
 
 
 class Announcer:
@@ -69,6 +72,8 @@ class Announcer:
         self._announced: dict[str, int] = {}
         # Called with every room that was announced, in the order of its versions.
         self.listeners: list[Callable[[rooms.RoomView], None]] = []
+        # Called with every room that this process changed, to let other workers know.
+        self.tell_others: Callable[[rooms.RoomView], None] | None = None
 
     @contextmanager
     def in_order(self, *room_names: str | None) -> Generator[None]:
@@ -86,12 +91,37 @@ class Announcer:
 
     def mark(self, *room_names: str) -> None:
         """Note that rooms changed: announce each now, or with the others of its open window."""
+        self._mark(room_names, own=True)
+
+    def mark_from_elsewhere(self, *room_names: str) -> None:
+        """Like `mark`, for changes that another process made."""
+        self._mark(room_names, own=False)
+
+    def announced(self, room_name: str) -> int:
+        """Return the version of a room that was announced last, 0 if none was lately."""
+        return self._announced.get(room_name, 0)
+
+    def repeat(self, room_name: str) -> None:
+        """Send a room's list once more, changed or not."""
+        with suppress(RoomNotFound), self.in_order(room_name):
+            self._send(self._read(room_name))
+
+    def rooms_here(self) -> set[str]:
+        """Return the names of the rooms of which a socket of this process hears, or watches."""
+        return {
+            name.partition(":")[2]
+            for name in list(self._socketio.server.manager.rooms.get("/", {}))
+            if isinstance(name, str) and name.startswith((_CHANNEL, WATCHERS))
+        }
+
+    def _mark(self, room_names: Iterable[str], *, own: bool) -> None:
         for name in sorted(room_names):
             with self._guard:
                 if name in self._windows:
                     self._windows[name].marked = True
+                    self._windows[name].own |= own
                     continue
-                window = self._windows[name] = _Window()
+                window = self._windows[name] = _Window(own=own)
             self._announce(name, window)
             self._socketio.start_background_task(self._close_window, name, window)
 
@@ -132,18 +162,14 @@ class Announcer:
 
         Makes up for what a crash or a lost message swallowed. Forgets rooms without sockets.
         """
-        prefix = channel("")
-        names = {
-            name.removeprefix(prefix)
-            for name in list(self._socketio.server.manager.rooms.get("/", {}))
-            if isinstance(name, str) and name.startswith(prefix)
-        }
+        names = self.rooms_here()
         for kept in (self._announced, self._histories):
             for name in kept.keys() - names:
                 kept.pop(name, None)
         with self._app.app_context(), database.reading() as session:
             versions = rooms.versions(session, names)
-        self.mark(*(name for name in names if versions.get(name, 0) > self._announced.get(name, 0)))
+        missed = [name for name in names if versions.get(name, 0) > self.announced(name)]
+        self.mark_from_elsewhere(*missed)
 
     def _close_window(self, name: str, window: _Window) -> None:
         """Announce once more at the window's end while marks keep coming, then forget the room."""
@@ -165,12 +191,14 @@ class Announcer:
         try:
             with self.in_order(name):
                 view = self._read(name)
-                if view.version == window.announced:
-                    return True
-                self._send(view)
-                window.announced = view.version
-                for tell in self.listeners:
-                    tell(view)
+                if view.version != window.announced:
+                    self._send(view)
+                    window.announced = view.version
+                    for tell in self.listeners:
+                        tell(view)
+                own, window.own = window.own, False
+                if own and self.tell_others is not None:
+                    self.tell_others(view)
         except RoomNotFound:
             pass
         except Exception:

@@ -63,6 +63,8 @@ STATUS: dict[type[PresenceError], int] = {
     errors.ServerFull: 503,
     errors.ShuttingDown: 503,
     errors.StorageUnavailable: 503,
+    errors.PeerUnreachable: 503,
+    errors.SignalUnconfirmed: 504,
     errors.StorageFull: 507,
 }
 

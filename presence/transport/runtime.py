@@ -26,6 +26,7 @@ from presence.storage.blobs import LocalBlobs
 from presence.transport import signals, upkeep
 from presence.transport.access import Access
 from presence.transport.broadcast import Announcer, channel
+from presence.transport.cluster import Cluster
 from presence.transport.rates import Rates
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
@@ -61,6 +62,12 @@ class Runtime:
             lambda: socketio.start_background_task(signals.sweep, self),
         )
         self.secrets = SocketSecrets()
+        self.worker_name = settings.worker_name or self.worker_id[:8]
+        self.cluster: Cluster | None = None
+        if settings.redis_url or settings.worker_name:
+            self._name_connections()
+        if settings.redis_url:
+            self.cluster = Cluster(self, socketio.server.manager)
         # By the name of an event: what handles it, and its name in its success and error events.
         self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}
         self.rates = Rates(settings)
@@ -102,6 +109,14 @@ class Runtime:
                     )
             if not self.access.is_locked:
                 log.warning("%s", OPEN_MODE)
+            if self.cluster is not None:
+                self.cluster.start()
+            elif len(living) > 1:
+                log.warning(
+                    "%d other processes serve this database, and REDIS_URL is not set: peers on "
+                    "different ones cannot signal each other, and lists are up to 3 s late",
+                    len(living) - 1,
+                )
             self.socketio.start_background_task(upkeep.run, self)
             self._started = True
 
@@ -120,10 +135,21 @@ class Runtime:
         for connection in closed:
             connection.close(wait=False)
         with self.app.app_context(), database.writing() as session:
-            workers.leave(session, self.worker_id)
+            left = workers.leave(session, self.worker_id)
+        self.announcer.mark(*left)
         self.socketio.sleep(0.1)  # the farewell is still on its way to the sockets
         for connection in closed:
             connection.cut()
+
+    def _name_connections(self) -> None:
+        """Let every id of a connection or socket begin with the name of the worker that holds it.
+
+        So a proxy brings the requests of a polling client to the process that knows it, and a
+        worker knows without a query where another one's socket is.
+        """
+        engine = self.socketio.server.eio
+        make = engine.generate_id
+        engine.generate_id = lambda: f"{self.worker_name}.{make()}"
 
     def refuse_when_stopping(self) -> None:
         """Raise `ShuttingDown` if the server is about to stop."""
@@ -152,6 +178,9 @@ class Runtime:
     def exit(self, sids: Iterable[str], room_name: str) -> None:
         """Let sockets no longer hear what happens in a room."""
         for sid in sids:
+            if self.cluster is not None and self.cluster.is_elsewhere(sid):
+                self.cluster.tell(sid, "exit", room_name=room_name)
+                continue
             self.socketio.server.leave_room(sid, channel(room_name))
             self.switchboard.leave(sid)
             self.announcer.forget(sid)

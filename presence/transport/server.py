@@ -15,6 +15,7 @@ from flask_socketio import SocketIO
 from presence.config import Settings
 from presence.storage.database import CannotServe
 from presence.transport import connections, gate, json_codec, packets
+from presence.transport.cluster_manager import ClusterManager
 from presence.transport.connections import Connection
 from presence.transport.heartbeat import Heartbeat
 
@@ -41,8 +42,10 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     mode = async_mode()
     _install_connections(mode)
     CORS(app, origins=settings.origins, max_age=86_400)
+    manager = ClusterManager(settings.redis_prefix) if settings.redis_url else None
     socketio = SocketIO(
         app,
+        **({"client_manager": manager} if manager else {}),
         async_mode=mode,
         # One client's events are handled in the order in which it sent them.
         async_handlers=False,

@@ -11,23 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from presence import errors
-from presence.domain import json_values, names, peers
+from presence.domain import json_values, names
 from presence.domain.tokens import SIGNAL
 from presence.errors import (
     InvalidField,
     InvalidJson,
     NotJoined,
     PeerInactive,
-    PeerNotFound,
     PresenceError,
-    RoomNotFound,
     SignalExpired,
     SignalTooLarge,
-    UnknownPeer,
 )
-from presence.storage import database
 from presence.storage.models import NAME_LENGTH
-from presence.transport import answers, described, dispatch
+from presence.transport import answers, described, dispatch, remote_signals
 from presence.transport.access import Need
 from presence.transport.broadcast import channel
 from presence.transport.messages import SendBroadcast, SendSignal
@@ -60,6 +56,7 @@ class Signal(NamedTuple):
 
 def init_app(run: Runtime) -> None:
     """Register the events on the runtime's Socket.IO server."""
+    remote_signals.init_app(run)
     dispatch.register_beside_flask(run, "signal", on_signal, Need(SIGNAL))
     dispatch.register_beside_flask(run, "broadcast", on_broadcast, Need(SIGNAL))
 
@@ -71,6 +68,8 @@ def init_app(run: Runtime) -> None:
         errors.NotJoined,
         errors.UnknownPeer,
         errors.PeerInactive,
+        errors.PeerUnreachable,
+        errors.SignalUnconfirmed,
         errors.SignalTooLarge,
         errors.SignalExpired,
     ),
@@ -101,7 +100,8 @@ def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     seat = _seat(run, sid)
     body = {**_stamp(seat, sid), "event": event, "data": message["data"]}
     run.socketio.server.emit("broadcast", body, to=channel(seat.room_name), skip_sid=sid)
-    return {"status": "delivered", "event": event}
+    everywhere = run.cluster is None or run.cluster.up
+    return {"status": "delivered" if everywhere else "partial", "event": event}
 
 
 def deliver_waiting(run: Runtime, sid: str) -> None:
@@ -118,6 +118,8 @@ def sweep(run: Runtime) -> None:
             _tell_expired(run, held)
         if seconds is None:
             return
+        if run.cluster is not None:
+            remote_signals.forward_soon(run)
         run.socketio.sleep(seconds)
 
 
@@ -147,20 +149,47 @@ def _deliver(run: Runtime, sid: str, message: Signal) -> Body:
     body = {**_stamp(seat, sid), "type": message.type, "data": message.data}
     to, outcome = _route(run, sid, message, body)
     if outcome.full:
-        raise PeerInactive(
-            f"Peer “{to}” lost its connection, and no more signals can wait for it. Send again "
-            "when it is active."
-        )
+        raise _no_more_can_wait(to)
     if outcome.held is not None:
-        return {
-            **message.address,
-            "status": "held",
-            "signal_id": outcome.held.signal_id,
-            "expires_in": run.settings.hold_seconds,
-        }
-    target = outcome.sid or _socket_elsewhere(run, seat, to, message.to_session)
-    run.socketio.server.emit("signal", body, to=target)
+        return _held(run, message, outcome.held)
+    address = Seat(seat.room_name, to)
+    target = outcome.sid
+    if run.cluster is None and target is None:
+        raise remote_signals.why_nobody(run, address, message.to_session)
+    if run.cluster is not None:
+        target = _reach(run, address, message, body, outcome.sid)
+        if target is None:
+            held = run.switchboard.hold(sid, to, body, message.size)
+            if held is None:
+                raise _no_more_can_wait(to)
+            return _held(run, message, held)
+    if target == outcome.sid:
+        run.socketio.server.emit("signal", body, to=target)
     return {**message.address, "status": "delivered", "to_session": target}
+
+
+def _held(run: Runtime, message: Signal, held: Held) -> Body:
+    return {
+        **message.address,
+        "status": "held",
+        "signal_id": held.signal_id,
+        "expires_in": run.settings.hold_seconds,
+    }
+
+
+def _reach(run: Runtime, seat: Seat, message: Signal, body: Body, here: str | None) -> str | None:
+    """Return the socket elsewhere that has got a signal, or else the one `here` that is to get it.
+
+    None for a peer that was lost elsewhere. Raises what `remote_signals.deliver` does.
+    """
+    if here is not None and (message.to_session or not remote_signals.is_elsewhere(run, seat)):
+        return here
+    try:
+        return remote_signals.deliver(run, seat, message.to_session, body) or here
+    except PresenceError:
+        if here is None:
+            raise
+        return here
 
 
 def _route(run: Runtime, sid: str, message: Signal, body: Body) -> tuple[str, Outcome]:
@@ -175,28 +204,11 @@ def _route(run: Runtime, sid: str, message: Signal, body: Body) -> tuple[str, Ou
     return to, outcome
 
 
-def _socket_elsewhere(run: Runtime, seat: Seat, peer_id: str, to_session: str | None) -> str:
-    """Return the socket that another process holds for a peer, as the database tells.
-
-    Raises `UnknownPeer` or `PeerInactive`.
-    """
-    try:
-        with run.app.app_context(), database.reading() as session:
-            sockets = peers.sockets(session, seat.room_name, peer_id)
-            active = bool(sockets) or peers.is_active(session, seat.room_name, peer_id)
-    except (PeerNotFound, RoomNotFound):
-        raise UnknownPeer(seat.room_name, peer_id) from None
-    # One of this process would have been found in memory: its end is only not recorded yet.
-    for sid, worker_id in reversed(sockets):
-        if worker_id != run.worker_id and to_session in (None, sid):
-            return sid
-    if to_session is not None and active:
-        reason = f"has no session “{to_session}” now. Leave out to_session to reach its newest."
-    elif active:
-        reason = "is here over REST only and has no connection to hand signals to."
-    else:
-        reason = "is not active. Send again when the list shows that it is back."
-    raise PeerInactive(f"Peer “{peer_id}” {reason}")
+def _no_more_can_wait(peer_id: str) -> PeerInactive:
+    return PeerInactive(
+        f"Peer “{peer_id}” lost its connection, and no more signals can wait for it. Send again "
+        "when it is active."
+    )
 
 
 def _tell_expired(run: Runtime, held: Held) -> None:

@@ -69,6 +69,8 @@ class _Line:
     # When its sockets were lost, those of the last few seconds.
     lost: dict[str, float] = field(default_factory=dict)
     waiting: deque[Held] = field(default_factory=deque)
+    # Whether what waits is just being sent to another process.
+    forwarding: bool = False
 
 
 class Switchboard:
@@ -156,27 +158,82 @@ class Switchboard:
                 return Outcome(sid=connected)
             # A socket about to be lost counts as lost, and for one that is arriving a signal has
             # to queue behind those that already wait.
-            if not sids and not self._was_just_lost(line, to_session):
+            queued = to_session is None and bool(line.waiting or line.forwarding)
+            if not sids and not queued and not self._was_just_lost(line, to_session):
                 return Outcome()
-            if (
-                len(line.waiting) >= self._limits.per_peer
-                or self._held_bytes + size > self._limits.total_bytes
-            ):
-                return Outcome(full=True)
-            held = Held(
-                str(next(self._ids)),
-                sender,
-                sender_sid,
-                to,
-                body,
-                size,
-                self._clock() + self._limits.seconds,
-            )
-            line.waiting.append(held)
-            self._held_bytes += size
-            self._fading.add(Seat(sender.room_name, to))
-            self._start_sweeping()
-            return Outcome(held=held)
+            held = self._hold(line, self._signal(sender, sender_sid, to, (body, size)))
+            return Outcome(held=held, full=held is None)
+
+    def hold(self, sender_sid: str, to: str, body: Body, size: int) -> Held | None:
+        """Let a signal wait for a peer of the sender's room; None if no more can.
+
+        For a peer that was lost without this process having seen it.
+        """
+        with self._lock:
+            sender = self._seats.get(sender_sid)
+            if sender is None:
+                return None
+            line = self._lines.setdefault(Seat(sender.room_name, to), _Line())
+            return self._hold(line, self._signal(sender, sender_sid, to, (body, size)))
+
+    def awaited(self, room_name: str | None = None) -> list[Seat]:
+        """Return the peers for whom signals wait, in one room or in all."""
+        with self._lock:
+            return [
+                seat
+                for seat in self._fading
+                if room_name in (None, seat.room_name) and self._lines[seat].waiting
+            ]
+
+    def fading(self, room_name: str) -> list[Seat]:
+        """Return the peers of a room who were lost lately, or for whom signals wait."""
+        with self._lock:
+            return [seat for seat in self._fading if seat.room_name == room_name]
+
+    def begin_forwarding(self, seat: Seat) -> bool:
+        """Let signals to a peer queue up while those that wait are sent to another process.
+
+        False if that is going on already, or the peer is here.
+        """
+        with self._lock:
+            line = self._lines.get(seat)
+            if line is None or line.forwarding or line.sids:
+                return False
+            line.forwarding = True
+            return True
+
+    def end_forwarding(self, seat: Seat) -> None:
+        """Let signals to a peer take the straight way again, once none waits."""
+        with self._lock:
+            line = self._lines.get(seat)
+            if line is not None:
+                line.forwarding = False
+                self._tidy(seat)
+
+    def first_waiting(self, seat: Seat) -> Held | None:
+        """Return the first signal that waits for a peer, without taking it out."""
+        with self._lock:
+            line = self._lines.get(seat)
+            return line.waiting[0] if line is not None and line.waiting else None
+
+    def drop_waiting(self, seat: Seat, held: Held) -> None:
+        """Take out the first signal that waits for a peer, if it still is this one."""
+        with self._lock:
+            line = self._lines.get(seat)
+            if line is not None and line.waiting and line.waiting[0] is held:
+                self._pop(line)
+
+    def found(self, seat: Seat) -> None:
+        """Note that a peer which was lost here is back on another process."""
+        with self._lock:
+            line = self._lines.get(seat)
+            if line is not None:
+                line.lost.clear()
+
+    def seats(self) -> dict[str, Seat]:
+        """Return the peer of every socket that stands for one."""
+        with self._lock:
+            return dict(self._seats)
 
     def next_waiting(self, sid: str) -> Held | None:
         """Take the next signal that waited for a socket which arrived; None when it has all."""
@@ -228,6 +285,22 @@ class Switchboard:
             return []
         return [sid for sid, at in line.sids.items() if at > lost_at][:1]
 
+    def _signal(self, sender: Seat, sender_sid: str, to: str, content: tuple[Body, int]) -> Held:
+        expires = self._clock() + self._limits.seconds
+        return Held(str(next(self._ids)), sender, sender_sid, to, *content, expires)
+
+    def _hold(self, line: _Line, held: Held) -> Held | None:
+        if (
+            len(line.waiting) >= self._limits.per_peer
+            or self._held_bytes + held.size > self._limits.total_bytes
+        ):
+            return None
+        line.waiting.append(held)
+        self._held_bytes += held.size
+        self._fading.add(Seat(held.sender.room_name, held.to))
+        self._start_sweeping()
+        return held
+
     def _was_just_lost(self, line: _Line, to_session: str | None) -> bool:
         since = self._clock() - self._limits.seconds
         if to_session is not None:
@@ -253,7 +326,7 @@ class Switchboard:
         line = self._lines[seat]
         if not (line.lost or line.waiting):
             self._fading.discard(seat)
-            if not line.sids:
+            if not line.sids and not line.forwarding:
                 del self._lines[seat]
 
     def _start_sweeping(self) -> None:

@@ -69,6 +69,8 @@ def _once(runtime: Runtime, renew: bool) -> None:
     runtime.announcer.mark(*changed)
     if renew:
         runtime.announcer.catch_up()
+        if runtime.cluster is not None:
+            runtime.cluster.look_after()
 
 
 def _come_back(runtime: Runtime) -> set[str]:

@@ -16,13 +16,12 @@ from presence.domain.rooms import RoomView
 from presence.domain.tokens import LIST
 from presence.transport import answers, described, dispatch, messages
 from presence.transport.access import Need
+from presence.transport.broadcast import WATCHERS
+from presence.transport.cluster_manager import LOBBY
 from presence.transport.messages import RoomAddress, Watch
 from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
 
-_ROOM = "watch:"
-# Followed by the pattern of the rooms that a watcher may know of.
-_LOBBY = "lobby:"
 EVERY_ROOM = room_patterns.parse("*")
 # The list of rooms changes with every change of any of them.
 _LOBBY_SECONDS = 0.5
@@ -39,10 +38,16 @@ def init_app(run: Runtime) -> None:
             "active_peers": view.active_peers,
             "total_peers": len(view.peers),
         }
-        run.socketio.emit("room_changed", body, to=_ROOM + view.name)
+        run.socketio.emit("room_changed", body, to=WATCHERS + view.name)
         lobby.mark(view.name)
 
+    def mark(message: Body) -> None:
+        for room_name in message["room_names"]:
+            lobby.mark(room_name)
+
     run.announcer.listeners.append(tell)
+    if run.cluster is not None:
+        run.cluster.handlers["listed"] = mark
     dispatch.register(run, "watch", on_watch, Need(LIST, names_room=True))
 
 
@@ -55,13 +60,13 @@ def init_app(run: Runtime) -> None:
 def on_watch(run: Runtime, sid: str, data: Any) -> Body:
     """Send this socket ``room_changed`` for one room, or ``rooms_changed`` when it names none."""
     for channel in run.socketio.server.rooms(sid):
-        if channel.startswith((_LOBBY, _ROOM)):
+        if channel.startswith((LOBBY, WATCHERS)):
             run.socketio.server.leave_room(sid, channel)
     if isinstance(data, dict) and data.get("room_name") is not None:
         room_name = messages.parse(RoomAddress, data).room_name
-        run.socketio.server.enter_room(sid, _ROOM + room_name)
+        run.socketio.server.enter_room(sid, WATCHERS + room_name)
         return {"watching": room_name}
-    run.socketio.server.enter_room(sid, _LOBBY + pattern_of(run, sid).text)
+    run.socketio.server.enter_room(sid, LOBBY + pattern_of(run, sid).text)
     return {"watching": None}
 
 
@@ -95,7 +100,7 @@ class _Lobby:
         with self._guard:
             changed, self._changed = self._changed, set()
         for channel in list(self._run.socketio.server.manager.rooms.get("/", {})):
-            if isinstance(channel, str) and channel.startswith(_LOBBY):
-                pattern = room_patterns.parse(channel.removeprefix(_LOBBY))
+            if isinstance(channel, str) and channel.startswith(LOBBY):
+                pattern = room_patterns.parse(channel.removeprefix(LOBBY))
                 if any(map(pattern.matches, changed)):
                     self._run.socketio.emit("rooms_changed", {}, to=channel)

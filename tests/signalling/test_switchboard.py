@@ -9,6 +9,7 @@ import pytest
 
 from app import create_app
 from presence.config import Settings
+from presence.errors import PeerUnreachable
 from presence.storage import database
 from presence.transport import signals
 from presence.transport.runtime import Runtime
@@ -227,18 +228,17 @@ def test_relaying_between_two_sockets_asks_the_database_nothing(
         signals.on_signal(run, "sid1", {"to": "Nobody", "data": 1})
 
 
-def test_a_peer_that_another_process_holds_is_found_in_the_database(
+def test_without_a_line_to_another_process_a_signal_to_its_peer_is_not_called_delivered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = create_app(
         Settings(database_url=f"sqlite:///{tmp_path}/presence.db", upload_dir=str(tmp_path / "up"))
     )
     run: Runtime = app.extensions["presence"]
-    sent: list[Any] = []
-    monkeypatch.setattr(run.socketio.server, "emit", lambda *args, **options: sent.append(options))
+    with app.app_context():
+        database.upgrade()
     monkeypatch.setattr("presence.domain.peers.sockets", lambda *_: [("a", "w1"), ("b", "w2")])
     run.switchboard.enter("sid1", ROOM, "Alice")
-    assert signals.on_signal(run, "sid1", {"to": "Bob", "data": 1})["to_session"] == "b"
-    chosen = {"to": "Bob", "data": 1, "to_session": "a"}
-    assert signals.on_signal(run, "sid1", chosen)["to_session"] == "a"
-    assert [options["to"] for options in sent] == ["b", "a"]
+    for message in ({"to": "Bob", "data": 1}, {"to": "Bob", "data": 1, "to_session": "a"}):
+        with pytest.raises(PeerUnreachable, match="Nothing was sent"):
+            signals.on_signal(run, "sid1", message)
