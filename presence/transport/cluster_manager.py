@@ -110,7 +110,7 @@ class ClusterManager(PubSubManager):  # type: ignore[misc]
         return self.lobby_channel if room.startswith(LOBBY) else None
 
     def _similar(self, room: str) -> bool:
-        """Tell whether there are sockets in a Socket.IO room that shares the channel of this one."""
+        """Tell whether there are sockets in a room that shares the channel of this one."""
         here = self.rooms.get("/", {})
         if room.startswith(LOBBY):
             return any(isinstance(name, str) and name.startswith(LOBBY) for name in here)
