@@ -17,7 +17,7 @@ import orjson
 
 eventlet.monkey_patch()
 
-_PING_SECONDS = 5
+_PING_SECONDS = float(os.environ.get("PING_SECONDS", "5"))
 _HANDSHAKE = {"upgrades": [], "pingInterval": 5000, "pingTimeout": 5000, "maxPayload": 1_000_000}
 _ids = iter(range(1, 1 << 62))
 _peers: dict[tuple[str, str], Any] = {}

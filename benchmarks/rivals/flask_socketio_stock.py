@@ -28,7 +28,11 @@ app = Flask(__name__)
 app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{DATA / 'presence.db'}"
 app.config["MAX_CONTENT_LENGTH"] = 16 * 1024 * 1024
 socketio = SocketIO(
-    app, async_mode="eventlet", cors_allowed_origins="*", ping_interval=5, ping_timeout=5
+    app,
+    async_mode="eventlet",
+    cors_allowed_origins="*",
+    ping_interval=float(os.environ.get("PING_SECONDS", "5")),
+    ping_timeout=float(os.environ.get("PONG_SECONDS", "5")),
 )
 
 

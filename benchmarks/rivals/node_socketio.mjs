@@ -10,7 +10,9 @@ import express from "express";
 import multer from "multer";
 import { Server } from "socket.io";
 
-const { PORT, DATA_DIR, COALESCE_MS = "0", MAX_PEERS = "2000" } = process.env;
+const {
+  PORT, DATA_DIR, COALESCE_MS = "0", MAX_PEERS = "2000", PING_SECONDS = "5", PONG_SECONDS = "5",
+} = process.env;
 const coalesce = Number(COALESCE_MS);
 const uploads = join(DATA_DIR, "uploads");
 mkdirSync(uploads, { recursive: true });
@@ -136,7 +138,11 @@ const mergeData = db.transaction((roomName, peerId, data) => {
 
 const app = express();
 const http = createServer(app);
-const io = new Server(http, { pingInterval: 5000, pingTimeout: 5000, cors: { origin: "*" } });
+const io = new Server(http, {
+  pingInterval: Number(PING_SECONDS) * 1000,
+  pingTimeout: Number(PONG_SECONDS) * 1000,
+  cors: { origin: "*" },
+});
 
 const waiting = new Map();
 function announce(roomName) {
