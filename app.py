@@ -31,6 +31,7 @@ from presence.transport import (
     events,
     file_links,
     gate,
+    health_api,
     ice_api,
     json_codec,
     moderation_api,
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(descriptions_api.bp)
     app.register_blueprint(moderation_api.bp)
     app.register_blueprint(tokens_api.bp)
+    health_api.init_app(app, runtime)
     uploads_api.init_app(app)
     app.register_blueprint(pages.bp)
     app.register_blueprint(doctor.bp)

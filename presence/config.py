@@ -195,6 +195,9 @@ class Settings:
         False,
         "compress WebSocket messages: less traffic, several times the CPU",
     )
+    metrics_token: str = _setting(
+        "PRESENCE_METRICS_TOKEN", "", "what /metrics asks for as “Authorization: Bearer …”"
+    )
     log_level: str = _setting("PRESENCE_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:

@@ -412,6 +412,28 @@ class Conflict(PresenceError):
         )
 
 
+class NotReady(PresenceError):
+    """The server cannot serve just now; ``reasons`` says why, by what was looked at."""
+
+    code = "not_ready"
+    reasons: dict[str, str]
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__(" ".join(reasons.values()), reasons=reasons)
+
+
+class MetricsTokenRequired(PresenceError):
+    """The figures are for those who have the token of PRESENCE_METRICS_TOKEN."""
+
+    code = "metrics_token_required"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The metrics of this server need a token. Send the value of PRESENCE_METRICS_TOKEN "
+            "as “Authorization: Bearer <token>”."
+        )
+
+
 class ShuttingDown(PresenceError):
     """The server is about to stop and takes nobody in."""
 

@@ -67,6 +67,18 @@ def end_dead(session: Session, *, everybody: bool = False) -> set[str]:
     return names
 
 
+def outlived(session: Session, *, everybody: bool = False) -> list[float]:
+    """Return by how many seconds each session of a dead worker has outlived its last renewal.
+
+    Of `everybody`: each session that belongs to a worker. To be asked before they are ended.
+    """
+    now = database.now(session)
+    rows = select(Worker.renewed_at).join(PeerSession, PeerSession.worker_id == Worker.id)
+    if not everybody:
+        rows = rows.where(Worker.renewed_at < _lease_ends(session))
+    return [(now - renewed_at).total_seconds() for renewed_at in session.scalars(rows)]
+
+
 def leave(session: Session, worker_id: str) -> set[str]:
     """Take out a worker that stops in good order, ending what sessions it still has.
 

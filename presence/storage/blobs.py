@@ -131,6 +131,15 @@ class LocalBlobs:
                 # It is out of place and has no row; the next start removes it.
                 log.exception("the deleted file %s could not be removed yet", name)
 
+    def try_writing(self) -> None:
+        """Write and remove a file; raises `OSError` where no upload could be received."""
+        blob = self.receive(1)
+        try:
+            blob.write(b"?")
+            blob.flush()
+        finally:
+            blob.discard()
+
     def path(self, stored_name: str) -> Path:
         """Return where the bytes of a stored file are."""
         return self.folder / stored_name

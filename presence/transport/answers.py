@@ -444,6 +444,18 @@ class Token(Answer):
     room: Annotated[str, Field(examples=["team-*"])]
     grants: Annotated[list[str], Field(examples=[["join", "list"]])]
     expires_at: Instant
+class Alive(Answer):
+    """The process is alive."""
+
+    status: Literal["alive"]
+
+
+class Ready(Answer):
+    """The server can serve."""
+
+    status: Literal["ready"]
+    checks: Annotated[list[str], Field(examples=[["shutdown", "database", "uploads"]])]
+    """What was looked at."""
 
 
 class Document(RootModel[dict[str, Any]]):

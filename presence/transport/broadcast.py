@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,6 +23,7 @@ from presence.domain import rooms
 from presence.errors import RoomNotFound
 from presence.storage import database
 from presence.transport import deltas, packets, wire
+from presence.transport.counters import Histogram
 from presence.transport.deltas import History
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class _Window:
     """The time during which a room's changes share an announcement."""
 
     marked: bool = False  # changed since the last announcement
+    since: float = field(default_factory=time.perf_counter)  # when the first change was marked
     announced: int = 0  # the version that was announced last
     own: bool = False  # changed by this process, so that others are to be told
 
@@ -58,10 +61,11 @@ class _Window:
 class Announcer:
     """Sends to sockets what happened in their rooms."""
 
-    def __init__(self, app: Flask, socketio: SocketIO, window: float) -> None:
+    def __init__(self, app: Flask, socketio: SocketIO, window: float, latency: Histogram) -> None:
         self._app = app
         self._socketio = socketio
         self._window = window
+        self._latency = latency
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _RoomLock] = WeakValueDictionary()
         self._windows: dict[str, _Window] = {}
@@ -118,8 +122,11 @@ class Announcer:
         for name in sorted(room_names):
             with self._guard:
                 if name in self._windows:
-                    self._windows[name].marked = True
-                    self._windows[name].own |= own
+                    open_window = self._windows[name]
+                    if not open_window.marked:
+                        open_window.marked = True
+                        open_window.since = time.perf_counter()
+                    open_window.own |= own
                     continue
                 window = self._windows[name] = _Window(own=own)
             self._announce(name, window)
@@ -194,6 +201,7 @@ class Announcer:
                 if view.version != window.announced:
                     self._send(view)
                     window.announced = view.version
+                    self._latency.observe(time.perf_counter() - window.since)
                     for tell in self.listeners:
                         tell(view)
                 own, window.own = window.own, False

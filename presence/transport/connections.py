@@ -41,6 +41,8 @@ _KERNEL_BYTES = 256 * 1024
 _PAUSE_BYTES = 128 * 1024
 
 SLOW_READER = "slow reader"
+# The reasons for which the server itself ends a connection, and not its client or the network.
+EVICTIONS = (SLOW_READER, "ping timeout")
 
 
 class Connection(engineio.socket.Socket):  # type: ignore[misc]
@@ -56,6 +58,8 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self._beating = False
         self._given_up = False
         self._websocket: Any = None
+        # For how many seconds the client had not answered when it was given up.
+        self.silent_for = 0.0
 
     def send(self, pkt: Any) -> None:
         """Queue a packet; a connection for which too much waits already is given up instead."""
@@ -176,6 +180,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def give_up_waiting(self) -> None:
         """Close a connection whose client does not answer."""
+        self.silent_for = time.monotonic() - (self.last_ping or time.monotonic())
         # Telling the client opens its eyes, should it still be there (abort=False).
         self.close(wait=False, abort=False, reason=self.server.reason.PING_TIMEOUT)
 

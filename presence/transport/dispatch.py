@@ -58,10 +58,14 @@ def answer(run: Runtime, event: str, sid: str, handler: Handler, args: tuple[Any
     That is the handler's body, or the error that it raised, with ``ok`` added. An error also goes
     out as ``<event>_error``, for clients that ask for no acknowledgement.
     """
+    known = event if event in run.event_handlers else "unknown"
     try:
-        return {"ok": True, **handler(run, sid, args[0] if args else None)}
+        body = {"ok": True, **handler(run, sid, args[0] if args else None)}
+        run.counters.events[known, "ok"] += 1
+        return body
     except Exception as exception:
         error = as_presence_error(exception)
+        run.counters.events[known, error.code] += 1
         run.socketio.server.emit(f"{event}_error", error.body(), to=sid)
         return {"ok": False, **error.body()}
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[PresenceError], int] = {
     errors.InvalidJson: 400,
     errors.UnknownEvent: 400,
+    errors.MetricsTokenRequired: 401,
     errors.AddressUnknown: 404,
     errors.MethodRefused: 405,
     errors.RoomNotFound: 404,
@@ -61,6 +62,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.RoomClosed: 409,
     errors.InternalError: 500,
     errors.ServerFull: 503,
+    errors.NotReady: 503,
     errors.ShuttingDown: 503,
     errors.StorageUnavailable: 503,
     errors.PeerUnreachable: 503,

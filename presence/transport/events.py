@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -169,6 +170,7 @@ def on_sync(run: Runtime, sid: str, data: Any) -> Body:
 def on_disconnect(reason: str = "") -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
     run, sid = runtime(), dispatch.current_sid()
+    run.counters.disconnects[reason] += 1
     lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
     room_name = run.room_of(sid)
     if lost:
@@ -229,6 +231,7 @@ def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
     That of a lost one ends after the grace, if there is one, and its client may recover.
     """
     grace = run.settings.disconnect_grace
+    gone_since = time.monotonic() - run.silence_of(sid)
     try:
         with run.announcer.in_order(room_name), database.writing() as session:
             if lost and grace > 0 and not run.stopping:
@@ -241,7 +244,9 @@ def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
                 recovery.withdraw(session, sid)
     except Exception:
         log.exception("the end of a connection could not be recorded; it will be")
+        run.counters.unrecorded_ends.append(gone_since)
         run.lost_a_disconnect = True
         return
+    run.counters.ghosts["socket"].observe(time.monotonic() - gone_since)
     if ended is not None:
         run.announcer.mark(ended.room_name)

@@ -27,6 +27,7 @@ from presence.transport import signals, upkeep
 from presence.transport.access import Access
 from presence.transport.broadcast import Announcer, channel
 from presence.transport.cluster import Cluster
+from presence.transport.counters import Counters
 from presence.transport.rates import Rates
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
@@ -51,11 +52,14 @@ class Runtime:
         self.socketio = socketio
         self.worker_id = secrets.token_hex(16)
         self.blobs = LocalBlobs(settings.upload_path, self.worker_id)
-        self.announcer = Announcer(app, socketio, settings.announce_window)
         self.limits = Limits(
             settings.max_peers, settings.max_user_data_bytes, heeds_bans=settings.is_locked
         )
         self.access = Access(settings)
+        self.counters = Counters()
+        self.announcer = Announcer(
+            app, socketio, settings.announce_window, self.counters.announcing
+        )
         self.switchboard = Switchboard(
             HoldLimits(settings.hold_seconds, settings.max_held_signals, settings.max_held_bytes),
             self.is_connected,
@@ -72,6 +76,8 @@ class Runtime:
         self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}
         self.rates = Rates(settings)
         self.stopping = False
+        # When the database last took a write of the upkeep, on the monotonic clock.
+        self.last_write = time.monotonic()
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False
         self._claim: IO[str] | None = None
@@ -94,6 +100,7 @@ class Runtime:
                 alone = database.is_sqlite()
                 left_behind: list[sessions.Ended] = []
                 with database.writing() as session:
+                    self.note_ghosts(workers.outlived(session, everybody=alone))
                     if alone:
                         left_behind = sessions.of_sockets(session)
                     workers.register(session, self.worker_id, alone=alone)
@@ -117,6 +124,7 @@ class Runtime:
                     "different ones cannot signal each other, and lists are up to 3 s late",
                     len(living) - 1,
                 )
+            self.last_write = time.monotonic()
             self.socketio.start_background_task(upkeep.run, self)
             self._started = True
 
@@ -151,6 +159,11 @@ class Runtime:
         make = engine.generate_id
         engine.generate_id = lambda: f"{self.worker_name}.{make()}"
 
+    def note_ghosts(self, seconds: Iterable[float]) -> None:
+        """Count sessions that outlived their worker by so many seconds."""
+        for outlived in seconds:
+            self.counters.ghosts["worker"].observe(outlived)
+
     def refuse_when_stopping(self) -> None:
         """Raise `ShuttingDown` if the server is about to stop."""
         if self.stopping:
@@ -159,6 +172,12 @@ class Runtime:
     def is_connected(self, sid: str) -> bool:
         """Tell whether a socket of this process is connected, and not about to be otherwise."""
         return bool(self.socketio.server.manager.is_connected(sid, "/"))
+
+    def silence_of(self, sid: str) -> float:
+        """Return for how many seconds a socket that was given up had not answered; else 0."""
+        server = self.socketio.server
+        connection = server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, "/"))
+        return float(getattr(connection, "silent_for", 0.0))
 
     def room_of(self, sid: str) -> str | None:
         """Return the name of the room a socket has joined, or None."""

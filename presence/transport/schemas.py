@@ -37,6 +37,7 @@ _SAMPLES: dict[str, Any] = {
     "own": "ada",
     "until": "2026-05-04T12:00:00Z",
     "because": "Advertising",
+    "reasons": {"database": "The database does not answer."},
 }
 _BY_TYPE: dict[Any, Any] = {str: "…", int: 1, float: 1.0, bool: True}
 

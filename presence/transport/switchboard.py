@@ -265,6 +265,11 @@ class Switchboard:
             self._sweeping = bool(self._fading)
             return expired, _SWEEP_SECONDS if self._sweeping else None
 
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of signals wait."""
+        return self._held_bytes
+
     def sessions(self, seat: Seat) -> list[str]:
         """Return the sockets that stand for a peer, the newest last."""
         with self._lock:

@@ -47,6 +47,7 @@ def _once(runtime: Runtime, renew: bool) -> None:
                 held = workers.renew(session, runtime.worker_id)
                 recovery.forget_expired(session)
                 bans.forget_expired(session)
+            runtime.last_write = time.monotonic()
             if not held:
                 changed |= _come_back(runtime)
         # After the renewal: who was frozen itself is not to judge by what it knew before.
@@ -54,7 +55,11 @@ def _once(runtime: Runtime, renew: bool) -> None:
             dead = workers.any_dead(session)
         if dead:
             with database.writing() as session:
-                changed |= workers.end_dead(session)
+                outlived = workers.outlived(session)
+                ended = workers.end_dead(session)
+            if ended:  # and not by another survivor at the same time
+                runtime.note_ghosts(outlived)
+            changed |= ended
         if runtime.lost_a_disconnect:
             # Cleared before looking, so that one more meanwhile is not overlooked.
             runtime.lost_a_disconnect = False
@@ -63,6 +68,7 @@ def _once(runtime: Runtime, renew: bool) -> None:
                     changed |= workers.end_lost_sockets(
                         session, runtime.worker_id, runtime.is_connected
                     )
+                runtime.counters.end_unrecorded()
             except Exception:
                 runtime.lost_a_disconnect = True
                 raise

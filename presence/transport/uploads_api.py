@@ -174,6 +174,7 @@ def _attach(run: Runtime, file: FileStorage, address: PeerAddress) -> Body:
             )
         try:
             run.blobs.keep(blob, stored_name)
+            run.counters.uploaded(blob.size)
         except OSError:
             with database.writing() as session:
                 files.remove(session, address.room_name, stored_name)

@@ -151,6 +151,11 @@ def test_every_answer_of_every_route_is_described(call: Caller) -> None:
     call("DELETE", f"{ROOMS}/studio/peers/ada", 404)
     call("GET", "/api/openapi.json")
     call("GET", "/api/asyncapi.json")
+    call("GET", "/healthz")
+    call("GET", "/readyz")
+    assert "presence_rooms 1.0" in call("GET", "/metrics")
+    openmetrics = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    assert call("GET", "/metrics", headers=openmetrics).endswith("# EOF\n")
 
     # The story of those that only a locked server answers is told in tests/access.
     answered = {(path, method) for path, method, status in call.seen if status == 200}
