@@ -26,6 +26,8 @@ _SAMPLES: dict[str, Any] = {
     "filename": "0f3c9a.txt",
     "max_peers": 100,
     "size": 70_000,
+    "width": 30_000,
+    "height": 30_000,
     "limit": 65_536,
     "field": "room_name",
     "reason": "is required, and was not given.",
