@@ -196,7 +196,10 @@ class Settings:
         "compress WebSocket messages: less traffic, several times the CPU",
     )
     metrics_token: str = _setting(
-        "PRESENCE_METRICS_TOKEN", "", "what /metrics asks for as “Authorization: Bearer …”"
+        "PRESENCE_METRICS_TOKEN",
+        "",
+        "what /metrics asks for as “Authorization: Bearer …”",
+        secret=True,
     )
     log_level: str = _setting("PRESENCE_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
 

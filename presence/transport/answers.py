@@ -444,6 +444,8 @@ class Token(Answer):
     room: Annotated[str, Field(examples=["team-*"])]
     grants: Annotated[list[str], Field(examples=[["join", "list"]])]
     expires_at: Instant
+
+
 class Alive(Answer):
     """The process is alive."""
 

@@ -11,8 +11,8 @@ from prometheus_client.exposition import choose_encoder
 from sqlalchemy import text
 
 from presence import errors
-from presence.errors import MetricsTokenRequired, NotReady
 from presence.domain import tokens
+from presence.errors import MetricsTokenRequired, NotReady
 from presence.storage import database
 from presence.transport import access, answers, described, metrics
 from presence.transport.access import Need
