@@ -69,6 +69,12 @@ class LiveServer:
 
     def start(self, seconds: float = 30.0) -> LiveServer:
         """Start the server and wait until it answers."""
+        self.launch()
+        self.wait_until_it_answers(seconds)
+        return self
+
+    def launch(self) -> None:
+        """Start the server without waiting for it."""
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -86,12 +92,14 @@ class LiveServer:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def wait_until_it_answers(self, seconds: float = 30.0) -> None:
+        """Wait until the server that was launched answers; ends it if it does not."""
         try:
             eventually(self._answers, f"the server answers on {self.url}", seconds, interval=0.05)
         except AssertionError as error:
             self.kill()
             raise AssertionError(f"{error}\n{self.log_text()}") from None
-        return self
 
     def stop(self, seconds: float = 10.0) -> int:
         """Ask the server to stop (SIGTERM) and return its exit status."""

@@ -1,0 +1,33 @@
+"""Fixtures of the cluster tests: a shared cluster, and clusters that a test may break."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from tests.cluster.private_cluster import NewCluster, PrivateCluster
+from tests.cluster.private_postgresql import PrivatePostgresql
+
+
+@pytest.fixture(scope="session")
+def cluster(postgresql: PrivatePostgresql) -> Generator[PrivateCluster]:
+    """Three workers behind nginx, shared by the tests of this session."""
+    made = PrivateCluster(postgresql).start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_cluster(postgresql: PrivatePostgresql) -> Generator[NewCluster]:
+    """Make a cluster of one's own, for tests that break it."""
+    made: list[PrivateCluster] = []
+
+    def make(workers: int = 2, **settings: Any) -> PrivateCluster:
+        made.append(PrivateCluster(postgresql, workers, **settings))
+        return made[-1].start()
+
+    yield make
+    for cluster in made:
+        cluster.close()
