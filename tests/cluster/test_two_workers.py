@@ -78,7 +78,7 @@ def test_signals_are_acknowledged_as_on_one_process(
 @pytest.fixture
 def overheard(cluster: PrivateCluster) -> Generator[Callable[[], list[tuple[str, int]]]]:
     """Listen to all that goes through Redis; call it for (channel, bytes) of each so far."""
-    pubsub = cluster.redis.client().pubsub()
+    pubsub = cluster.redis.client().pubsub()  # type: ignore[no-untyped-call]
     pubsub.psubscribe("presence:*")
     eventually(lambda: pubsub.get_message(timeout=1), "Redis has confirmed")
 
