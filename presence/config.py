@@ -177,6 +177,19 @@ class Settings:
         6000,
         "connections that one address may open in a minute; 0 for any number",
     )
+    events_per_second: float = _setting(
+        "PRESENCE_EVENTS_PER_SECOND",
+        100.0,
+        "messages that a connection may send in the long run; 0 for any number",
+    )
+    event_burst: int = _setting(
+        "PRESENCE_EVENT_BURST", 3000, "messages that it may send at once before it is slowed"
+    )
+    flood_seconds: float = _setting(
+        "PRESENCE_FLOOD_SECONDS",
+        10.0,
+        "how long a connection may go on when slowed before it is closed; 0 for ever",
+    )
     requests_per_minute: int = _setting(
         "PRESENCE_REQUESTS_PER_MINUTE",
         12_000,
@@ -232,6 +245,9 @@ class Settings:
             "trusted_proxies",
             "sockets_per_address",
             "connects_per_minute",
+            "events_per_second",
+            "event_burst",
+            "flood_seconds",
             "requests_per_minute",
             "uploads_per_minute",
             "failed_tokens_per_minute",

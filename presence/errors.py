@@ -310,6 +310,37 @@ class TooManyUploads(RateExceeded):
     sentence = "More than {limit} files were uploaded for this peer within a minute."
 
 
+class TooManyEvents(PresenceError):
+    """A connection sends messages faster than it may; it is slowed down, and loses nothing."""
+
+    code = "too_many_events"
+    limit: float
+    retry_after: int
+
+    def __init__(self, limit: float, retry_after: float) -> None:
+        seconds = max(1, math.ceil(retry_after))
+        super().__init__(
+            f"This connection sends more than {limit:g} messages a second, so they are handled "
+            f"late. Pause for {seconds} s and go on more slowly; else it will be closed.",
+            limit=limit,
+            retry_after=seconds,
+        )
+
+
+class Flooding(PresenceError):
+    """A connection went on sending too fast after it was warned, and is closed."""
+
+    code = "flooding"
+    limit: float
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(
+            f"This connection went on sending more than {limit:g} messages a second, so it is "
+            "closed, and what it sent last was not handled. Connect again, and send more slowly.",
+            limit=limit,
+        )
+
+
 class TooManySockets(PresenceError):
     """An address holds as many connections as it may."""
 

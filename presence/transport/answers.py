@@ -460,5 +460,24 @@ class Ready(Answer):
     """What was looked at."""
 
 
+class SlowDown(Answer):
+    """A connection sends too fast."""
+
+    code: Annotated[
+        Literal["too_many_events", "flooding"],
+        Field(
+            description="`flooding` says that the connection is being closed.",
+            examples=["too_many_events"],
+        ),
+    ]
+    detail: Annotated[str, Field(examples=["Pause for 1 s and go on more slowly."])]
+    limit: Annotated[
+        float, Field(description="Messages a second, in the long run.", examples=[100.0])
+    ]
+    retry_after: Annotated[
+        int | None, Field(description="For how many seconds to pause.", examples=[1])
+    ] = None
+
+
 class Document(RootModel[dict[str, Any]]):
     """A description of the API, as JSON."""

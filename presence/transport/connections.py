@@ -19,6 +19,7 @@ import engineio.socket
 
 from presence.transport.draining import drain
 from presence.transport.outbox import Outbox
+from presence.transport.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self._websocket: Any = None
         # For how many seconds the client had not answered when it was given up.
         self.silent_for = 0.0
+        # How fast the client sends, once it does.
+        self.pace: Pace | None = None
 
     def send(self, pkt: Any) -> None:
         """Queue a packet; a connection for which too much waits already is given up instead."""

@@ -47,6 +47,8 @@ STATUS: dict[type[PresenceError], int] = {
     errors.TooManyConnects: 429,
     errors.TooManyFailedTokens: 429,
     errors.TooManyUploads: 429,
+    errors.TooManyEvents: 429,
+    errors.Flooding: 429,
     errors.TooManySockets: 429,
     errors.TokenRequired: 401,
     errors.TokenRefused: 401,

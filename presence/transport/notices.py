@@ -51,6 +51,9 @@ NOTICES = {
         answers.TokenEnded,
         "The token of this connection has expired; it closes, and may come back with a fresh one",
     ),
+    "slow_down": Notice(
+        answers.SlowDown, "This connection sends too fast, and is slowed down or about to be closed"
+    ),
     "server_shutdown": Notice(
         answers.Farewell, "The server is about to stop; the connection closes, and may come back"
     ),

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import engineio.packet
 from socketio import Server, packet
 
 from presence.transport import json_codec
+
+if TYPE_CHECKING:
+    from presence.transport.pace import Floodgate
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +80,10 @@ def event(name: str, body: Any, replaces: str | None = None) -> engineio.packet.
     return made
 
 
-def guard(server: Server) -> None:
+def guard(server: Server, gate: Floodgate) -> None:
     """Close a connection that sends what is no Socket.IO packet, and let no sender hog the process.
+
+    Every message has to pass `gate` first.
 
     Left to itself the library logs a traceback for each bad packet and goes on. The protocol lets a
     receiver close the connection, and the client then knows. And a greenlet that always finds its
@@ -89,6 +94,8 @@ def guard(server: Server) -> None:
 
     def handle(eio_sid: str, data: Any) -> None:
         connection = server.eio.sockets.get(eio_sid)
+        if connection is not None and not gate.lets_through(connection):
+            return
         try:
             handle_message(eio_sid, data)
         except ValueError as error:

@@ -18,6 +18,7 @@ from presence.transport import connections, gate, json_codec, packets
 from presence.transport.cluster_manager import ClusterManager
 from presence.transport.connections import Connection
 from presence.transport.heartbeat import Heartbeat
+from presence.transport.pace import Floodgate
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -66,7 +67,7 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     engine = socketio.server.eio
     engine.heartbeat = Heartbeat(engine)
     engine.websocket_compression = settings.websocket_compression
-    packets.guard(socketio.server)
+    packets.guard(socketio.server, Floodgate(socketio.server, settings))
     return socketio
 
 

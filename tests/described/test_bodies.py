@@ -33,6 +33,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
         PRESENCE_TURN_SECRET="shared",
         PRESENCE_MAX_UPLOAD_BYTES=5000,
         PRESENCE_MAX_MESSAGE_BYTES=200_000,
+        PRESENCE_EVENT_BURST=100,
     ).start()
     yield server
     server.kill()
@@ -212,6 +213,10 @@ def test_every_event_and_acknowledgement_is_described(
     hears(grace.client, "peer_left", lambda body: body["peers"][0]["peer_id"] == "brief")
     call("DELETE", f"{ROOMS}/lab/peers/brief")
     hears(grace.client, "peer_left", lambda body: body["peers"][0].get("erased") is True)
+
+    for _ in range(150):
+        ada.client.emit("broadcast", {"event": "chat", "data": "hurry"})
+    hears(ada.client, "slow_down")
 
     assert guard.call("watch")["watching"] is None
     assert ada.call("leave_room", {})["ok"]
