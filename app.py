@@ -86,7 +86,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(moderation_api.bp)
     app.register_blueprint(tokens_api.bp)
     health_api.init_app(app, runtime)
-    uploads_api.init_app(app)
+    app.register_blueprint(uploads_api.bp)
     app.register_blueprint(pages.bp)
     app.register_blueprint(doctor.bp)
 

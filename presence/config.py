@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+_MIB = 1024 * 1024
 ROOT = Path(__file__).resolve().parent.parent
 # The version that the descriptions of the API carry.
 VERSION = "0.1.0"
@@ -102,6 +103,27 @@ class Settings:
     )
     max_image_pixels: int = _setting(
         "PRESENCE_MAX_IMAGE_PIXELS", 100_000_000, "pixels of an uploaded image; 0 for any number"
+    )
+    max_files_per_peer: int = _setting(
+        "PRESENCE_MAX_FILES_PER_PEER", 100, "files a peer may have; 0 for any number"
+    )
+    max_bytes_per_peer: int = _setting(
+        "PRESENCE_MAX_BYTES_PER_PEER", 256 * _MIB, "bytes of a peer's files; 0 for any number"
+    )
+    max_bytes_per_room: int = _setting(
+        "PRESENCE_MAX_BYTES_PER_ROOM", 1024 * _MIB, "bytes of a room's files; 0 for any number"
+    )
+    max_bytes_total: int = _setting(
+        "PRESENCE_MAX_BYTES_TOTAL", 10 * 1024 * _MIB, "bytes of all files; 0 for any number"
+    )
+    min_free_disk_bytes: int = _setting(
+        "PRESENCE_MIN_FREE_DISK_BYTES", 256 * _MIB, "bytes that uploads leave free on the disk"
+    )
+    max_rooms: int = _setting("PRESENCE_MAX_ROOMS", 10_000, "rooms there may be; 0 for any number")
+    max_kept_peers: int = _setting(
+        "PRESENCE_MAX_KEPT_PEERS",
+        1_000,
+        "peers a room keeps, active or not; the longest away go first; 0 for any number",
     )
     max_user_data_bytes: int = _setting(
         "PRESENCE_MAX_USER_DATA_BYTES", 16 * 1024, "largest user_data of a peer, as compact JSON"
@@ -233,6 +255,13 @@ class Settings:
                 raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
         for name in (
             "max_image_pixels",
+            "max_files_per_peer",
+            "max_bytes_per_peer",
+            "max_bytes_per_room",
+            "max_bytes_total",
+            "min_free_disk_bytes",
+            "max_rooms",
+            "max_kept_peers",
             "announce_window",
             "disconnect_grace",
             "hold_seconds",

@@ -391,6 +391,76 @@ class ImageTooLarge(PresenceError):
         )
 
 
+class QuotaExceeded(PresenceError):
+    """Base of the conditions in which more would be kept than a setting allows.
+
+    ``sentence`` says what is wrong and what to do about it.
+    """
+
+    limit: int
+    sentence = ""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(self.sentence.format(limit=limit), limit=limit)
+
+
+class TooManyFiles(QuotaExceeded):
+    """A peer already has as many files as it may have."""
+
+    code = "too_many_files"
+    sentence = "This peer already has the {limit} files that are allowed. Delete one first."
+
+
+class PeerStorageFull(QuotaExceeded):
+    """A peer's files would take more bytes than they may."""
+
+    code = "peer_storage_full"
+    sentence = (
+        "The files of this peer would take more than the {limit} bytes that are allowed. Delete "
+        "some of them, or send a smaller one."
+    )
+
+
+class RoomStorageFull(QuotaExceeded):
+    """The files of a room would take more bytes than they may."""
+
+    code = "room_storage_full"
+    sentence = (
+        "The files of this room would take more than the {limit} bytes that are allowed. Delete "
+        "some of them, or send a smaller one."
+    )
+
+
+class ServerStorageFull(QuotaExceeded):
+    """All files of the server would take more bytes than they may."""
+
+    code = "server_storage_full"
+    sentence = (
+        "The files on this server would take more than the {limit} bytes that are allowed. Delete "
+        "files that nobody needs, or tell whoever runs the server."
+    )
+
+
+class DiskNearlyFull(QuotaExceeded):
+    """An upload would leave less of the disk free than must stay free."""
+
+    code = "disk_nearly_full"
+    sentence = (
+        "Less than {limit} bytes would be left free on the server's disk, so nothing was stored. "
+        "Send something smaller, or tell whoever runs the server."
+    )
+
+
+class TooManyRooms(QuotaExceeded):
+    """The server already has as many rooms as it may have."""
+
+    code = "too_many_rooms"
+    sentence = (
+        "The server already has the {limit} rooms that are allowed. Join one of them, or tell "
+        "whoever runs the server."
+    )
+
+
 class StorageFull(PresenceError):
     """The disk that holds the uploads or the database is full."""
 

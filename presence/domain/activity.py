@@ -114,11 +114,11 @@ def record_lost(
         record(session, room_id, LEFT, peer_id=peer_id, username=username, at=at, reason=reason)
 
 
-def forget(session: Session, room_id: int, peer_id: str) -> None:
-    """Forget everything a peer did."""
+def forget(session: Session, room_id: int, peer_ids: Iterable[str]) -> None:
+    """Forget everything that some peers did."""
     session.execute(
         delete(Activity)
-        .where(Activity.room_id == room_id, Activity.peer_id == peer_id)
+        .where(Activity.room_id == room_id, Activity.peer_id.in_(list(peer_ids)))
         .execution_options(synchronize_session=False)
     )
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from presence.domain import activity, clock, names, peer_rows, rooms
+from presence.domain import activity, clock, names, peer_rows, quotas, rooms
 from presence.domain.file_types import FileType
+from presence.domain.quotas import NO_QUOTAS, Quotas
 from presence.errors import UploadedFileNotFound
 from presence.storage.models import File, Peer, Room
 
@@ -67,13 +68,15 @@ def attach(
     file_type: FileType,
     size: int,
     renew_seconds: float,
+    limits: Quotas = NO_QUOTAS,
 ) -> FileChange:
     """Give a peer, active or not, an uploaded file.
 
-    Raises `RoomNotFound` or `PeerNotFound`.
+    Raises `RoomNotFound`, `PeerNotFound`, or the quota that the file would exceed.
     """
     room = rooms.change(session, room_name)
     peer = peer_rows.get(session, room, peer_id)
+    quotas.add_file(session, room.id, peer.id, size, limits)
     file = StoredFile(
         stored_name,
         clean_original_name(original_name, file_type),
@@ -170,6 +173,7 @@ def remove(session: Session, room_name: str, stored_name: str) -> FileChange:
         .execution_options(synchronize_session=False)
     )
     change = FileChange(room.name, row[0], row[1], StoredFile(*row[2:]), room.version)
+    quotas.remove_files(session, room.id, change.file.size)
     _record(session, room.id, activity.FILE_DELETED, change)
     return change
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from presence.domain import (
     activity,
     bans,
     clock,
+    erasure,
     occupancy,
     peer_rows,
     recovery,
@@ -21,9 +22,10 @@ from presence.domain import (
     sessions,
     user_data,
 )
+from presence.domain.erasure import NOBODY, ErasedPeers
 from presence.domain.sessions import Ended, Presence, SocketPresence
 from presence.errors import Conflict, NotJoined, RoomFull
-from presence.storage.models import File, Peer, PeerSession, Room
+from presence.storage.models import Peer, PeerSession, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class Limits:
 
     max_peers: int
     max_user_data_bytes: int
+    # 0 for any number, of both.
+    max_rooms: int = 0
+    max_kept_peers: int = 0
     heeds_bans: bool = False
 
 
@@ -54,7 +59,8 @@ class Joined:
     """A peer's joining; ``left`` is what the same socket left by it, if anything.
 
     ``is_news`` is false where nobody needs to hear of it: the peer was away for less than the
-    grace. ``replaced_sid`` is the lost socket whose place was taken.
+    grace. ``replaced_sid`` is the lost socket whose place was taken. ``erased`` are peers that had
+    to go for a new one; the caller removes the bytes of their files.
     """
 
     room_name: str
@@ -64,6 +70,7 @@ class Joined:
     left: Left | None
     is_news: bool = True
     replaced_sid: str | None = None
+    erased: ErasedPeers = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +110,17 @@ def join(
 
     `new_data` is merged into what is stored and never wipes it. A socket is in one room at a time:
     whatever peer it stood for before is left in the same transaction, so that a refusal leaves
-    everything as it was. Raises `RoomFull`, `UserDataTooLarge`, `Banned` or `RoomClosed`.
+    everything as it was. A new peer may cost the room those longest away (see
+    `Limits.max_kept_peers`). Raises `RoomFull`, `TooManyRooms`, `UserDataTooLarge`, `Banned` or
+    `RoomClosed`.
     """
     now = clock.now()
     previous: list[Ended] = []
     if isinstance(presence, SocketPresence):
         previous = sessions.find(session, PeerSession.sid == presence.sid)
-    locked = _lock_for_move(session, room_name, previous, limits.max_peers, now)
+    # Whatever room is left is locked together with the one that is joined.
+    names = {room_name, *(item.room_name for item in previous)}
+    locked = rooms.change_or_make(session, names, limits.max_peers, now, limits.max_rooms)
     room = locked[room_name]
     if limits.heeds_bans:
         # With the room locked, so that a ban cannot come between this look and the joining.
@@ -122,6 +133,7 @@ def join(
     if not was_active and peer_rows.count_active(session, room) >= room.max_peers:
         raise RoomFull(room.name, room.max_peers)
 
+    erased = NOBODY
     merged = user_data.merge(
         peer.user_data if peer else {}, new_data, max_bytes=limits.max_user_data_bytes
     )
@@ -144,6 +156,7 @@ def join(
         sessions.close(session, suspended, now)
         peer_row_id = peer.id
     else:
+        erased = erasure.make_place(session, room, limits.max_kept_peers)
         peer_row_id = session.execute(
             insert(Peer)
             .values(
@@ -174,7 +187,7 @@ def join(
             session, room.id, activity.JOINED, peer_id=peer_id, username=username, at=now
         )
     occupancy.note(session, room.id, now)
-    return Joined(room.name, peer_id, username, room.version, left)
+    return Joined(room.name, peer_id, username, room.version, left, erased=erased)
 
 
 def resume(
@@ -272,22 +285,15 @@ def update_user_data(
 
 
 def erase(session: Session, room_name: str, peer_id: str) -> Erased:
-    """Delete a peer with its user data, sessions and file rows.
+    """Delete a peer with its user data, sessions, secrets, activity and file rows.
 
     The caller removes the files' bytes. Raises `RoomNotFound` or `PeerNotFound`.
     """
     room = rooms.change(session, room_name)
     peer = peer_rows.get(session, room, peer_id)
     ended = peer_rows.sessions_of(session, room_name, peer_id)
-    stored_names = session.scalars(select(File.stored_name).where(File.peer_row_id == peer.id))
-    erased = Erased(room.name, peer_id, room.version, _sids(ended), tuple(stored_names))
-    # Its sessions and file rows go with it (ON DELETE CASCADE).
-    session.execute(
-        delete(Peer).where(Peer.id == peer.id).execution_options(synchronize_session=False)
-    )
-    activity.forget(session, room.id, peer_id)
-    occupancy.note(session, room.id, clock.now())
-    return erased
+    gone = erasure.erase(session, room, [peer.id])
+    return Erased(room.name, peer_id, room.version, _sids(ended), gone.stored_names)
 
 
 def is_active(session: Session, room_name: str, peer_id: str) -> bool:
@@ -323,20 +329,6 @@ def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -
     activity.record_lost(session, room.id, {peer_row_id}, now, "left")
     occupancy.note(session, room.id, now)
     return Left(room_name, peer_id, room.version, still_active, _sids(ended))
-
-
-def _lock_for_move(
-    session: Session, room_name: str, previous: list[Ended], max_peers: int, now: datetime
-) -> dict[str, rooms.LockedRoom]:
-    """Lock the room that is joined and the one that is left, the lower name first.
-
-    Two sockets that change places would otherwise wait for each other for ever. Returns the rooms
-    by name.
-    """
-    return {
-        name: rooms.change_or_make(session, name, max_peers, now)
-        for name in sorted({room_name, *(item.room_name for item in previous)})
-    }
 
 
 def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> None:

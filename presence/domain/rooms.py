@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from presence.domain import quotas
 from presence.errors import RoomNotFound
 from presence.storage.database import insert_if_missing
 from presence.storage.models import File, Peer, PeerSession, Room
@@ -80,17 +81,35 @@ def change(session: Session, name: str) -> LockedRoom:
     return LockedRoom(*row)
 
 
-def change_or_make(session: Session, name: str, max_peers: int, now: datetime) -> LockedRoom:
-    """Like `change`, but make the room, with `max_peers` places, when there is none."""
-    try:
-        return change(session, name)
-    except RoomNotFound:
-        insert_if_missing(
+def change_or_make(
+    session: Session, names: Iterable[str], max_peers: int, now: datetime, max_rooms: int = 0
+) -> dict[str, LockedRoom]:
+    """Like `change` for several rooms, but make those that do not exist, with `max_peers` places.
+
+    Returns the rooms by name. They are locked in the order of their names: two transactions that
+    lock the same ones would otherwise wait for each other for ever. Raises `TooManyRooms` when
+    there would be more than `max_rooms` (0 for any number).
+    """
+    locked: dict[str, LockedRoom] = {}
+    missing = []
+    for name in sorted(set(names)):
+        try:
+            locked[name] = change(session, name)
+        except RoomNotFound:
+            missing.append(name)
+    if missing:
+        first_version = quotas.add_rooms(session, len(missing), max_rooms)
+    for name in missing:
+        made = insert_if_missing(
             session,
             Room,
-            {"name": name, "max_peers": max_peers, "created_at": now, "version": 0},
+            {"name": name, "max_peers": max_peers, "created_at": now, "version": first_version},
         )
-        return change(session, name)
+        if not made:
+            # Somebody else made it between the two looks.
+            quotas.add_rooms(session, -1, 0)
+        locked[name] = change(session, name)
+    return locked
 
 
 def identify(session: Session, name: str) -> tuple[int, int]:

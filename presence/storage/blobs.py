@@ -22,16 +22,26 @@ from typing import IO, cast
 log = logging.getLogger(__name__)
 
 PENDING = ".pending"
+# After how many bytes of a file the disk is asked again.
+_ASK_EVERY = 1024 * 1024
 
 
 class BlobTooLarge(Exception):
     """More bytes were written to a pending file than its limit."""
 
 
-class PendingBlob:
-    """A file that is being received; ``file`` is what was written so far, to read it again."""
+class DiskNearlyFull(Exception):
+    """Writing would leave less of the disk free than must stay free."""
 
-    def __init__(self, path: Path, limit: int) -> None:
+
+class PendingBlob:
+    """A file that is being received; ``file`` is what was written so far, to read it again.
+
+    ``has_space`` tells whether the disk still takes so many bytes.
+    """
+
+    def __init__(self, path: Path, limit: int, has_space: Callable[[int], bool]) -> None:
+        self._has_space = has_space
         # None once it was moved into place, where it is no longer ours to remove.
         self.path: Path | None = path
         self.limit = limit
@@ -39,10 +49,14 @@ class PendingBlob:
         self.file = cast(IO[bytes], path.open("x+b"))
 
     def write(self, data: bytes) -> int:
-        """Append `data`; raises `BlobTooLarge` beyond the limit and `OSError` from the disk."""
+        """Append `data`; raises `BlobTooLarge`, `DiskNearlyFull`, and `OSError` from the disk."""
+        before = self.size
         self.size += len(data)
         if self.size > self.limit:
             raise BlobTooLarge
+        # Many uploads at once may each have found room when they began.
+        if before // _ASK_EVERY != self.size // _ASK_EVERY and not self._has_space(_ASK_EVERY):
+            raise DiskNearlyFull
         return self.file.write(data)
 
     def read(self, size: int = -1) -> bytes:
@@ -74,17 +88,25 @@ class LocalBlobs:
     """Uploaded files in a folder of this machine.
 
     Every worker has a pending folder of its own below it, so that one worker never touches what
-    another is still receiving.
+    another is still receiving. `min_free` bytes of the disk are left free.
     """
 
-    def __init__(self, folder: Path, worker_id: str) -> None:
+    def __init__(self, folder: Path, worker_id: str, min_free: int = 0) -> None:
         self.folder = folder
+        self._min_free = min_free
         self._pending = folder / PENDING / worker_id
+
+    def has_space(self, size: int) -> bool:
+        """Tell whether `size` bytes more would leave enough of the disk free."""
+        if not self._min_free:
+            return True
+        disk = os.statvfs(self.folder)
+        return disk.f_bavail * disk.f_frsize - size >= self._min_free
 
     def receive(self, limit: int) -> PendingBlob:
         """Open a pending file of at most `limit` bytes; raises `OSError`."""
         self._pending.mkdir(parents=True, exist_ok=True)
-        return PendingBlob(self._pending / secrets.token_hex(16), limit)
+        return PendingBlob(self._pending / secrets.token_hex(16), limit, self.has_space)
 
     def name(self, blob: PendingBlob, stored_name: str) -> None:
         """Give a pending file its final name, still in the pending folder.
@@ -112,8 +134,8 @@ class LocalBlobs:
         withdrawn: list[str] = []
 
         def withdraw(stored_names: Iterable[str]) -> None:
-            self._pending.mkdir(parents=True, exist_ok=True)
             for name in stored_names:
+                self._pending.mkdir(parents=True, exist_ok=True)
                 with suppress(FileNotFoundError):
                     os.rename(self.folder / name, self._pending / name)
                     withdrawn.append(name)

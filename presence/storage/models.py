@@ -79,6 +79,9 @@ class Room(Base):
     max_peers: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(BigInteger, default=0)
+    file_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # Since when it has had no peer at all, active or not; not looked at while it has one.
+    empty_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Peer(Base):
@@ -184,6 +187,21 @@ class File(Base):
     content_type: Mapped[str] = mapped_column(String(128))
     size: Mapped[int] = mapped_column(BigInteger)
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Usage(Base):
+    """What the server holds altogether, in one row, beside what it counts.
+
+    ``first_version`` is what a room begins with that is made now: later than the last version of
+    any room that was removed.
+    """
+
+    __tablename__ = "usage"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    rooms: Mapped[int] = mapped_column(Integer)
+    file_bytes: Mapped[int] = mapped_column(BigInteger)
+    first_version: Mapped[int] = mapped_column(BigInteger)
 
 
 class Activity(Base):

@@ -37,6 +37,10 @@ STATUS: dict[type[PresenceError], int] = {
     errors.SignalExpired: 410,
     errors.SignalTooLarge: 413,
     errors.Conflict: 409,
+    errors.TooManyFiles: 409,
+    errors.TooManyRooms: 409,
+    errors.PeerStorageFull: 409,
+    errors.RoomStorageFull: 409,
     errors.UserDataTooLarge: 413,
     errors.FileTooLarge: 413,
     errors.MessageTooLarge: 413,
@@ -70,6 +74,8 @@ STATUS: dict[type[PresenceError], int] = {
     errors.PeerUnreachable: 503,
     errors.SignalUnconfirmed: 504,
     errors.StorageFull: 507,
+    errors.ServerStorageFull: 507,
+    errors.DiskNearlyFull: 507,
 }
 
 # What Flask and Werkzeug raise by themselves, by status.
@@ -127,7 +133,7 @@ def http_answer(error: PresenceError) -> tuple[str, list[tuple[str, str]], bytes
 def _answer(error: PresenceError) -> tuple[Response, int, dict[str, str]]:
     status = STATUS[type(error)]
     if status in (401, 403, 413, 429):
-        _drain_body()
+        drain_body()
     return jsonify(error.body()), status, headers_of(error)
 
 
@@ -153,7 +159,7 @@ def answer_http(exception: HTTPException) -> ResponseReturnValue:
     return response
 
 
-def _drain_body() -> None:
+def drain_body() -> None:
     """Read and throw away what the client is still sending."""
     stream = request.environ["wsgi.input"]
     if request.content_length is not None:

@@ -15,7 +15,16 @@ from presence.domain.sessions import SocketPresence
 from presence.domain.tokens import JOIN, UPDATE
 from presence.errors import NotJoined, UnknownEvent
 from presence.storage import database
-from presence.transport import access, answers, described, dispatch, messages, signals, wire
+from presence.transport import (
+    access,
+    answers,
+    described,
+    dispatch,
+    messages,
+    removal,
+    signals,
+    wire,
+)
 from presence.transport.access import Need
 from presence.transport.error_handlers import as_presence_error
 from presence.transport.messages import JoinRoom, Sync, UpdateUserData
@@ -46,6 +55,7 @@ def init_app(run: Runtime) -> None:
         errors.RoomClosed,
         errors.Banned,
         errors.WrongPeer,
+        errors.TooManyRooms,
         errors.UserDataTooLarge,
         errors.ShuttingDown,
     ),
@@ -57,7 +67,7 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
     run.refuse_when_stopping()
     deltas = message.updates == "delta"
     with run.announcer.in_order(message.room_name, run.room_of(sid)):
-        with database.writing() as session:
+        with run.blobs.deletion() as withdraw, database.writing() as session:
             joined = peers.join(
                 session,
                 room_name=message.room_name,
@@ -68,6 +78,8 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
                 limits=run.limits,
             )
             _offer_recovery(run, session, sid, deltas)
+            withdraw(joined.erased.stored_names)
+        removal.note_erased(run, joined.room_name, joined.erased)
         body = _answer_join(run, sid, joined, deltas)
     _announce_join(run, sid, joined)
     return body

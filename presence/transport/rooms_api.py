@@ -12,7 +12,7 @@ from presence.domain.sessions import RestPresence
 from presence.domain.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
-from presence.transport import access, answers, described, json_codec, messages, wire
+from presence.transport import access, answers, described, json_codec, messages, removal, wire
 from presence.transport.departures import see_out
 from presence.transport.messages import (
     JoinOverRest,
@@ -59,6 +59,7 @@ def get_room(room_name: str) -> Body:
     errors=(
         errors.RoomFull,
         errors.RoomClosed,
+        errors.TooManyRooms,
         errors.UserDataTooLarge,
         errors.ShuttingDown,
     ),
@@ -71,7 +72,7 @@ def join(room_name: str) -> Body:
     access.require(JOIN, message.room_name, message.peer_id)
     run.refuse_when_stopping()
     with run.announcer.in_order(message.room_name):
-        with database.writing() as session:
+        with run.blobs.deletion() as withdraw, database.writing() as session:
             joined = peers.join(
                 session,
                 room_name=message.room_name,
@@ -81,6 +82,8 @@ def join(room_name: str) -> Body:
                 presence=RestPresence(run.settings.rest_session_seconds),
                 limits=run.limits,
             )
+            withdraw(joined.erased.stored_names)
+        removal.note_erased(run, joined.room_name, joined.erased)
         with database.reading() as session:
             view = rooms.view(session, joined.room_name)
     run.announcer.mark(joined.room_name)

@@ -20,6 +20,7 @@ from flask_socketio import SocketIO
 from presence.config import Settings
 from presence.domain import files, sessions, workers
 from presence.domain.peers import Limits
+from presence.domain.quotas import Quotas
 from presence.errors import ShuttingDown
 from presence.storage import database
 from presence.storage.blobs import LocalBlobs
@@ -51,9 +52,19 @@ class Runtime:
         self.settings = settings
         self.socketio = socketio
         self.worker_id = secrets.token_hex(16)
-        self.blobs = LocalBlobs(settings.upload_path, self.worker_id)
+        self.blobs = LocalBlobs(settings.upload_path, self.worker_id, settings.min_free_disk_bytes)
         self.limits = Limits(
-            settings.max_peers, settings.max_user_data_bytes, heeds_bans=settings.is_locked
+            settings.max_peers,
+            settings.max_user_data_bytes,
+            settings.max_rooms,
+            settings.max_kept_peers,
+            heeds_bans=settings.is_locked,
+        )
+        self.quotas = Quotas(
+            settings.max_files_per_peer,
+            settings.max_bytes_per_peer,
+            settings.max_bytes_per_room,
+            settings.max_bytes_total,
         )
         self.access = Access(settings)
         self.counters = Counters()
@@ -78,6 +89,8 @@ class Runtime:
         self.stopping = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
+        # How many peers were erased for others to have room, or because of their age.
+        self.erased_peers = 0
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False
         self._claim: IO[str] | None = None

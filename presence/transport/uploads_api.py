@@ -2,67 +2,31 @@
 
 from __future__ import annotations
 
-from typing import IO
-
-from flask import Blueprint, Flask, Request, Response, request, send_file
-from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Blueprint, Response, request, send_file
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from presence import errors
-from presence.domain import file_types, files
+from presence.domain import file_types, files, quotas
 from presence.domain.tokens import LIST, UPLOAD
 from presence.errors import (
     FileTooLarge,
     InvalidField,
     InvalidJson,
     MessageTooLarge,
+    PresenceError,
     TooManyUploads,
     UploadedFileNotFound,
 )
 from presence.storage import database
-from presence.storage.blobs import BlobTooLarge, PendingBlob
+from presence.storage.blobs import BlobTooLarge, DiskNearlyFull
 from presence.transport import access, answers, described, messages, wire
-from presence.transport.error_handlers import as_presence_error
+from presence.transport.error_handlers import as_presence_error, drain_body
 from presence.transport.messages import PeerAddress, UploadForm
 from presence.transport.runtime import Runtime, runtime
+from presence.transport.upload_form import FORM_BYTES, IncomingForm
 from presence.transport.wire import Body
 
 bp = Blueprint("uploads_api", __name__)
-
-# What a multipart request may have besides the file's bytes: boundaries, headers, the fields.
-_FORM_BYTES = 64 * 1024
-# One is wanted; a second is needed to see that there is one too many.
-_MAX_FILES = 2
-
-
-class UploadRequest(Request):
-    """A request whose uploaded files go straight into the upload folder, counted as they come."""
-
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        run = runtime()
-        if len(self.received) >= _MAX_FILES:
-            raise InvalidField("file", "may be given only once.")
-        blob = run.blobs.receive(run.settings.max_upload_bytes)
-        self.received.append(blob)
-        return blob  # type: ignore[return-value]
-
-    @property
-    def received(self) -> list[PendingBlob]:
-        """The files that this request has begun to receive."""
-        received: list[PendingBlob] = self.__dict__.setdefault("_received", [])
-        return received
-
-
-def init_app(app: Flask) -> None:
-    """Make the app receive files this way."""
-    app.request_class = UploadRequest
-    app.register_blueprint(bp)
 
 
 @bp.post("/api/webrtc/upload")
@@ -71,28 +35,39 @@ def init_app(app: Flask) -> None:
     answer=answers.FileChange,
     form=UploadForm,
     errors=(
+        errors.InvalidJson,
         errors.RoomNotFound,
         errors.PeerNotFound,
         errors.FileTooLarge,
         errors.FileTypeRefused,
         errors.ImageTooLarge,
         errors.TooManyUploads,
+        errors.TooManyFiles,
+        errors.PeerStorageFull,
+        errors.RoomStorageFull,
+        errors.ServerStorageFull,
+        errors.DiskNearlyFull,
     ),
 )
 @access.needs(UPLOAD, acts=True)
 def upload() -> Body:
     """Receive one file for a peer, announcing it to the room."""
     run = runtime()
+    form = IncomingForm(lambda: run.blobs.receive(run.settings.max_upload_bytes))
     try:
-        file, address = _receive(run)
-        run.rates.count(TooManyUploads, address.room_name, address.peer_id)
-        return _attach(run, file, address)
+        address = _receive(run, form)
+        return _attach(run, form, address)
+    except PresenceError:
+        drain_body()
+        raise
+    except DiskNearlyFull:
+        drain_body()
+        raise errors.DiskNearlyFull(run.settings.min_free_disk_bytes) from None
     except OSError as error:
         raise as_presence_error(error) from error
     finally:
         # Whatever was not moved into place goes, after a broken connection too.
-        for blob in request.received:  # type: ignore[attr-defined]
-            blob.discard()
+        form.discard()
 
 
 @bp.get("/uploads/<filename>")
@@ -125,39 +100,60 @@ def serve(filename: str) -> Response:
     return response
 
 
-def _receive(run: Runtime) -> tuple[FileStorage, PeerAddress]:
-    """Read the form: the file and whose it is. Raises what is wrong with it."""
+def _receive(run: Runtime, form: IncomingForm) -> PeerAddress:
+    """Read the form and return whose file it brings. Raises what is wrong with it."""
     limit = run.settings.max_upload_bytes
-    request.max_content_length = limit + _FORM_BYTES
+    request.max_content_length = limit + FORM_BYTES
     try:
-        form, uploaded = request.form, request.files.getlist("file")
+        _check_server(run)
+        if request.mimetype != "multipart/form-data":
+            raise InvalidField("file", "is required, in a form of multipart/form-data.")
+        form.read(
+            request.stream,
+            request.mimetype_params.get("boundary", ""),
+            lambda fields: _check_peer(run, messages.parse(PeerAddress, fields)),
+        )
     except BlobTooLarge:
         raise FileTooLarge(limit) from None
     except RequestEntityTooLarge:
         if (request.content_length or limit + 1) > limit:
             raise FileTooLarge(limit) from None
-        raise MessageTooLarge(_FORM_BYTES) from None
-    except HTTPException:
-        raise
+        raise MessageTooLarge(FORM_BYTES) from None
     except ValueError as error:
         raise InvalidJson(
             "The form cannot be read. Send multipart/form-data with file, room_name and peer_id."
         ) from error
-    if len(uploaded) != 1 or not uploaded[0].filename:
-        reason = "may be given only once." if len(uploaded) > 1 else "is required, with a name."
-        raise InvalidField("file", reason)
-    address = messages.parse(PeerAddress, form.to_dict())
+    return messages.parse(PeerAddress, form.fields)
+
+
+def _check_server(run: Runtime) -> None:
+    """Raise what keeps an upload of this request's size from being stored, whoever sends it."""
+    at_least = _at_least()
+    if not run.blobs.has_space(at_least):
+        raise DiskNearlyFull
+    with database.reading() as session:
+        quotas.check_server(session, at_least, run.quotas)
+
+
+def _check_peer(run: Runtime, address: PeerAddress) -> None:
+    """Raise what keeps this peer from uploading a file of this request's size, if known yet."""
     access.require(UPLOAD, address.room_name, address.peer_id)
-    return uploaded[0], address
+    run.rates.count(TooManyUploads, address.room_name, address.peer_id)
+    with database.reading() as session:
+        quotas.check(session, address.room_name, address.peer_id, _at_least(), run.quotas)
 
 
-def _attach(run: Runtime, file: FileStorage, address: PeerAddress) -> Body:
+def _at_least() -> int:
+    """Return how many bytes the file of this request has at least, as far as is known."""
+    return max(0, (request.content_length or 0) - FORM_BYTES)
+
+
+def _attach(run: Runtime, form: IncomingForm, address: PeerAddress) -> Body:
     """Store a received file: its row is committed first, then its bytes are moved into place."""
-    blob = file.stream
-    assert isinstance(blob, PendingBlob)
-    assert file.filename
+    blob = form.blob
+    assert blob is not None
     blob.flush()
-    kind = file_types.detect(blob.file, file.filename, max_pixels=run.settings.max_image_pixels)
+    kind = file_types.detect(blob.file, form.filename, max_pixels=run.settings.max_image_pixels)
     stored_name = files.new_stored_name(kind)
     run.blobs.name(blob, stored_name)
     with run.announcer.in_order(address.room_name):
@@ -167,10 +163,11 @@ def _attach(run: Runtime, file: FileStorage, address: PeerAddress) -> Body:
                 room_name=address.room_name,
                 peer_id=address.peer_id,
                 stored_name=stored_name,
-                original_name=file.filename,
+                original_name=form.filename,
                 file_type=kind,
                 size=blob.size,
                 renew_seconds=run.settings.rest_session_seconds,
+                limits=run.quotas,
             )
         try:
             run.blobs.keep(blob, stored_name)

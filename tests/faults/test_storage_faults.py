@@ -153,7 +153,7 @@ def upload(server: LiveServer, size: int) -> requests.Response:
 def test_a_full_upload_disk_is_answered_and_usable_when_there_is_room_again(
     new_server: NewServer, small_disk: Path
 ) -> None:
-    server = new_server(UPLOAD_DIR=small_disk / "uploads")
+    server = new_server(UPLOAD_DIR=small_disk / "uploads", PRESENCE_MIN_FREE_DISK_BYTES=0)
     rest = Rest(server)
     rest.join("r", "alice")
     first = upload(server, 3_000_000).json()
@@ -167,7 +167,7 @@ def test_a_full_upload_disk_is_answered_and_usable_when_there_is_room_again(
 def test_an_upload_folder_that_cannot_be_written_is_answered(
     new_server: NewServer, small_disk: Path
 ) -> None:
-    server = new_server(UPLOAD_DIR=small_disk / "uploads")
+    server = new_server(UPLOAD_DIR=small_disk / "uploads", PRESENCE_MIN_FREE_DISK_BYTES=0)
     rest = Rest(server)
     rest.join("r", "alice")
     stored = upload(server, 1000).json()

@@ -1,0 +1,165 @@
+"""Quotas: how much a peer, a room and the server may keep.
+
+They are checked within the transaction that adds something. What a room and the server hold is
+counted beside them, so that no upload has to add up a large table; a peer's own files are few.
+Rooms are locked before the server's row, always, so that no two transactions wait for each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case, func, select, update
+from sqlalchemy.orm import Session
+
+from presence.errors import (
+    PeerNotFound,
+    PeerStorageFull,
+    QuotaExceeded,
+    RoomNotFound,
+    RoomStorageFull,
+    ServerStorageFull,
+    TooManyFiles,
+    TooManyRooms,
+)
+from presence.storage.models import File, Peer, Room, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How much may be kept, in files and bytes; 0 for any amount."""
+
+    files_per_peer: int = 0
+    bytes_per_peer: int = 0
+    bytes_per_room: int = 0
+    bytes_total: int = 0
+
+
+NO_QUOTAS = Quotas()
+
+
+def check(session: Session, room_name: str, peer_id: str, size: int, quotas: Quotas) -> None:
+    """Raise the quota that a file of `size` bytes would exceed, if it came now.
+
+    To be asked before its bytes are taken; `add_file` decides. Raises `RoomNotFound` and
+    `PeerNotFound` too.
+    """
+    room = session.execute(
+        select(Room.id, Room.file_bytes).where(Room.name == room_name)
+    ).one_or_none()
+    if room is None:
+        raise RoomNotFound(room_name)
+    peer_row_id = session.scalar(
+        select(Peer.id).where(Peer.room_id == room.id, Peer.peer_id == peer_id)
+    )
+    if peer_row_id is None:
+        raise PeerNotFound(room_name, peer_id)
+    _check_peer(session, peer_row_id, size, quotas)
+    _hold(room.file_bytes + size, quotas.bytes_per_room, RoomStorageFull)
+    check_server(session, size, quotas)
+
+
+def check_server(session: Session, size: int, quotas: Quotas) -> None:
+    """Raise `ServerStorageFull` if `size` bytes more would exceed what the server may keep."""
+    if quotas.bytes_total:
+        used = session.execute(select(Usage.file_bytes)).scalar_one()
+        _hold(used + size, quotas.bytes_total, ServerStorageFull)
+
+
+def add_file(session: Session, room_id: int, peer_row_id: int, size: int, quotas: Quotas) -> None:
+    """Count a file that a peer of a locked room gets; raises the quota that it would exceed."""
+    _check_peer(session, peer_row_id, size, quotas)
+    in_room = _change(session, Room.id == room_id, Room, size)
+    _hold(in_room, quotas.bytes_per_room, RoomStorageFull)
+    _hold(_change(session, Usage.id == 1, Usage, size), quotas.bytes_total, ServerStorageFull)
+
+
+def remove_files(session: Session, room_id: int, size: int) -> None:
+    """Count that files of `size` bytes together are gone from a locked room."""
+    _change(session, Room.id == room_id, Room, -size)
+    _change(session, Usage.id == 1, Usage, -size)
+
+
+def add_rooms(session: Session, number: int, max_rooms: int) -> int:
+    """Count rooms that are about to be made, and return the version they begin with.
+
+    Raises `TooManyRooms`.
+    """
+    row = session.execute(
+        update(Usage)
+        .values(rooms=Usage.rooms + number)
+        .returning(Usage.rooms, Usage.first_version)
+        .execution_options(synchronize_session=False)
+    ).one()
+    _hold(row.rooms, max_rooms, TooManyRooms)
+    first_version: int = row.first_version
+    return first_version
+
+
+def remove_room(session: Session, version: int) -> None:
+    """Count that a room is gone, which had no files and had come to this version.
+
+    Whoever still has its last list must not take that of a room made anew for an earlier one.
+    """
+    session.execute(
+        update(Usage)
+        .values(
+            rooms=Usage.rooms - 1,
+            first_version=case((Usage.first_version < version, version), else_=Usage.first_version),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def recount(session: Session) -> None:
+    """Count everything anew; repairs what a fault or a hand in the database has put wrong."""
+    in_room = (
+        select(func.coalesce(func.sum(File.size), 0))
+        .join(Peer, Peer.id == File.peer_row_id)
+        .where(Peer.room_id == Room.id)
+        .scalar_subquery()
+    )
+    session.execute(
+        update(Room)
+        .where(Room.file_bytes != in_room)
+        .values(file_bytes=in_room)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Usage)
+        .values(
+            rooms=select(func.count(Room.id)).scalar_subquery(),
+            file_bytes=select(func.coalesce(func.sum(File.size), 0)).scalar_subquery(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _check_peer(session: Session, peer_row_id: int, size: int, quotas: Quotas) -> None:
+    if not (quotas.files_per_peer or quotas.bytes_per_peer):
+        return
+    files, used = session.execute(
+        select(func.count(), func.coalesce(func.sum(File.size), 0)).where(
+            File.peer_row_id == peer_row_id
+        )
+    ).one()
+    _hold(files + 1, quotas.files_per_peer, TooManyFiles)
+    _hold(used + size, quotas.bytes_per_peer, PeerStorageFull)
+
+
+def _change(session: Session, condition: Any, model: type[Room] | type[Usage], size: int) -> int:
+    """Add to the bytes that a room or the server holds; return what it holds then."""
+    held: int = session.execute(
+        update(model)
+        .where(condition)
+        .values(file_bytes=model.file_bytes + size)
+        .returning(model.file_bytes)
+        .execution_options(synchronize_session=False)
+    ).scalar_one()
+    return held
+
+
+def _hold(wanted: int, limit: int, exceeded: type[QuotaExceeded]) -> None:
+    if limit and wanted > limit:
+        raise exceeded(limit)

@@ -1,0 +1,29 @@
+"""What goes with peers that the server itself erases: waiting signals, and a line in the log."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from presence.domain.erasure import ErasedPeers
+
+if TYPE_CHECKING:
+    from presence.transport.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+def note_erased(run: Runtime, room_name: str, erased: ErasedPeers, why: str = "") -> None:
+    """Forget, count and log peers that were erased for others to have room, or because of age."""
+    if not erased.peer_ids:
+        return
+    for peer_id in erased.peer_ids:
+        run.switchboard.forget(room_name, peer_id)
+    run.erased_peers += len(erased.peer_ids)
+    log.info(
+        "erased %d inactive peers of room %r with %d files: %s",
+        len(erased.peer_ids),
+        room_name,
+        len(erased.stored_names),
+        why or f"a room keeps {run.settings.max_kept_peers} peers",
+    )
