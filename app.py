@@ -31,6 +31,7 @@ from presence.transport import (
     events,
     file_links,
     gate,
+    headers,
     health_api,
     ice_api,
     json_codec,
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             app.wsgi_app, settings.trusted_proxies
         )
     app.wsgi_app = server.StartOnFirstRequest(app.wsgi_app, runtime)  # type: ignore[method-assign]
+    app.wsgi_app = headers.Headers(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

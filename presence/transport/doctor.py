@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, render_template
 
 from presence.transport import access
-from presence.transport.pages import POLICY, policy, protect
+from presence.transport.headers import protect_page
 from presence.transport.runtime import runtime
 
 bp = Blueprint("doctor", __name__, url_prefix="/doctor")
-bp.after_request(protect)
+bp.after_request(protect_page)
 
 # The room in which the doctor tries things. It erases what it made, and the room stays empty.
 ROOM = "doctor"
@@ -29,8 +29,7 @@ def doctor_page() -> Response:
         upload_bytes=min(UPLOAD_BYTES, settings.max_upload_bytes),
     )
     response = make_response(page)
-    response.headers["Content-Security-Policy"] = policy({**POLICY, "frame-src": "'self'"})
-    return response
+    return protect_page(response, frame_src="'self'")
 
 
 @bp.get("/elsewhere")
@@ -41,5 +40,4 @@ def elsewhere() -> Response:
     The doctor shows it in a sandbox, where it has an origin that is nobody's.
     """
     response = make_response(render_template("doctor_elsewhere.html", room_name=ROOM))
-    response.headers["Content-Security-Policy"] = policy({**POLICY, "frame-ancestors": "'self'"})
-    return response
+    return protect_page(response, frame_ancestors="'self'")

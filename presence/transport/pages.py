@@ -17,6 +17,7 @@ from presence.errors import InvalidField, PresenceError, RoomNotFound
 from presence.storage import database
 from presence.transport import access, error_handlers, messages, page_text
 from presence.transport.error_handlers import STATUS
+from presence.transport.headers import protect_page
 from presence.transport.messages import RoomAddress
 from presence.transport.runtime import runtime
 
@@ -29,23 +30,7 @@ SHOWN_INACTIVE = 60
 SHOWN_FILES = 60
 SHOWN_ACTIVITY = 30
 
-POLICY = {
-    "default-src": "'none'",
-    "script-src": "'self'",
-    "style-src": "'self'",
-    # An avatar may be a data: address; the picture of a call's own camera is a blob:.
-    "img-src": "'self' data: blob:",
-    "media-src": "'self' blob:",
-    "connect-src": "'self'",
-    "form-action": "'self'",
-    "base-uri": "'none'",
-    "frame-ancestors": "'none'",
-}
-
-
-def policy(directives: dict[str, str]) -> str:
-    """Return a Content-Security-Policy header."""
-    return "; ".join(f"{name} {value}" for name, value in directives.items())
+bp.after_request(protect_page)
 
 
 @bp.record_once
@@ -53,16 +38,6 @@ def set_up(state: BlueprintSetupState) -> None:
     """Leave out the lines that hold only a template's own words: a third of a large page."""
     state.app.jinja_env.trim_blocks = True
     state.app.jinja_env.lstrip_blocks = True
-
-
-@bp.after_request
-def protect(response: Response) -> Response:
-    """Let a page load nothing from elsewhere and run nothing that stands in its text."""
-    response.headers.setdefault("Content-Security-Policy", policy(POLICY))
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers.setdefault("Cache-Control", "no-cache")
-    return response
 
 
 @bp.errorhandler(PresenceError)
@@ -79,7 +54,7 @@ def explain_unknown_address(error: NotFound) -> Any:
     if best != "text/html" or request.path.startswith(("/api/", "/uploads/")):
         return error_handlers.answer_http(error)
     response = make_response(render_template("nothing_here.html"), 404)
-    return protect(response)
+    return protect_page(response)
 
 
 @bp.app_context_processor

@@ -93,7 +93,6 @@ def serve(filename: str) -> Response:
         )
     except FileNotFoundError:
         raise UploadedFileNotFound(filename) from None
-    response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.cache_control.private = True
