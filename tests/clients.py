@@ -126,6 +126,14 @@ class JavaScriptClient:
             self._node.wait(10)
         self._close()
 
+    def show(self, auth: Body) -> None:
+        """Show this when connecting from now on."""
+        self._send({"auth": auth})
+
+    def drop(self) -> None:
+        """Lose the connection, as a network would; the client makes another one."""
+        self._send({"drop": True})
+
     def kill(self) -> None:
         """Kill Node, and the connection with it."""
         self._node.kill()

@@ -46,16 +46,18 @@ class Gate:
             return
         if not host_is_trusted(host, self._hosts):
             raise HostRefused
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and not allows_origin(self._settings, origin, environ):
+        if not allows_origin(self._settings, environ.get("HTTP_ORIGIN"), environ):
             raise OriginRefused
 
 
-def allows_origin(settings: Settings, origin: str, environ: WSGIEnvironment) -> bool:
+def allows_origin(settings: Settings, origin: str | None, environ: WSGIEnvironment) -> bool:
     """Tell whether pages of an origin may call: those that are allowed, and the server's own.
 
-    The scheme of its own does not matter: the server may not know that it is served by HTTPS.
+    What is no page names none. The scheme of its own does not matter: the server may not know that
+    it is served by HTTPS.
     """
+    if origin is None:
+        return True
     scheme, _, host = origin.partition("://")
     own = scheme in ("http", "https") and host == environ.get("HTTP_HOST")
     return own or origin in settings.origins

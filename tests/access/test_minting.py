@@ -1,0 +1,112 @@
+"""Making tokens over REST and on the command line: never more than the maker holds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from presence.domain import tokens
+from tests.access.callers import ROOMS, ask, join
+from tests.access.keys import KEYS, LOCKED, token
+from tests.live_server import ROOT, LiveServer
+
+TOKENS = "/api/webrtc/tokens"
+
+
+def wish(**changes: Any) -> dict[str, Any]:
+    return {"peer_id": "ada", "room": "team-1", "grants": ["join", "list"], "ttl": 60} | changes
+
+
+def test_a_backend_makes_a_token_that_works(locked: LiveServer) -> None:
+    answer = ask(locked, "POST", TOKENS, token("backend", "team-*", "admin"), json=wish())
+    body = answer.json()
+    assert answer.headers["Cache-Control"] == "no-store"
+    grants = tokens.verify(KEYS, body["token"])
+    assert (grants.peer_id, grants.room.text) == ("ada", "team-1")
+    assert grants.allowed == {"join", "list"}
+    # The first of the named keys signs.
+    assert jwt.get_unverified_header(body["token"])["kid"] == "b"
+    made = ask(locked, "POST", f"{ROOMS}/team-1/join", body["token"], json=join("team-1", "ada"))
+    assert made.ok
+    pattern = ask(
+        locked, "POST", TOKENS, token("backend", "*", "admin"), json=wish(room="team-*")
+    ).json()
+    assert tokens.verify(KEYS, pattern["token"]).room.text == "team-*"
+
+
+@pytest.mark.parametrize(
+    ("holder", "changes", "code"),
+    [
+        (token("b", "team-*", "admin"), {"room": "other"}, "not_granted"),
+        (token("b", "team-*", "admin"), {"room": "*"}, "not_granted"),
+        (token("b", "team-*", "admin"), {"room": "team*"}, "not_granted"),
+        (token("b", "team-*", "admin", ttl=3000), {"ttl": 4000}, "not_granted"),
+        (token("b", "team-*"), {}, "not_granted"),
+        (token("b", "team-*", "admin"), {"grants": ["fly"]}, "invalid_field"),
+        (token("b", "team-*", "admin"), {"grants": []}, "invalid_field"),
+        (token("b", "team-*", "admin"), {"ttl": 0}, "invalid_field"),
+        (token("b", "team-*", "admin"), {"ttl": 10**12}, "invalid_field"),
+        (token("b", "team-*", "admin"), {"peer_id": "a/b"}, "invalid_field"),
+        (token("b", "team-*", "admin"), {"room": 7}, "invalid_field"),
+        (token("b", "team-*", "admin"), {"room": ""}, "invalid_field"),
+    ],
+)
+def test_nobody_makes_a_token_for_more_than_they_hold(
+    locked: LiveServer, holder: str, changes: dict[str, Any], code: str
+) -> None:
+    assert ask(locked, "POST", TOKENS, holder, json=wish(**changes)).json()["code"] == code
+
+
+def flask_token(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PRESENCE_")
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "token", *arguments],
+        cwd=ROOT,
+        env={**environment, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_command_line_makes_a_token(tmp_path: Path) -> None:
+    settings = {**LOCKED, "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"}
+    made = flask_token("ada", "team-*", "--grants", "join, list", "--ttl", "12h", **settings)
+    grants = tokens.verify(KEYS, made.stdout.strip())
+    assert (grants.peer_id, grants.room.text) == ("ada", "team-*")
+    assert grants.allowed == {"join", "list"}
+    assert 43_000 < grants.expires_at - time.time() <= 43_200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["a/b", "studio"], "peer_id must not contain"),
+        (["ada", "studio", "--grants", "fly"], "grants must be one or more of"),
+        (["ada", "studio", "--ttl", "soon"], "must be a number with s, m, h or d"),
+        (["ada", "studio", "--kid", "z"], "names no key"),
+    ],
+)
+def test_the_command_line_says_what_is_wrong(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    made = flask_token(*arguments, **{**LOCKED, "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
+    assert made.returncode != 0
+    assert says in made.stderr
+    assert "Traceback" not in made.stderr
+
+
+def test_an_open_server_makes_no_tokens(tmp_path: Path) -> None:
+    made = flask_token("ada", "studio", DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
+    assert made.returncode != 0
+    assert "PRESENCE_MODE=locked" in made.stderr
