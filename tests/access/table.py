@@ -16,6 +16,10 @@ PUBLIC_PATHS = {
     "/doctor/elsewhere",
     "/api/openapi.json",
     "/api/asyncapi.json",
+    # For whoever runs the server: they count, and name nobody.
+    "/healthz",
+    "/readyz",
+    "/metrics",
     "/static/<path:filename>",
 }
 
