@@ -196,7 +196,7 @@ class HttpClient(Connection):
 
     def __init__(self, load: Load) -> None:
         super().__init__(load)
-        self.status = 0
+        self.status = 0  # of the last answer, once all of it has come
         self.head = b""
         self.body = bytearray()
         self.on_answer: Callable[[HttpClient, float], None] = lambda _client, _now: None
@@ -226,17 +226,22 @@ class HttpClient(Connection):
             if end < 0:
                 return
             body, self.head = self.head[end + 4 :], self.head[:end]
-            self.status = int(self.head.split(b" ", 2)[1])
             length = self.header("content-length")
-            if length is None and self.status not in {204, 304}:
+            if self._status() in {204, 304}:
+                length = "0"
+            elif length is None:
                 raise ConnectionLost(f"an answer without Content-Length: {self.head!r}")
-            self._missing = 0 if self.status in {204, 304} else int(length or 0)
+            self._missing = int(length)
         if len(self.body) < self._keep:
             self.body += body[: self._keep]
         self._missing -= len(body)
         if self._missing == 0:
             self._missing = -1
+            self.status = self._status()
             self.on_answer(self, now)
+
+    def _status(self) -> int:
+        return int(self.head.split(b" ", 2)[1])
 
     def header(self, name: str) -> str | None:
         """Return a header of the answer."""

@@ -50,6 +50,7 @@ def _list(run: Run) -> tuple[Figures, float]:
     sample.request("GET", _ROOMS)
     run.load.await_(lambda: sample.status == 200, "the list of rooms")
     size = float(sample.header("content-length") or 0)
+    sample.close()
     run.load.settle()
     return _closed_loop(run, lambda client: client.request("GET", _ROOMS)), size
 
@@ -66,6 +67,7 @@ def _list_again(run: Run) -> tuple[Figures, float]:
     sample.on_answer = note
     sample.request("GET", _ROOMS)
     run.load.await_(lambda: sample.status == 200, "the list of rooms")
+    sample.close()
     run.load.settle()
     headers = {"If-None-Match": etag} if etag else None
     statuses: list[int] = []

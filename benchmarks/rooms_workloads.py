@@ -148,6 +148,7 @@ def large_room(run: Run) -> Figures:
         for number in range(sizes.delta_peers - count):
             post_join(http, "large", f"rest-{number}")
             run.load.await_(lambda: http.status == 200, "a REST join is answered")
+        http.close()
     clients = connect(run.load, count)
     more = {"updates": "delta"} if delta else {}
     join_all(run.load, clients, "large", **more)

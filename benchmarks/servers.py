@@ -24,6 +24,7 @@ _START_SECONDS = 30.0
 # The same for all. On a machine that does other things as well, a server may be late for an answer;
 # what a workload costs is wanted all the same.
 _PING_SECONDS, _PONG_SECONDS = "5", "60"
+_MANY = "10000000"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ _GUNICORN = [sys.executable, "-m", "gunicorn"]
 def presence(name: str = "presence", folder: Path = ROOT) -> Contender:
     """Return this server, as a working tree in `folder` has it, on gunicorn with its defaults.
 
-    Only limits that a load from one address would run into are raised.
+    Limits that a load from one address would run into are raised, not switched off.
     """
     return Contender(
         name=name,
@@ -75,6 +76,13 @@ def presence(name: str = "presence", folder: Path = ROOT) -> Contender:
             "PRESENCE_MAX_PEERS": "2000",
             # REST joins must not expire while they are measured.
             "PRESENCE_REST_SESSION_SECONDS": "3600",
+            "PRESENCE_SOCKETS_PER_ADDRESS": _MANY,
+            "PRESENCE_CONNECTS_PER_MINUTE": _MANY,
+            "PRESENCE_REQUESTS_PER_MINUTE": _MANY,
+            "PRESENCE_UPLOADS_PER_MINUTE": _MANY,
+            "PRESENCE_EVENTS_PER_SECOND": _MANY,
+            "PRESENCE_EVENT_BURST": _MANY,
+            "PRESENCE_MAX_KEPT_PEERS": "2000",
             "PRESENCE_PING_INTERVAL": _PING_SECONDS,
             "PRESENCE_PING_TIMEOUT": _PONG_SECONDS,
         },
@@ -163,7 +171,9 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                # A group to end together, in this session: schedulers that share the processor
+                # among sessions then treat both sides alike.
+                process_group=0,
                 preexec_fn=partial(os.sched_setaffinity, 0, {core}),  # noqa: PLW1509 – there are no threads
             )
         self._await_port()

@@ -124,7 +124,7 @@ def _form(size: int) -> bytes:
         "Content-Type: application/pdf\r\n\r\n"
     )
     # Random bytes, so that nothing finds them easier than those of a real document.
-    content = b"%PDF-1.7\n" + os.urandom(size - 9)
+    content = b"%PDF-1.7\n" + os.urandom(size - 15) + b"\n%%EOF"
     return (fields + head).encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
