@@ -65,6 +65,14 @@ class Settings:
         "REDIS_URL", "", "Redis that several processes share, such as redis://host:6379/0"
     )
     upload_dir: str = _setting("UPLOAD_DIR", "uploads", "folder that holds uploaded files")
+    upload_url: str = _setting(
+        "UPLOAD_URL",
+        "",
+        "bucket that holds them instead, s3://bucket/prefix; they still come in through UPLOAD_DIR",
+    )
+    s3_endpoint: str = _setting(
+        "PRESENCE_S3_ENDPOINT", "", "address of the bucket's server, where it is not Amazon's"
+    )
     mode: str = _setting(
         "PRESENCE_MODE", "open", "open: anyone may do anything; locked: what a signed token allows"
     )
@@ -286,17 +294,8 @@ class Settings:
         for name in ("ping_interval", "ping_timeout", "rest_session_seconds"):
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
-        if not re.fullmatch(r"[a-z0-9-]{0,16}", self.worker_name):
-            raise InvalidSetting(
-                "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
-            )
+        self._check_places()
         self._check_ice()
-        if not self.database_url.startswith("sqlite:///") and not self.has_shared_database:
-            # psycopg 3, for one, would stop every greenlet while it waits.
-            raise InvalidSetting(
-                "DATABASE_URL must begin with sqlite:/// or postgresql:// (with psycopg2, which "
-                "need not be named)."
-            )
         self._check_access()
         if not 0 < self.port < 65_536:
             raise InvalidSetting("PORT must be a number from 1 to 65535.")
@@ -316,6 +315,21 @@ class Settings:
             if text:
                 values[setting.name] = _parse(setting.metadata["variable"], setting.default, text)
         return cls(**values)
+
+    def _check_places(self) -> None:
+        """Refuse addresses of storage that no engine here understands."""
+        if not self.database_url.startswith("sqlite:///") and not self.has_shared_database:
+            # psycopg 3, for one, would stop every greenlet while it waits.
+            raise InvalidSetting(
+                "DATABASE_URL must begin with sqlite:/// or postgresql:// (with psycopg2, which "
+                "need not be named)."
+            )
+        if not re.fullmatch(r"(s3://[^/]+(/.*)?)?", self.upload_url):
+            raise InvalidSetting("UPLOAD_URL must be empty or like s3://bucket/prefix.")
+        if not re.fullmatch(r"[a-z0-9-]{0,16}", self.worker_name):
+            raise InvalidSetting(
+                "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
+            )
 
     def _check_ice(self) -> None:
         """Refuse addresses that every browser would refuse, and TURN servers without a secret."""

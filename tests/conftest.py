@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.chromium import chromium
 from tests.clients import KINDS, Client
+from tests.cluster.private_cluster import PrivateCluster
 from tests.cluster.private_postgresql import PrivatePostgresql
 from tests.live_server import LiveServer
 
@@ -18,14 +20,46 @@ __all__ = ["chromium"]
 SAMPLES = Path(__file__).parent / "samples"
 
 
-@pytest.fixture(scope="session", params=["eventlet", "threading"])
+# What tests of the shared server run against; those marked `cluster` also run against a cluster.
+KINDS_OF_SERVER = ["eventlet", "threading", "cluster"]
+SERVERS = os.environ.get("PRESENCE_TEST_SERVERS", "eventlet,threading").split(",")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the kinds of server that were not asked for."""
+
+    def wanted(item: pytest.Item) -> bool:
+        callspec = getattr(item, "callspec", None)
+        kind = callspec.params.get("server") if callspec else None
+        if kind == "cluster" and item.get_closest_marker("cluster"):
+            return True
+        return kind in SERVERS or kind not in KINDS_OF_SERVER
+
+    left_out = [item for item in items if not wanted(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if wanted(item)]
+
+
+@pytest.fixture(scope="session", params=KINDS_OF_SERVER)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[LiveServer]:
-    """A live server, once on eventlet and once on threads, shared by the tests of this session."""
+) -> Generator[LiveServer | PrivateCluster]:
+    """A live server, on eventlet, on threads or a cluster, shared by the tests of this session."""
+    if request.param == "cluster":
+        yield request.getfixturevalue("cluster")
+        return
     live = LiveServer(tmp_path_factory.mktemp(request.param), mode=request.param).start()
     yield live
     live.kill()
+
+
+@pytest.fixture(scope="session")
+def cluster(postgresql: PrivatePostgresql) -> Generator[PrivateCluster]:
+    """Three workers behind nginx, shared by the tests of this session."""
+    made = PrivateCluster(postgresql).start()
+    yield made
+    made.close()
 
 
 @pytest.fixture

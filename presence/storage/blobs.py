@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 PENDING = ".pending"
 # After how many bytes of a file the disk is asked again.
 _ASK_EVERY = 1024 * 1024
+# Stands between the id of the worker that repairs a folder and that of the one it belonged to.
+_CLAIMS = "+"
 
 
 class BlobTooLarge(Exception):
@@ -46,6 +48,8 @@ class PendingBlob:
         self.path: Path | None = path
         self.limit = limit
         self.size = 0
+        # What takes back what giving it a name has done elsewhere.
+        self.undo: Callable[[], None] | None = None
         self.file = cast(IO[bytes], path.open("x+b"))
 
     def write(self, data: bytes) -> int:
@@ -79,9 +83,17 @@ class PendingBlob:
         """Close the file and remove it if it was not moved into place. Safe to call twice."""
         with suppress(OSError):  # closing writes what is buffered, which a full disk refuses
             self.file.close()
-        if self.path is not None:
+        if self.path is None:
+            return
+        try:
+            if self.undo is not None:
+                self.undo()
+        except OSError:
+            # Its name stays in the pending folder, and `recover` goes by it.
+            log.exception("the refused file %s could not be taken back yet", self.path.name)
+        else:
             self.path.unlink(missing_ok=True)
-            self.path = None
+        self.path = self.undo = None
 
 
 class LocalBlobs:
@@ -177,9 +189,29 @@ class LocalBlobs:
         root = self.folder / PENDING
         folders = list(root.iterdir()) if root.is_dir() else []
         for folder in folders:
-            if not folder.is_dir() or not is_dead(folder.name):
+            if not folder.is_dir() or not is_dead(folder.name.split(_CLAIMS)[0]):
                 continue
-            names = {entry.name for entry in folder.iterdir()}
-            for name in known(names) & names:
-                os.rename(folder / name, self.folder / name)
-            shutil.rmtree(folder)
+            # Several processes may start at once: the folder is the one's that renames it first.
+            claimed = root / f"{self._pending.name}{_CLAIMS}{folder.name.split(_CLAIMS)[-1]}"
+            try:
+                os.rename(folder, claimed)
+            except FileNotFoundError:
+                continue
+            names = {entry.name for entry in claimed.iterdir()}
+            try:
+                self._repair(claimed, known(names) & names)
+                shutil.rmtree(claimed)
+            except OSError:
+                log.exception("pending files could not be repaired; the next start tries again")
+                return
+
+    def link(
+        self, stored_name: str, content_type: str, download_name: str, inline: bool
+    ) -> str | None:
+        """Return None: files in a folder are served by this server itself."""
+        return None
+
+    def _repair(self, folder: Path, known: set[str]) -> None:
+        """Move the pending files that have a row into place."""
+        for name in known:
+            os.rename(folder / name, self.folder / name)

@@ -52,7 +52,7 @@ class Runtime:
         self.settings = settings
         self.socketio = socketio
         self.worker_id = secrets.token_hex(16)
-        self.blobs = LocalBlobs(settings.upload_path, self.worker_id, settings.min_free_disk_bytes)
+        self.blobs = _blobs(settings, self.worker_id)
         self.limits = Limits(
             settings.max_peers,
             settings.max_user_data_bytes,
@@ -216,6 +216,19 @@ class Runtime:
             self.socketio.server.leave_room(sid, channel(room_name))
             self.switchboard.leave(sid)
             self.announcer.forget(sid)
+
+
+def _blobs(settings: Settings, worker_id: str) -> LocalBlobs:
+    """Return where uploaded files are kept."""
+    folder, min_free = settings.upload_path, settings.min_free_disk_bytes
+    if not settings.upload_url:
+        return LocalBlobs(folder, worker_id, min_free)
+    # Not at the top: the library takes a while to load, and few need it.
+    from presence.storage.s3_blobs import S3Blobs  # noqa: PLC0415
+
+    return S3Blobs(
+        settings.upload_url, folder, worker_id, endpoint=settings.s3_endpoint, min_free=min_free
+    )
 
 
 def runtime() -> Runtime:

@@ -81,11 +81,17 @@ def serve(filename: str) -> Response:
         file = files.find(session, filename)
         room_name, _ = files.place(session, filename) if access.caller() else ("", "")
     access.require(LIST, room_name)
+    is_image = file.content_type in file_types.IMAGE_TYPES
+    link = runtime().blobs.link(
+        file.stored_name, file.content_type, file.original_name, inline=is_image
+    )
+    if link is not None:
+        return _elsewhere(link)
     try:
         response = send_file(
             runtime().blobs.path(file.stored_name),
             mimetype=file.content_type,
-            as_attachment=file.content_type not in file_types.IMAGE_TYPES,
+            as_attachment=not is_image,
             download_name=file.original_name,
             conditional=True,
             etag=file.stored_name,
@@ -96,6 +102,14 @@ def serve(filename: str) -> Response:
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.cache_control.private = True
+    return response
+
+
+def _elsewhere(link: str) -> Response:
+    """Send a client to where it can fetch a file for a short time."""
+    response = Response(status=302)
+    response.location = link
+    response.cache_control.no_store = True
     return response
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the cluster tests: a shared cluster, and clusters that a test may break."""
+"""Fixtures of the cluster tests: clusters that a test may break."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ import pytest
 
 from tests.cluster.private_cluster import NewCluster, PrivateCluster
 from tests.cluster.private_postgresql import PrivatePostgresql
-
-
-@pytest.fixture(scope="session")
-def cluster(postgresql: PrivatePostgresql) -> Generator[PrivateCluster]:
-    """Three workers behind nginx, shared by the tests of this session."""
-    made = PrivateCluster(postgresql).start()
-    yield made
-    made.close()
 
 
 @pytest.fixture
