@@ -29,6 +29,9 @@ from presence.transport.deltas import History
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
+# For how many windows the next list waits at most while messages wait to be handled, which are
+# likely to change the room again: under load fewer lists cost less of what there is too little of.
+_BUSY_WINDOWS = 5
 _CHANNEL = "room:"
 # What the Socket.IO rooms of those begin with who only watch a room.
 WATCHERS = "watch:"
@@ -66,6 +69,8 @@ class Announcer:
         self._socketio = socketio
         self._window = window
         self._latency = latency
+        # Tells whether messages wait to be handled.
+        self._is_busy: Callable[[], bool] = socketio.server.eio.is_behind
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _RoomLock] = WeakValueDictionary()
         self._windows: dict[str, _Window] = {}
@@ -183,6 +188,10 @@ class Announcer:
         wait = self._window
         while True:
             self._socketio.sleep(wait)
+            for _ in range(_BUSY_WINDOWS - 1):
+                if not (window.marked and self._is_busy()):
+                    break
+                self._socketio.sleep(self._window)
             with self._guard:
                 if not window.marked:
                     del self._windows[name]

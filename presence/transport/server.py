@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def async_mode() -> str:
 def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     """Attach a Socket.IO server to the app, with cross-origin access as in the settings."""
     mode = async_mode()
-    _install_connections(mode)
+    is_behind = _install_connections(mode)
     CORS(app, origins=settings.origins, max_age=86_400)
     manager = ClusterManager(settings.redis_prefix) if settings.redis_url else None
     socketio = SocketIO(
@@ -66,19 +66,22 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     )
     engine = socketio.server.eio
     engine.heartbeat = Heartbeat(engine)
+    engine.is_behind = is_behind
     engine.websocket_compression = settings.websocket_compression
     packets.guard(socketio.server, Floodgate(socketio.server, settings))
     return socketio
 
 
-def _install_connections(mode: str) -> None:
+def _install_connections(mode: str) -> Callable[[], bool]:
+    """Choose how connections are served; returns what tells whether messages wait for it."""
     if mode == "eventlet":
         # Not at the top: it imports eventlet.
-        from presence.transport.stream_connections import StreamConnection  # noqa: PLC0415
+        from presence.transport import stream_connections  # noqa: PLC0415
 
-        connections.install(StreamConnection)
-    else:
-        connections.install(Connection)
+        connections.install(stream_connections.StreamConnection)
+        return lambda: stream_connections.turns().is_behind()
+    connections.install(Connection)
+    return lambda: False
 
 
 class UncompressedWebSocket:

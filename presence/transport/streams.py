@@ -84,6 +84,10 @@ class Turns:
         """Tell whether it is time to let others have a turn."""
         return time.monotonic() >= self._until
 
+    def is_behind(self) -> bool:
+        """Tell whether streams wait to be served."""
+        return bool(self._readable)
+
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
