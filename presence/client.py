@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from presence.client_wire import Body, Http, PresenceError, Wire
+from presence.client_wire import Body, Http, PresenceError, Token, Wire
 
 __all__ = ["PresenceClient", "PresenceError"]
 
@@ -45,7 +45,9 @@ class PresenceClient:
 
     ``state`` is idle, connected, joined, reconnecting or closed; ``peers`` is the newest list of
     the room ``room_name``, and ``version`` that list's. The peer_id is random unless given, and the
-    username is the peer_id. Every call waits at most `timeout` seconds.
+    username is the peer_id. Every call waits at most `timeout` seconds. A locked server wants a
+    `token`: one, or a function that fetches a fresh one, which is asked before every connection,
+    also after a lost one, and before every request.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class PresenceClient:
         peer_id: str | None = None,
         username: str | None = None,
         timeout: float = 10.0,
+        token: Token | None = None,
     ) -> None:
         address = re.match(r"([a-z]+://[^/?#]+)([^?#]*)", url, re.IGNORECASE)
         if address is None:
@@ -70,7 +73,7 @@ class PresenceClient:
         self.room_name: str | None = None
         self.peers: list[Body] = []
         self.version = 0
-        self._http = Http(self.url, timeout)
+        self._http = Http(self.url, timeout, token)
         self._callbacks: defaultdict[str, list[Callback]] = defaultdict(list)
         self._happened: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
         # Guards all of the state below, and is notified whenever it changes.
@@ -79,7 +82,7 @@ class PresenceClient:
         self._asked: Body | None = None
         self._wanted: Body | None = None
         self._own: Body | None = None
-        self._wire = Wire(address[1], address[2])
+        self._wire = Wire(address[1], address[2], token)
         self._listen()
         threading.Thread(target=self._run_callbacks, name="presence", daemon=True).start()
 
@@ -132,12 +135,17 @@ class PresenceClient:
         return value
 
     def connect(self) -> None:
-        """Connect; `join` does it too. Raises `PresenceError` (``unreachable``)."""
+        """Connect; `join` does it too.
+
+        Raises `PresenceError`: ``unreachable``, or why the server refuses the token.
+        """
         until = time.monotonic() + self.timeout
         while self.state != "closed" and not self._wire.is_connected:
             if self.state == "reconnecting":
                 self._wait_until_ready(until, joining=True)
             elif not self._wire.connect(self.timeout):
+                if self._wire.refusal is not None:
+                    raise self._wire.refusal
                 if time.monotonic() + 0.5 > until:
                     raise self._http.unreachable()
                 time.sleep(0.5)
@@ -247,6 +255,7 @@ class PresenceClient:
     def _listen(self) -> None:
         self._wire.on("connect", self._connected)
         self._wire.on("disconnect", self._disconnected)
+        self._wire.on("refused", self._refused)
         self._wire.on("join_room_success", self._joined)
         self._wire.on("leave_room_success", self._left)
         self._wire.on("peer_list_updated", self._listed)
@@ -268,6 +277,12 @@ class PresenceClient:
             if self.state != "closed":
                 self._set_state("reconnecting")
         self._happened.put(("disconnected", reason))
+
+    def _refused(self, error: PresenceError) -> None:
+        """Tell that the server does not let us back in; with a fresh token it may, later."""
+        with self._changed:
+            if self.state == "reconnecting":
+                self._happened.put(("error", error))
 
     def _join(self, join: Body) -> Body:
         self._asked = join

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from typing import IO, Any
@@ -11,8 +12,12 @@ import engineio
 import requests
 import socketio
 
+log = logging.getLogger(__name__)
+
 Body = dict[str, Any]
 Progress = Callable[[int, int], object]
+# A token for a locked server, or a function that fetches a fresh one.
+Token = str | Callable[[], str]
 
 
 class PresenceError(Exception):
@@ -56,7 +61,10 @@ class _Question:
 class Wire:
     """A Socket.IO connection that is made again by itself whenever it is lost."""
 
-    def __init__(self, origin: str, path: str) -> None:
+    def __init__(self, origin: str, path: str, token: Token | None = None) -> None:
+        # Why the server refused the last connection, if it did.
+        self.refusal: PresenceError | None = None
+        self._token = token
         self._origin = origin
         self._path = f"{path.strip('/')}/socket.io".strip("/")
         self._lock = threading.Lock()
@@ -68,6 +76,7 @@ class Wire:
         )
         self._sio.on("connect", self._found)
         self._sio.on("disconnect", self._lost)
+        self._sio.on("connect_error", self._refused)
 
     @property
     def is_connected(self) -> bool:
@@ -81,16 +90,22 @@ class Wire:
         return sid
 
     def on(self, event: str, handler: Callable[..., object]) -> None:
-        """Call `handler` when `event` comes, in the order of coming; it must not wait."""
-        if event in ("connect", "disconnect"):
+        """Call `handler` when `event` comes, in the order of coming; it must not wait.
+
+        ``refused`` comes with the `PresenceError` for which the server takes no connection.
+        """
+        if event in ("connect", "disconnect", "refused"):
             self._handlers[event] = handler
         else:
             self._sio.on(event, handler)
 
     def connect(self, seconds: float) -> bool:
         """Try to connect once; return whether it succeeded."""
+        self.refusal = None
         try:
-            self._sio.connect(self._origin, socketio_path=self._path, wait_timeout=seconds)
+            self._sio.connect(
+                self._origin, auth=self._auth, socketio_path=self._path, wait_timeout=seconds
+            )
         except socketio.exceptions.ConnectionError:
             return False
         return True
@@ -133,6 +148,23 @@ class Wire:
             self._is_up = True
         self._handlers["connect"]()
 
+    def _auth(self) -> dict[str, str]:
+        """Return what is shown to the server: a token that is good now, if one can be had."""
+        try:
+            token = token_of(self._token)
+        except Exception:
+            # It is asked again before the next attempt; this one the server refuses.
+            log.exception("no token could be had")
+            token = None
+        return {} if token is None else {"token": token}
+
+    def _refused(self, problem: Any = None) -> None:
+        """Note what the server says; of a network that fails there is only a text."""
+        body = problem.get("data") if isinstance(problem, dict) else None
+        if isinstance(body, dict) and "code" in body:
+            self.refusal = PresenceError(body["code"], body["detail"], body)
+            self._handlers["refused"](self.refusal)
+
     def _lost(self, reason: str = "") -> None:
         self._handlers["disconnect"](reason)
         with self._lock:
@@ -144,13 +176,17 @@ class Wire:
 class Http:
     """The server's HTTP routes; every method raises `PresenceError` for what is no success."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, token: Token | None = None) -> None:
+        self._token = token
         self._url = url
         self._timeout = timeout
 
     def get(self, path: str, query: dict[str, str]) -> Body:
         """Return the JSON at a path."""
-        return self._checked(lambda: requests.get(self._url + path, query, timeout=self._timeout))
+        address, headers = self._url + path, self._headers()
+        return self._checked(
+            lambda: requests.get(address, query, headers=headers, timeout=self._timeout)
+        )
 
     def upload(
         self,
@@ -161,7 +197,9 @@ class Http:
         abort: threading.Event | None,
     ) -> Body:
         """Send a multipart form with one file, (name, open file); return what the server says."""
-        request = requests.Request("POST", self._url + path, data=form, files={"file": file})
+        request = requests.Request(
+            "POST", self._url + path, headers=self._headers(), data=form, files={"file": file}
+        )
         prepared = request.prepare()
         assert isinstance(prepared.body, bytes)
         prepared.body = _Counted(prepared.body, on_progress, abort)  # type: ignore[assignment]
@@ -174,6 +212,10 @@ class Http:
             "unreachable",
             f"{self._url} does not answer. Check the address and the network, then try again.",
         )
+
+    def _headers(self) -> dict[str, str]:
+        token = token_of(self._token)
+        return {} if token is None else {"Authorization": f"Bearer {token}"}
 
     def _checked(self, send: Callable[[], requests.Response]) -> Body:
         try:
@@ -190,6 +232,11 @@ class Http:
                 body.get("code", "unreadable_answer"), body.get("detail", detail), body
             )
         return body
+
+
+def token_of(token: Token | None) -> str | None:
+    """Return the token to use now; asks the function that fetches one, if it is one."""
+    return token() if callable(token) else token
 
 
 class _Counted:

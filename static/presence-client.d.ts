@@ -33,7 +33,7 @@ export interface Joined extends PeerList {
 
 export interface Left {
   room_name: string | null;
-  /** “left”, “left_over_rest”, “erased”, “closed”, or the code of what made joining again fail. */
+  /** “left”, “left_over_rest”, “erased”, “kicked”, “banned”, “room_closed”, “closed”, or the code of what made joining again fail. */
   reason: string;
   peer_id?: string;
   is_active?: boolean;
@@ -140,6 +140,14 @@ export type ErrorCode =
   | "storage_full"
   | "storage_unavailable"
   | "internal_error"
+  | "token_required"
+  | "token_refused"
+  | "token_expired"
+  | "not_granted"
+  | "wrong_peer"
+  | "banned"
+  | "room_closed"
+  | "no_token"
   | "unreachable"
   | "timeout"
   | "connection_lost"
@@ -208,6 +216,11 @@ export interface ClientOptions {
   peerId?: string;
   /** The peer_id by default. */
   username?: string;
+  /**
+   * What a locked server wants to see: a token, or a function that fetches a fresh one. It is asked
+   * before every connection, also after a lost one, and before every request.
+   */
+  token?: string | (() => string | Promise<string>);
   /** How many milliseconds a call waits for its answer, reconnecting included; 10,000 by default. */
   timeout?: number;
   /** More options for socket.io-client. */

@@ -4,8 +4,8 @@
 
 import { Emitter, PresenceError, randomId, splitAddress } from "./presence-base.js";
 import { Calls, everyone } from "./presence-call.js";
-import { getJson, unreachable, upload } from "./presence-http.js";
-import { ask, findIo } from "./presence-socket.js";
+import { bearer, getJson, tokenOf, unreachable, upload } from "./presence-http.js";
+import { ask, findIo, refusalOf } from "./presence-socket.js";
 
 export { PresenceError, everyone };
 
@@ -43,6 +43,7 @@ export class PresenceClient extends Emitter {
   #joinedOn = null;
   #rejoins = 0;
   #retry = null;
+  #turn = 0;
   #calls;
 
   /** @param {string} [url] the server's address; a page's own origin by default */
@@ -127,6 +128,7 @@ export class PresenceClient extends Emitter {
     return upload(this.#url("/api/webrtc/upload"), form, {
       onProgress,
       signal,
+      headers: await bearer(this.#options.token),
       fetch: this.#options.fetch,
     });
   }
@@ -150,7 +152,9 @@ export class PresenceClient extends Emitter {
   /** Return what `new RTCPeerConnection()` takes; its TURN credentials last `ttl` seconds. */
   async iceServers() {
     const query = `room_name=${encodeURIComponent(this.roomName ?? "")}&peer_id=${encodeURIComponent(this.peerId)}`;
-    return getJson(this.#url(`/api/webrtc/ice-servers?${query}`), { fetch: this.#options.fetch });
+    const headers = await bearer(this.#options.token);
+    const { fetch } = this.#options;
+    return getJson(this.#url(`/api/webrtc/ice-servers?${query}`), { fetch, headers });
   }
 
   /** Call a peer of the room, or `everyone` in it, sending `stream` if given; returns a `Call`. */
@@ -178,6 +182,7 @@ export class PresenceClient extends Emitter {
         forceNew: true,
         reconnectionDelay: 500,
         reconnectionDelayMax: 3000,
+        ...(this.#options.token ? { auth: (give) => this.#authorize(give) } : {}),
         ...this.#options.socket,
         autoConnect: false,
       });
@@ -195,8 +200,7 @@ export class PresenceClient extends Emitter {
       const refused = (error) => {
         // Still trying, unless the server itself said no.
         if (socket.active) return;
-        const { code = "refused", detail = error.message } = error.data ?? {};
-        settle(reject, new PresenceError(code, detail, error.data));
+        settle(reject, refusalOf(error));
       };
       const timer = setTimeout(() => {
         socket.disconnect();
@@ -205,6 +209,24 @@ export class PresenceClient extends Emitter {
       }, this.#timeout);
       socket.on("connect", connected).on("connect_error", refused).connect();
     });
+  }
+
+  /** Show the server a token that is good now, however often getting one fails. */
+  async #authorize(give) {
+    const turn = ++this.#turn;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const auth = { token: await tokenOf(this.#options.token) };
+        // Meanwhile the connection may have been lost, and the next one asked for itself.
+        if (turn === this.#turn) give(auth);
+        return;
+      } catch (error) {
+        if (turn !== this.#turn) return;
+        this.emit("error", new PresenceError("no_token", `No token could be had: ${error.message}`));
+      }
+      await new Promise((later) => setTimeout(later, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]));
+      if (turn !== this.#turn || !this.#socket) return;
+    }
   }
 
   #listen(socket) {
@@ -217,6 +239,14 @@ export class PresenceClient extends Emitter {
       clearTimeout(this.#retry);
       this.emit("disconnected", reason);
       this.#setState(socket.active ? "reconnecting" : "idle");
+    });
+    socket.on("connect_error", (error) => {
+      // The server itself said no to somebody who was in: it will not help to try again.
+      if (socket !== this.#socket || socket.active || this.#connecting) return;
+      const refusal = refusalOf(error);
+      this.emit("error", refusal);
+      this.#setState("idle");
+      if (this.roomName !== null) this.#left({ room_name: this.roomName, reason: refusal.code });
     });
     socket.on("join_room_success", (body) => this.#joined(body));
     socket.on("leave_room_success", (body) => {

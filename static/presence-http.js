@@ -2,11 +2,22 @@
 
 import { PresenceError } from "./presence-base.js";
 
+/** Return the token to use now: `token` itself, or what it returns if it is a function. */
+export async function tokenOf(token) {
+  return typeof token === "function" ? token() : token;
+}
+
+/** Return the header that shows a token, if there is one (RFC 6750). */
+export async function bearer(token) {
+  const value = await tokenOf(token);
+  return value ? { Authorization: `Bearer ${value}` } : {};
+}
+
 /** Return the JSON at `url`; rejects with the server's error, or `unreachable`. */
-export async function getJson(url, { fetch = globalThis.fetch } = {}) {
+export async function getJson(url, { fetch = globalThis.fetch, headers = {} } = {}) {
   let response;
   try {
-    response = await fetch(url);
+    response = await fetch(url, { headers });
   } catch {
     throw unreachable(url);
   }
@@ -19,11 +30,11 @@ export async function getJson(url, { fetch = globalThis.fetch } = {}) {
  * `onProgress({ loaded, total })` counts bytes of the request. Rejects with a `PresenceError`: the
  * server's own, `aborted`, or `unreachable`.
  */
-export async function upload(url, form, { onProgress, signal, fetch } = {}) {
+export async function upload(url, form, { onProgress, signal, fetch, headers = {} } = {}) {
   if (signal?.aborted) throw aborted();
   // Browsers and React Native count an upload's bytes only for XMLHttpRequest.
   const send = globalThis.XMLHttpRequest && !fetch ? sendWithXhr : sendWithFetch;
-  const { status, text } = await send(url, form, { onProgress, signal, fetch });
+  const { status, text } = await send(url, form, { onProgress, signal, fetch, headers });
   return checked(status, text);
 }
 
@@ -41,7 +52,7 @@ function checked(status, text) {
   throw new PresenceError(code, detail, body ?? {});
 }
 
-function sendWithXhr(url, form, { onProgress, signal }) {
+function sendWithXhr(url, form, { onProgress, signal, headers }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
@@ -50,6 +61,7 @@ function sendWithXhr(url, form, { onProgress, signal }) {
       how(value);
     };
     xhr.open("POST", url);
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (onProgress) {
       xhr.upload.onprogress = ({ loaded, total }) => onProgress({ loaded, total });
     }
@@ -61,13 +73,13 @@ function sendWithXhr(url, form, { onProgress, signal }) {
   });
 }
 
-async function sendWithFetch(url, form, { onProgress, signal, fetch = globalThis.fetch }) {
-  const request = { method: "POST", body: form, signal };
+async function sendWithFetch(url, form, { onProgress, signal, headers, fetch = globalThis.fetch }) {
+  const request = { method: "POST", body: form, signal, headers };
   if (onProgress && globalThis.TransformStream) {
     // The form as the bytes that will be sent, so that they can be counted as they go.
     const encoded = new Request(url, { method: "POST", body: form });
     const total = (await encoded.clone().arrayBuffer()).byteLength;
-    request.headers = { "Content-Type": encoded.headers.get("Content-Type") };
+    request.headers = { ...headers, "Content-Type": encoded.headers.get("Content-Type") };
     request.body = encoded.body.pipeThrough(counting(total, onProgress));
     request.duplex = "half";
   }

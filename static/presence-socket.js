@@ -16,6 +16,12 @@ export async function findIo(given) {
   }
 }
 
+/** Return the error for a connection that the server refused. */
+export function refusalOf(error) {
+  const { code = "refused", detail = error.message } = error.data ?? {};
+  return new PresenceError(code, detail, error.data);
+}
+
 /** Send an event and return the server's answer; rejects with its error, `timeout` or `connection_lost`. */
 export function ask(socket, event, data, milliseconds) {
   return new Promise((resolve, reject) => {

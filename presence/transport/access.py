@@ -325,4 +325,5 @@ def _end(run: Runtime, sid: str) -> None:
     manager = run.socketio.server.manager
     connection = run.socketio.server.eio.sockets.get(manager.eio_sid_from_sid(sid, "/"))
     if connection is not None:
-        connection.close(wait=False)
+        # Without a goodbye, after which python-socketio's client would stay away.
+        connection.close(wait=False, abort=True)
