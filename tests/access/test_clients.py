@@ -19,7 +19,7 @@ from tests.live_server import LiveServer
 
 
 def test_the_javascript_client_shows_its_token(locked: LiveServer, room: str) -> None:
-    made = [token("ada", room, ttl=3), token("ada", room)]
+    made = [token("ada", room, ttl=6), token("ada", room)]
     run = subprocess.run(
         [needs.node_with_socketio_client(), "locked.mjs", locked.url, room, *made],
         cwd=needs.JAVASCRIPT,
