@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks import catalogue, machine, report
+from benchmarks import catalogue, machine, plot, report
 from benchmarks.load import ConnectionLost, Load
 from benchmarks.measuring import FULL, QUICK, TINY, Figures, Run, Sizes
 from benchmarks.report import Rounds
@@ -33,14 +33,21 @@ def measure(contender: Contender, workload: catalogue.Workload, sizes: Sizes, co
     Raises `ConnectionLost` or `RuntimeError` where the server does not hold out.
     """
     server = Server(contender, core)
-    load = Load(server.port)
     try:
-        return workload.measure(Run(server, load, sizes))
+        return measure_on(server, workload, sizes)
     except ConnectionLost as error:
         raise ConnectionLost(f"{error}\n{server.log_tail()}") from error
     finally:
-        load.close()
         server.stop()
+
+
+def measure_on(server: Server, workload: catalogue.Workload, sizes: Sizes) -> Figures:
+    """Return the figures of one workload on a server that runs; raises `ConnectionLost`."""
+    load = Load(server.port)
+    try:
+        return workload.measure(Run(server, load, sizes))
+    finally:
+        load.close()
 
 
 def run(
@@ -97,6 +104,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="smaller workloads, two rounds")
     parser.add_argument("--size", choices=_SIZES, default="full", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="write the figures of every round to this file")
+    parser.add_argument("--svg", type=Path, help="write a plot of the medians to this file")
     parser.add_argument("--list", action="store_true", help="name the workloads and rivals")
     parsed = parser.parse_args()
     if parsed.quick:
@@ -156,6 +164,8 @@ def main() -> None:
         if found[workload.name]:
             print("\n" + report.table(workload, found[workload.name], titles))
     print("\n" + report.target_table(catalogue.targets(sizes), found))
+    if asked.svg:
+        asked.svg.write_text(plot.svg(found, titles, sizes.storms))
     if asked.json:
         asked.json.write_text(json.dumps({"about": about, "rounds": rounds}, indent=1))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from benchmarks.clients import connect, join_all
 from benchmarks.measuring import Figures, Run
 
-_SETTLE_SECONDS = 1.5
-
 
 def joined_memory(run: Run) -> Figures:
     """Let clients join rooms one after the other, and see by how much the server has grown."""
@@ -14,13 +12,13 @@ def joined_memory(run: Run) -> Figures:
     # The first of everything loads code and fills caches, which is not the connections' doing.
     join_all(run.load, connect(run.load, sizes.warm_up), "first")
     run.load.settle()
-    run.load.run(_SETTLE_SECONDS)
+    run.load.run(sizes.memory_seconds)
     before = run.server.memory()
     with run.measuring() as measured:
         for number in range(sizes.joined // sizes.joined_room):
             join_all(run.load, connect(run.load, sizes.joined_room), f"room-{number}")
         run.load.settle()
-    run.load.run(_SETTLE_SECONDS)
+    run.load.run(sizes.memory_seconds)
     grown = run.server.memory() - before
     return {
         **measured.figures(),
@@ -36,11 +34,11 @@ def idle(run: Run) -> Figures:
         join_all(run.load, connect(run.load, sizes.warm_up), "first")
     else:
         connect(run.load, sizes.warm_up)
-    run.load.run(_SETTLE_SECONDS)
+    run.load.run(sizes.memory_seconds)
     before = run.server.memory()
     with run.measuring() as connecting:
         connect(run.load, sizes.idle)
-    run.load.run(_SETTLE_SECONDS)
+    run.load.run(sizes.memory_seconds)
     grown = run.server.memory() - before
     with run.measuring() as measured:
         run.load.run(sizes.idle_seconds)

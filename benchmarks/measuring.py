@@ -32,6 +32,7 @@ class Sizes:
     joined_room: int = 50
     idle: int = 5000
     idle_seconds: float = 20
+    memory_seconds: float = 1.5  # until memory is looked at
     rest_rooms: int = 1000
     rest_peers: int = 10
     rest_seconds: float = 8
@@ -69,6 +70,7 @@ TINY = Sizes(
     joined_room=5,
     idle=10,
     idle_seconds=0.3,
+    memory_seconds=0.1,
     rest_rooms=3,
     rest_peers=2,
     rest_seconds=0.3,
