@@ -18,6 +18,7 @@ import sys
 from dotenv import load_dotenv
 from flask import Flask
 
+from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
 from presence.storage import database
 from presence.transport import (
@@ -57,6 +58,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_environment()
     logging.getLogger("presence").setLevel(settings.log_level.upper())
+    if not logging.getLogger().handlers:  # flask run, and other servers that set nothing up
+        logs.set_up(settings)
 
     app = Flask(
         "presence",
@@ -103,6 +106,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         )
     app.wsgi_app = server.StartOnFirstRequest(app.wsgi_app, runtime)  # type: ignore[method-assign]
     app.wsgi_app = headers.Headers(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = server.LoggedErrors(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -113,9 +117,8 @@ def main() -> None:
         settings = Settings.from_environment()
     except InvalidSetting as error:
         sys.exit(str(error))
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
+    logs.set_up(settings)
+    logs.catch_printing()
     app = create_app(settings)
     runtime: Runtime = app.extensions["presence"]
     try:

@@ -6,7 +6,9 @@ import sys
 import warnings
 
 from dotenv import load_dotenv
+from gunicorn import glogging
 
+from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
 
 load_dotenv(ROOT / ".env")
@@ -33,6 +35,8 @@ forwarder_headers = ""
 graceful_timeout = 3
 keepalive = 30
 loglevel = settings.log_level.lower()
+# Off, unless --access-logfile says where to; without queries, which may hold tokens.
+access_log_format = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s bytes in %(D)s us'
 
 # eventlet and its worker say at every start that they are being retired; requirements.txt pins
 # the versions that have them, and the server runs on threads as well.
@@ -48,10 +52,19 @@ class _WithoutRetirementNotice(logging.Filter):
         return "eventlet worker is DEPRECATED" not in str(record.msg)
 
 
+class logger_class(glogging.Logger):  # noqa: N801 – the setting's name
+    """gunicorn's logger, whose records look like all others."""
+
+    def setup(self, cfg):
+        super().setup(cfg)
+        self.error_log.addFilter(_WithoutRetirementNotice())
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(logs.Formatter(settings))
+
+
 def on_starting(server):
-    """Quieten what nobody at the console can act on, and give the app's own log a place."""
-    logging.getLogger("gunicorn.error").addFilter(_WithoutRetirementNotice())
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """Give the app's own log a place."""
+    logs.set_up(settings)
 
 
 def post_worker_init(worker):
@@ -63,6 +76,7 @@ def post_worker_init(worker):
     # Not at the top: the standard library is patched only after this file is read.
     from presence.storage.database import CannotServe  # noqa: PLC0415
 
+    logs.catch_printing()
     runtime = worker.wsgi.extensions["presence"]
     try:
         runtime.start()

@@ -244,6 +244,9 @@ class Settings:
         "what /metrics asks for as “Authorization: Bearer …”",
         secret=True,
     )
+    log_format: str = _setting(
+        "PRESENCE_LOG_FORMAT", "text", "text or json: one line a record either way"
+    )
     log_level: str = _setting("PRESENCE_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:
@@ -299,8 +302,7 @@ class Settings:
         self._check_access()
         if not 0 < self.port < 65_536:
             raise InvalidSetting("PORT must be a number from 1 to 65535.")
-        if self.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-            raise InvalidSetting("PRESENCE_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.")
+        self._check_log()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -347,6 +349,14 @@ class Settings:
                 "PRESENCE_TURN_SECRET must be set with PRESENCE_TURN_URLS: the same value as "
                 "static-auth-secret of the TURN server."
             )
+
+    def _check_log(self) -> None:
+        for name, fitting in (
+            ("log_format", ("text", "json")),
+            ("log_level", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        ):
+            if getattr(self, name).lower() not in map(str.lower, fitting):
+                raise InvalidSetting(f"{variable_of(name)} must be one of {', '.join(fitting)}.")
 
     def _check_access(self) -> None:
         """Refuse to be locked with what would not keep anybody out."""

@@ -12,11 +12,12 @@ PRESENCE = ROOT / "presence"
 
 # What each part may import of the server, and which frameworks it may not know.
 ALLOWED = {
-    "transport": {"transport", "domain", "storage", "errors", "config"},
+    "transport": {"transport", "domain", "storage", "errors", "config", "logs"},
     "domain": {"domain", "storage", "errors"},
     "storage": {"storage", "config"},
     "errors": set(),
     "config": set(),
+    "logs": {"config"},
 }
 FRAMEWORKS = {
     "flask",
@@ -27,7 +28,7 @@ FRAMEWORKS = {
     "engineio",
     "eventlet",
 }
-UNKNOWN_TO = {"domain": FRAMEWORKS, "errors": FRAMEWORKS, "config": FRAMEWORKS}
+UNKNOWN_TO = {"domain": FRAMEWORKS, "errors": FRAMEWORKS, "config": FRAMEWORKS, "logs": FRAMEWORKS}
 
 
 def imported(path: Path) -> set[str]:

@@ -67,6 +67,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": orjson.loads,
+        # An error would print them into the log, user data and all.
+        "hide_parameters": True,
         **(postgresql.engine_options(settings) if shared else {}),
     }
     if url.startswith("sqlite:///"):

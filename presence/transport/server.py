@@ -13,6 +13,7 @@ from flask_cors import CORS
 from flask_socketio import SocketIO
 
 from presence.config import Settings
+from presence.logs import Printed
 from presence.storage.database import CannotServe
 from presence.transport import connections, gate, json_codec, packets
 from presence.transport.cluster_manager import ClusterManager
@@ -97,6 +98,22 @@ class UncompressedWebSocket:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on without the offer."""
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        return self._wsgi_app(environ, start_response)
+
+
+class LoggedErrors:
+    """Turns into records what a library prints about a request (``wsgi.errors``).
+
+    eventlet writes there, without so much as a line's end, when a WebSocket's client has gone.
+    """
+
+    def __init__(self, wsgi_app: WSGIApplication) -> None:
+        self._wsgi_app = wsgi_app
+        self._stream = Printed(logging.getLogger("wsgi"), logging.INFO, sys.stderr)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on with a stream that logs."""
+        environ["wsgi.errors"] = self._stream
         return self._wsgi_app(environ, start_response)
 
 
