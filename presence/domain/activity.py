@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from presence.storage.models import Activity, Peer, PeerSession
+from presence.storage.prepared import Prepared
 
 JOINED = "joined"
 LEFT = "left"
@@ -49,68 +50,38 @@ def record(
     **detail: Any,
 ) -> None:
     """Note that a peer did something, and forget what is too long ago to be kept."""
-    session.execute(
-        insert(Activity).values(
-            room_id=room_id,
-            at=at,
-            kind=kind,
-            peer_id=peer_id,
-            username=username,
-            times=1,
-            detail=detail,
-        )
+    _RECORD.run(
+        session,
+        of_room=room_id,
+        now=at,
+        what=kind,
+        who=peer_id,
+        called=username,
+        about=detail,
     )
-    kept = (
-        select(Activity.id)
-        .where(Activity.room_id == room_id)
-        .order_by(Activity.at.desc(), Activity.id.desc())
-        .limit(KEPT)
-    )
-    session.execute(
-        delete(Activity)
-        .where(Activity.room_id == room_id, Activity.id.not_in(kept))
-        .execution_options(synchronize_session=False)
-    )
+    _FORGET_OLD.run(session, of_room=room_id)
 
 
 def record_update(
     session: Session, room_id: int, *, peer_id: str, username: str, at: datetime, keys: list[str]
 ) -> None:
     """Note that a peer changed these keys of its user data; with its last change if that is new."""
-    last = session.execute(
-        select(Activity.id, Activity.kind, Activity.at, Activity.times, Activity.detail)
-        .where(Activity.room_id == room_id, Activity.peer_id == peer_id)
-        .order_by(Activity.at.desc(), Activity.id.desc())
-        .limit(1)
-    ).one_or_none()
-    if last is None or last.kind != UPDATED or at - last.at > _SAME_UPDATE:
+    last = _LAST.row(session, of_room=room_id, who=peer_id)
+    if last is None or last[1] != UPDATED or at - last[2] > _SAME_UPDATE:
         detail = {"keys": keys[:_MAX_KEYS]}
         record(session, room_id, UPDATED, peer_id=peer_id, username=username, at=at, **detail)
         return
-    known: list[str] = last.detail["keys"]
+    entry_id, _, _, before = last
+    known: list[str] = before["keys"]
     merged = [*known, *(key for key in keys if key not in known)][:_MAX_KEYS]
-    session.execute(
-        update(Activity)
-        .where(Activity.id == last.id)
-        .values(times=last.times + 1, username=username, detail={"keys": merged})
-        .execution_options(synchronize_session=False)
-    )
+    _REPEAT.run(session, entry=entry_id, called=username, about={"keys": merged})
 
 
 def record_lost(
     session: Session, room_id: int, peer_row_ids: set[int], at: datetime, reason: str
 ) -> None:
     """Note which of these peers have left, because no session of theirs is left."""
-    rows = session.execute(
-        select(Peer.peer_id, Peer.username)
-        .where(
-            Peer.room_id == room_id,
-            Peer.id.in_(peer_row_ids),
-            ~exists().where(PeerSession.peer_row_id == Peer.id),
-        )
-        .order_by(Peer.peer_id)
-    )
-    for peer_id, username in rows.all():
+    for peer_id, username in _LOST.rows(session, of_room=room_id, peer_row_ids=list(peer_row_ids)):
         record(session, room_id, LEFT, peer_id=peer_id, username=username, at=at, reason=reason)
 
 
@@ -160,4 +131,46 @@ _COLUMNS = (
     Activity.username,
     Activity.times,
     Activity.detail,
+)
+
+_RECORD = Prepared(
+    insert(Activity).values(
+        room_id=bindparam("of_room"),
+        at=bindparam("now"),
+        kind=bindparam("what"),
+        peer_id=bindparam("who"),
+        username=bindparam("called"),
+        times=1,
+        detail=bindparam("about"),
+    )
+)
+_FORGET_OLD = Prepared(
+    delete(Activity).where(
+        Activity.id.in_(
+            select(Activity.id)
+            .where(Activity.room_id == bindparam("of_room"))
+            .order_by(Activity.at.desc(), Activity.id.desc())
+            .offset(KEPT)
+        )
+    )
+)
+_LAST = Prepared(
+    select(Activity.id, Activity.kind, Activity.at, Activity.detail)
+    .where(Activity.room_id == bindparam("of_room"), Activity.peer_id == bindparam("who"))
+    .order_by(Activity.at.desc(), Activity.id.desc())
+    .limit(1)
+)
+_REPEAT = Prepared(
+    update(Activity)
+    .where(Activity.id == bindparam("entry"))
+    .values(times=Activity.times + 1, username=bindparam("called"), detail=bindparam("about"))
+)
+_LOST = Prepared(
+    select(Peer.peer_id, Peer.username)
+    .where(
+        Peer.room_id == bindparam("of_room"),
+        Peer.id.in_(bindparam("peer_row_ids", expanding=True)),
+        ~exists().where(PeerSession.peer_row_id == Peer.id),
+    )
+    .order_by(Peer.peer_id)
 )

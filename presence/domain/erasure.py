@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain import activity, clock, occupancy, quotas
 from presence.domain.rooms import LockedRoom
 from presence.storage.models import File, Peer, PeerSession, Room
+from presence.storage.prepared import Prepared
 
 # The most that one join waits for; the upkeep erases the others (see `retention`).
 _AT_ONCE = 50
@@ -72,9 +73,7 @@ def longest_away(session: Session, room: LockedRoom, kept: int) -> Sequence[int]
 
     Not all of them where they are many.
     """
-    peers = session.execute(
-        select(func.count()).select_from(Peer).where(Peer.room_id == room.id)
-    ).scalar_one()
+    (peers,) = _COUNT.rows(session, of_room=room.id)[0]
     if peers <= kept:
         return ()
     return session.scalars(
@@ -83,3 +82,6 @@ def longest_away(session: Session, room: LockedRoom, kept: int) -> Sequence[int]
         .order_by(Peer.last_seen, Peer.id)
         .limit(min(peers - kept, _AT_ONCE))
     ).all()
+
+
+_COUNT = Prepared(select(func.count(Peer.id)).where(Peer.room_id == bindparam("of_room")))

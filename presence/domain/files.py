@@ -161,7 +161,7 @@ def remove(session: Session, room_name: str, stored_name: str) -> FileChange:
     """
     room = rooms.change(session, room_name)
     row = session.execute(
-        select(Peer.peer_id, Peer.username, *_COLUMNS)
+        select(Peer.peer_id, Peer.username, Peer.id, *_COLUMNS)
         .join(Peer, Peer.id == File.peer_row_id)
         .where(Peer.room_id == room.id, File.stored_name == stored_name)
     ).one_or_none()
@@ -172,7 +172,8 @@ def remove(session: Session, room_name: str, stored_name: str) -> FileChange:
         .where(File.stored_name == stored_name)
         .execution_options(synchronize_session=False)
     )
-    change = FileChange(room.name, row[0], row[1], StoredFile(*row[2:]), room.version)
+    peer_rows.mark(session, row[2])
+    change = FileChange(room.name, row[0], row[1], StoredFile(*row[3:]), room.version)
     quotas.remove_files(session, room.id, change.file.size)
     _record(session, room.id, activity.FILE_DELETED, change)
     return change

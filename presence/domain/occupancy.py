@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain import clock
-from presence.storage.database import insert_or_update
 from presence.storage.models import Occupancy, Peer, PeerSession
+from presence.storage.prepared import Prepared
 
 MINUTES = 60
 
@@ -24,35 +24,23 @@ class Minute:
     last: int
 
 
-def note(session: Session, room_id: int, at: datetime) -> None:
-    """Note how many peers are active in a room now that it changed."""
-    active = session.execute(
-        select(func.count(PeerSession.peer_row_id.distinct()))
-        .join(Peer, Peer.id == PeerSession.peer_row_id)
-        .where(Peer.room_id == room_id)
-    ).scalar_one()
+def count_active(session: Session, room_id: int) -> int:
+    """Count the active peers of a room."""
+    (count,) = _COUNT.rows(session, of_room=room_id)[0]
+    active: int = count
+    return active
+
+
+def note(session: Session, room_id: int, at: datetime, active: int | None = None) -> None:
+    """Note how many peers are active in a room now that it changed, where the caller knows it."""
+    if active is None:
+        active = count_active(session, room_id)
     minute = _minute(at)
-    insert_or_update(
-        session,
-        Occupancy,
-        {"room_id": room_id, "minute": minute, "peak": active, "last": active},
-        keys=["room_id", "minute"],
-        change=lambda new: {
-            "peak": case((Occupancy.peak < new.peak, new.peak), else_=Occupancy.peak),
-            "last": new.last,
-        },
-    )
+    if _CHANGE.run(session, of_room=room_id, in_minute=minute, active=active):
+        return
+    _BEGIN.run(session, of_room=room_id, in_minute=minute, active=active)
     # The newest row from before the last hour says how that hour began.
-    before = (
-        select(func.max(Occupancy.minute))
-        .where(Occupancy.room_id == room_id, Occupancy.minute <= minute - MINUTES)
-        .scalar_subquery()
-    )
-    session.execute(
-        delete(Occupancy)
-        .where(Occupancy.room_id == room_id, Occupancy.minute < before)
-        .execution_options(synchronize_session=False)
-    )
+    _FORGET_OLD.run(session, of_room=room_id, hour_ago=minute - MINUTES)
 
 
 def last_hour(session: Session, room_ids: Iterable[int]) -> dict[int, list[int]]:
@@ -87,3 +75,38 @@ def _hour(noted: dict[int, Minute], now: int) -> list[int]:
 
 def _minute(at: datetime) -> int:
     return int(at.timestamp()) // 60
+
+
+_COUNT = Prepared(
+    select(func.count(PeerSession.peer_row_id.distinct()))
+    .join(Peer, Peer.id == PeerSession.peer_row_id)
+    .where(Peer.room_id == bindparam("of_room"))
+)
+# The room is locked, so nobody else begins the same minute.
+_CHANGE = Prepared(
+    update(Occupancy)
+    .where(Occupancy.room_id == bindparam("of_room"), Occupancy.minute == bindparam("in_minute"))
+    .values(
+        peak=case(
+            (Occupancy.peak < bindparam("active"), bindparam("active")), else_=Occupancy.peak
+        ),
+        last=bindparam("active"),
+    )
+)
+_BEGIN = Prepared(
+    insert(Occupancy).values(
+        room_id=bindparam("of_room"),
+        minute=bindparam("in_minute"),
+        peak=bindparam("active"),
+        last=bindparam("active"),
+    )
+)
+_FORGET_OLD = Prepared(
+    delete(Occupancy).where(
+        Occupancy.room_id == bindparam("of_room"),
+        Occupancy.minute
+        < select(func.max(Occupancy.minute))
+        .where(Occupancy.room_id == bindparam("of_room"), Occupancy.minute <= bindparam("hour_ago"))
+        .scalar_subquery(),
+    )
+)

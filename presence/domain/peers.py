@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from presence.domain import (
@@ -117,7 +117,7 @@ def join(
     now = clock.now()
     previous: list[Ended] = []
     if isinstance(presence, SocketPresence):
-        previous = sessions.find(session, PeerSession.sid == presence.sid)
+        previous = sessions.of_socket(session, presence.sid)
     # Whatever room is left is locked together with the one that is joined.
     names = {room_name, *(item.room_name for item in previous)}
     locked = rooms.change_or_make(session, names, limits.max_peers, now, limits.max_rooms)
@@ -127,10 +127,11 @@ def join(
         bans.check_join(session, room_name, peer_id)
 
     sessions.close(session, previous, now)
-    _forget_expired(session, room, now)
+    is_news = _forget_expired(session, room, now)
     peer = peer_rows.find(session, room, peer_id)
-    was_active = peer is not None and peer_rows.count_sessions(session, peer.id) > 0
-    if not was_active and peer_rows.count_active(session, room) >= room.max_peers:
+    was_active = peer is not None and peer.session_count > 0
+    active = occupancy.count_active(session, room.id)
+    if not was_active and active >= room.max_peers:
         raise RoomFull(room.name, room.max_peers)
 
     erased = NOBODY
@@ -142,6 +143,7 @@ def join(
         peer
         and suspended
         and not previous
+        and not is_news
         and (username, merged) == (peer.username, peer.user_data)
     ):
         # Back within the grace, and as it was: its new socket takes the lost one's place.
@@ -150,32 +152,28 @@ def join(
         room = rooms.unchanged(session, room)
         return Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
     if peer:
-        peer_rows.store(session, peer.id, username=username, last_seen=now)
-        if user_data.changed_keys(peer.user_data, merged):
-            peer_rows.store(session, peer.id, user_data=merged, data_version=room.version)
+        is_changed = bool(user_data.changed_keys(peer.user_data, merged))
+        peer_rows.store(
+            session,
+            peer,
+            room,
+            now=now,
+            username=username,
+            user_data=merged if is_changed else None,
+        )
         sessions.close(session, suspended, now)
         peer_row_id = peer.id
     else:
         erased = erasure.make_place(session, room, limits.max_kept_peers)
-        peer_row_id = session.execute(
-            insert(Peer)
-            .values(
-                room_id=room.id,
-                peer_id=peer_id,
-                username=username,
-                joined_at=now,
-                last_seen=now,
-                user_data=merged,
-                data_version=room.version,
-            )
-            .returning(Peer.id)
-        ).scalar_one()
+        peer_row_id = peer_rows.add(
+            session, room, peer_id=peer_id, username=username, user_data=merged, now=now
+        )
     sessions.start(session, peer_row_id, presence, now)
 
     left = None
     for item in previous:
         if item.peer_row_id != peer_row_id:
-            peer_rows.store(session, item.peer_row_id, last_seen=now)
+            peer_rows.saw(session, item.peer_row_id, now)
             still_active = peer_rows.count_sessions(session, item.peer_row_id) > 0
             from_room = locked[item.room_name]
             left = Left(item.room_name, item.peer_id, from_room.version, still_active)
@@ -186,7 +184,7 @@ def join(
         activity.record(
             session, room.id, activity.JOINED, peer_id=peer_id, username=username, at=now
         )
-    occupancy.note(session, room.id, now)
+    occupancy.note(session, room.id, now, active if was_active else active + 1)
     return Joined(room.name, peer_id, username, room.version, left, erased=erased)
 
 
@@ -210,7 +208,7 @@ def resume(
         presence=presence,
         limits=limits,
     )
-    sessions.close(session, sessions.find(session, PeerSession.sid == place.sid), clock.now())
+    sessions.close(session, sessions.of_socket(session, place.sid), clock.now())
     return replace(joined, replaced_sid=place.sid)
 
 
@@ -233,7 +231,7 @@ def leave_socket(session: Session, sid: str) -> Left:
     The socket's own session ends, and with it what an earlier REST join of the peer left behind;
     the peer stays active while another socket stands for it.
     """
-    own = sessions.find(session, PeerSession.sid == sid)
+    own = sessions.of_socket(session, sid)
     if not own:
         raise NotJoined
     recovery.withdraw(session, sid)
@@ -272,12 +270,11 @@ def update_user_data(
     merged = user_data.merge(
         peer.user_data, new_data, remove=remove, replace=replace, max_bytes=max_bytes
     )
-    peer_rows.store(session, peer.id, last_seen=now)
+    changed = user_data.changed_keys(peer.user_data, merged)
+    peer_rows.store(session, peer, room, now=now, user_data=merged if changed else None)
     if renew_seconds is not None:
         sessions.renew(session, peer.id, renew_seconds, now)
-    changed = user_data.changed_keys(peer.user_data, merged)
     if changed:
-        peer_rows.store(session, peer.id, user_data=merged, data_version=room.version)
         activity.record_update(
             session, room.id, peer_id=peer_id, username=peer.username, at=now, keys=changed
         )
@@ -324,20 +321,24 @@ def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -
     now = clock.now()
     sessions.close(session, ended, now)
     peer_row_id = ended[0].peer_row_id
-    peer_rows.store(session, peer_row_id, last_seen=now)
+    peer_rows.saw(session, peer_row_id, now)
     still_active = peer_rows.count_sessions(session, peer_row_id) > 0
     activity.record_lost(session, room.id, {peer_row_id}, now, "left")
     occupancy.note(session, room.id, now)
     return Left(room_name, peer_id, room.version, still_active, _sids(ended))
 
 
-def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> None:
-    """Free the places of REST sessions whose time is over but which nobody swept up yet."""
-    expired = sessions.find(session, Room.id == room.id, PeerSession.expires_at <= now)
-    sessions.close(session, expired, now)
+def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> bool:
+    """Free the places of REST sessions whose time is over but which nobody swept up yet.
+
+    Returns whether there were any.
+    """
+    expired = sessions.expired_in(session, room.id, now)
     if expired:
+        sessions.close(session, expired, now)
         lost = {item.peer_row_id for item in expired}
         activity.record_lost(session, room.id, lost, now, "expired")
+    return bool(expired)
 
 
 def _sids(ended: list[Ended]) -> tuple[str, ...]:

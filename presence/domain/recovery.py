@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain import clock
 from presence.storage.models import Peer, PeerSession, Recovery, Room
+from presence.storage.prepared import Prepared
 
 LIFE = timedelta(minutes=10)
 OVERLAP = timedelta(seconds=30)
@@ -36,18 +37,12 @@ class Place(NamedTuple):
 
 def offer(session: Session, sid: str, secret: str, *, deltas: bool) -> None:
     """Keep the secret of a socket that has joined, for the peer that it stands for now."""
-    _delete(session, Recovery.sid == sid, Recovery.expires_at.is_(None))
-    peer_row_id = select(PeerSession.peer_row_id).where(PeerSession.sid == sid).scalar_subquery()
-    session.execute(
-        insert(Recovery).values(
-            secret_hash=_hash(secret), peer_row_id=peer_row_id, sid=sid, deltas=deltas
-        )
-    )
+    _OFFER.run(session, secret=_hash(secret), of_sid=sid, by_deltas=deltas)
 
 
 def withdraw(session: Session, sid: str) -> None:
     """Forget the secret of a socket that left in good order."""
-    _delete(session, Recovery.sid == sid)
+    _WITHDRAW.run(session, of_sid=sid)
 
 
 def withdraw_all(session: Session, room_name: str, peer_id: str) -> None:
@@ -69,16 +64,11 @@ def withdraw_room(session: Session, room_name: str) -> None:
 
 def settle(session: Session, sid: str | None = None) -> None:
     """Start the time of secrets whose session has ended: of one socket, or of all."""
-    session.execute(
-        update(Recovery)
-        .where(
-            Recovery.expires_at.is_(None),
-            ~exists().where(PeerSession.sid == Recovery.sid),
-            *([Recovery.sid == sid] if sid is not None else []),
-        )
-        .values(expires_at=clock.now() + LIFE)
-        .execution_options(synchronize_session=False)
-    )
+    until = clock.now() + LIFE
+    if sid is None:
+        _SETTLE.run(session, until=until)
+    else:
+        _SETTLE_ONE.run(session, until=until, of_sid=sid)
 
 
 def was_lost(session: Session, room_name: str, peer_id: str, seconds: float) -> bool:
@@ -149,3 +139,29 @@ def _delete(session: Session, *conditions: ColumnElement[bool]) -> None:
 def _hash(secret: str) -> str:
     # A random secret of this length needs no salt and no slow hash.
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _offering(insert: Any) -> Any:
+    row: dict[str, Any] = {
+        "peer_row_id": select(PeerSession.peer_row_id)
+        .where(PeerSession.sid == bindparam("of_sid"))
+        .scalar_subquery(),
+        "sid": bindparam("of_sid"),
+        "deltas": bindparam("by_deltas"),
+        "expires_at": None,
+    }
+    statement = insert(Recovery).values(secret_hash=bindparam("secret"), **row)
+    # A socket has one secret for all its life, and may join again and again.
+    taken = {name: statement.excluded[name] for name in row}
+    return statement.on_conflict_do_update(index_elements=["secret_hash"], set_=taken)
+
+
+_OFFER = Prepared(_offering)
+_WITHDRAW = Prepared(delete(Recovery).where(Recovery.sid == bindparam("of_sid")))
+_ENDED = (Recovery.expires_at.is_(None), ~exists().where(PeerSession.sid == Recovery.sid))
+_SETTLE = Prepared(update(Recovery).where(*_ENDED).values(expires_at=bindparam("until")))
+_SETTLE_ONE = Prepared(
+    update(Recovery)
+    .where(Recovery.sid == bindparam("of_sid"), *_ENDED)
+    .values(expires_at=bindparam("until"))
+)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain import quotas
 from presence.errors import RoomNotFound
 from presence.storage.database import insert_if_missing
 from presence.storage.models import File, Peer, PeerSession, Room
+from presence.storage.prepared import Prepared
 
 # Databases limit the values in one statement.
 _BATCH = 1_000
@@ -69,13 +70,7 @@ def change(session: Session, name: str) -> LockedRoom:
     Every change of what a room shows begins here: one change at a time, each with its own version.
     Raises `RoomNotFound`.
     """
-    row = session.execute(
-        update(Room)
-        .where(Room.name == name)
-        .values(version=Room.version + 1)
-        .returning(Room.id, Room.name, Room.max_peers, Room.version)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
+    row = _CHANGE.row(session, room_name=name)
     if row is None:
         raise RoomNotFound(name)
     return LockedRoom(*row)
@@ -114,20 +109,15 @@ def change_or_make(
 
 def identify(session: Session, name: str) -> tuple[int, int]:
     """Return a room's row id and its version; raises `RoomNotFound`."""
-    row = session.execute(select(Room.id, Room.version).where(Room.name == name)).one_or_none()
+    row = _IDENTIFY.row(session, room_name=name)
     if row is None:
         raise RoomNotFound(name)
-    return row.id, row.version
+    return row[0], row[1]
 
 
 def unchanged(session: Session, room: LockedRoom) -> LockedRoom:
     """Take back the version that `change` gave a room, because nothing that it shows is new."""
-    session.execute(
-        update(Room)
-        .where(Room.id == room.id)
-        .values(version=Room.version - 1)
-        .execution_options(synchronize_session=False)
-    )
+    _TAKE_BACK.run(session, room_id=room.id)
     return replace(room, version=room.version - 1)
 
 
@@ -185,3 +175,19 @@ def _views(session: Session, name: str | None) -> list[RoomView]:
     for peer_row_id, stored_name in session.execute(files.order_by(File.uploaded_at, File.id)):
         peer_views[peer_row_id].files.append(stored_name)
     return list(views.values())
+
+
+# The version that the change under way gives the room of a peer: what `Peer.changed_version` is set
+# to with everything that a list shows of the peer.
+VERSION_OF_PEER = select(Room.version).where(Room.id == Peer.room_id).scalar_subquery()
+
+_CHANGE = Prepared(
+    update(Room)
+    .where(Room.name == bindparam("room_name"))
+    .values(version=Room.version + 1)
+    .returning(Room.id, Room.name, Room.max_peers, Room.version)
+)
+_TAKE_BACK = Prepared(
+    update(Room).where(Room.id == bindparam("room_id")).values(version=Room.version - 1)
+)
+_IDENTIFY = Prepared(select(Room.id, Room.version).where(Room.name == bindparam("room_name")))

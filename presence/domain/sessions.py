@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from presence.domain import activity, clock, occupancy, rooms
 from presence.errors import NotJoined
-from presence.storage.models import Peer, PeerSession, Room
+from presence.storage.models import Peer, PeerSession, Room, UtcDateTime
+from presence.storage.prepared import Prepared
 
 # Databases limit the values in one statement.
 _BATCH = 1_000
@@ -49,7 +60,7 @@ class Ended:
 
 def peer_of(session: Session, sid: str) -> tuple[str, str]:
     """Return (room name, peer_id) of the peer that a socket stands for; raises `NotJoined`."""
-    found = find(session, PeerSession.sid == sid)
+    found = of_socket(session, sid)
     if not found:
         raise NotJoined
     return found[0].room_name, found[0].peer_id
@@ -57,14 +68,27 @@ def peer_of(session: Session, sid: str) -> tuple[str, str]:
 
 def find(session: Session, *conditions: ColumnElement[bool]) -> list[Ended]:
     """Return the sessions that meet all `conditions`, ordered by room."""
-    rows = session.execute(
-        select(PeerSession.id, PeerSession.sid, Peer.id, Peer.peer_id, Room.name)
-        .join(Peer, Peer.id == PeerSession.peer_row_id)
-        .join(Room, Room.id == Peer.room_id)
-        .where(*conditions)
-        .order_by(Room.name)
-    )
-    return [Ended(*row) for row in rows]
+    return [Ended(*row) for row in session.execute(_with_peer(*conditions))]
+
+
+def of_socket(session: Session, sid: str) -> list[Ended]:
+    """Return the session of a socket: a list of it, or an empty one."""
+    return [Ended(*row) for row in _OF_SOCKET.rows(session, of_sid=sid)]
+
+
+def of_peer(session: Session, room_name: str, peer_id: str) -> list[Ended]:
+    """Return the sessions of a peer; none if there is no such peer."""
+    return [Ended(*row) for row in _OF_PEER.rows(session, room_name=room_name, who=peer_id)]
+
+
+def suspended_of(session: Session, peer_row_id: int) -> list[Ended]:
+    """Return the sessions of a peer's sockets that were lost and may still come back."""
+    return [Ended(*row) for row in _SUSPENDED_OF.rows(session, peer=peer_row_id)]
+
+
+def expired_in(session: Session, room_id: int, now: datetime) -> list[Ended]:
+    """Return the sessions in a room whose time is over."""
+    return [Ended(*row) for row in _EXPIRED_IN.rows(session, of_room=room_id, now=now)]
 
 
 def sockets_of_worker(session: Session, worker_id: str) -> set[str]:
@@ -81,28 +105,18 @@ def of_sockets(session: Session) -> list[Ended]:
 def start(session: Session, peer_row_id: int, presence: Presence, now: datetime) -> None:
     """Record why a peer is active. A peer has at most one REST session, which is renewed."""
     if isinstance(presence, SocketPresence):
-        row: dict[str, Any] = {
-            "sid": presence.sid,
-            "worker_id": presence.worker_id,
-            "expires_at": None,
-        }
+        sid, worker_id, expires_at = presence.sid, presence.worker_id, None
+    elif renew(session, peer_row_id, presence.seconds, now):
+        return
     else:
-        if renew(session, peer_row_id, presence.seconds, now):
-            return
-        expires_at = now + timedelta(seconds=presence.seconds)
-        row = {"sid": None, "worker_id": None, "expires_at": expires_at}
-    session.execute(insert(PeerSession).values(peer_row_id=peer_row_id, started_at=now, **row))
+        sid, worker_id, expires_at = None, None, now + timedelta(seconds=presence.seconds)
+    _START.run(session, peer=peer_row_id, sid=sid, worker=worker_id, now=now, expires_at=expires_at)
 
 
 def renew(session: Session, peer_row_id: int, seconds: float, now: datetime) -> bool:
     """Let a peer's REST session last `seconds` from now; return whether it has one."""
-    result = session.execute(
-        update(PeerSession)
-        .where(PeerSession.peer_row_id == peer_row_id, PeerSession.sid.is_(None))
-        .values(expires_at=now + timedelta(seconds=seconds))
-        .execution_options(synchronize_session=False)
-    )
-    return bool(result.rowcount)  # type: ignore[attr-defined]
+    until = now + timedelta(seconds=seconds)
+    return _RENEW.run(session, peer=peer_row_id, until=until) > 0
 
 
 def end(
@@ -126,21 +140,9 @@ def close(session: Session, ended: Sequence[Ended], last_seen: datetime) -> None
     """Like `end`, in rooms that the caller has already locked."""
     for start_at in range(0, len(ended), _BATCH):
         batch = ended[start_at : start_at + _BATCH]
-        session.execute(
-            delete(PeerSession)
-            .where(PeerSession.id.in_([item.session_id for item in batch]))
-            .execution_options(synchronize_session=False)
-        )
-        session.execute(
-            update(Peer)
-            .where(
-                Peer.id.in_({item.peer_row_id for item in batch}),
-                Peer.last_seen < last_seen,
-                ~exists().where(PeerSession.peer_row_id == Peer.id),
-            )
-            .values(last_seen=last_seen)
-            .execution_options(synchronize_session=False)
-        )
+        peer_row_ids = list({item.peer_row_id for item in batch})
+        _CLOSE.run(session, session_ids=[item.session_id for item in batch])
+        _CHANGED.run(session, peer_row_ids=peer_row_ids, seen=last_seen)
 
 
 def end_socket(session: Session, sid: str) -> Ended | None:
@@ -148,7 +150,7 @@ def end_socket(session: Session, sid: str) -> Ended | None:
 
     Only this socket's own session ends: a peer with another one stays active.
     """
-    ended = find(session, PeerSession.sid == sid)
+    ended = of_socket(session, sid)
     if not ended:
         return None
     end(session, ended, clock.now())
@@ -160,21 +162,85 @@ def suspend(session: Session, sid: str, seconds: float) -> bool:
 
     Nothing that the room shows changes by it.
     """
-    result = session.execute(
-        update(PeerSession)
-        .where(PeerSession.sid == sid)
-        .values(expires_at=clock.now() + timedelta(seconds=seconds))
-        .execution_options(synchronize_session=False)
-    )
-    return bool(result.rowcount)  # type: ignore[attr-defined]
+    until = clock.now() + timedelta(seconds=seconds)
+    return _SUSPEND.run(session, of_sid=sid, until=until) > 0
 
 
 def any_expired(session: Session) -> bool:
     """Tell whether `end_expired` would end anything."""
-    return bool(session.scalar(select(exists().where(PeerSession.expires_at <= clock.now()))))
+    return bool(_EXPIRED.rows(session, now=clock.now()))
 
 
 def end_expired(session: Session) -> set[str]:
     """End every session whose time is over; return the names of the rooms concerned."""
     now = clock.now()
     return end(session, find(session, PeerSession.expires_at <= now), now, reason="expired")
+
+
+def _with_peer(*conditions: ColumnElement[bool]) -> Select[int, str | None, int, str, str]:
+    """Select what `Ended` holds of the sessions that meet all `conditions`."""
+    return (
+        select(PeerSession.id, PeerSession.sid, Peer.id, Peer.peer_id, Room.name)
+        .join(Peer, Peer.id == PeerSession.peer_row_id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(*conditions)
+        .order_by(Room.name)
+    )
+
+
+_OF_SOCKET = Prepared(_with_peer(PeerSession.sid == bindparam("of_sid")))
+_OF_PEER = Prepared(
+    _with_peer(Room.name == bindparam("room_name"), Peer.peer_id == bindparam("who"))
+)
+_SUSPENDED_OF = Prepared(
+    _with_peer(
+        Peer.id == bindparam("peer"),
+        PeerSession.sid.is_not(None),
+        PeerSession.expires_at.is_not(None),
+    )
+)
+_EXPIRED_IN = Prepared(
+    _with_peer(Room.id == bindparam("of_room"), PeerSession.expires_at <= bindparam("now"))
+)
+_EXPIRED = Prepared(
+    select(PeerSession.id).where(PeerSession.expires_at <= bindparam("now")).limit(1)
+)
+_START = Prepared(
+    insert(PeerSession).values(
+        peer_row_id=bindparam("peer"),
+        sid=bindparam("sid"),
+        worker_id=bindparam("worker"),
+        started_at=bindparam("now"),
+        expires_at=bindparam("expires_at"),
+    )
+)
+_RENEW = Prepared(
+    update(PeerSession)
+    .where(PeerSession.peer_row_id == bindparam("peer"), PeerSession.sid.is_(None))
+    .values(expires_at=bindparam("until"))
+)
+_SUSPEND = Prepared(
+    update(PeerSession)
+    .where(PeerSession.sid == bindparam("of_sid"))
+    .values(expires_at=bindparam("until"))
+)
+_CLOSE = Prepared(
+    delete(PeerSession).where(PeerSession.id.in_(bindparam("session_ids", expanding=True)))
+)
+_CHANGED = Prepared(
+    update(Peer)
+    .where(Peer.id.in_(bindparam("peer_row_ids", expanding=True)))
+    .values(
+        changed_version=rooms.VERSION_OF_PEER,
+        last_seen=case(
+            (
+                and_(
+                    Peer.last_seen < bindparam("seen", type_=UtcDateTime),
+                    ~exists().where(PeerSession.peer_row_id == Peer.id),
+                ),
+                bindparam("seen", type_=UtcDateTime),
+            ),
+            else_=Peer.last_seen,
+        ),
+    )
+)

@@ -16,8 +16,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,11 +30,11 @@ from flask_migrate import Migrate
 from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.orm import Session
 
 from presence.config import Settings
-from presence.storage import postgresql
+from presence.storage import postgresql, transactions
 from presence.storage.models import Base, UtcDateTime, db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -99,10 +100,10 @@ def _configure_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # IMMEDIATE takes the write lock at once: a deferred transaction that first reads and then
-        # writes fails when somebody wrote in between.
-        write = connection.get_execution_options().get("write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        if not transactions.is_begun(connection):
+            # IMMEDIATE as in `writing`; migrations ask for it.
+            write = connection.get_execution_options().get("write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 @contextmanager
@@ -112,23 +113,21 @@ def writing() -> Generator[Session]:
     Needs an app context. Nothing inside may emit, sleep or do other input and output. Raises
     `DatabaseBusy` when somebody else has been writing for too long.
     """
-    session = db.session()
-    session.rollback()
-    until = time.monotonic() + WRITE_TIMEOUT_SECONDS
-    with _in_line() if is_sqlite() else nullcontext():
-        try:
-            if is_sqlite():
-                _begin_writing(session, until)
+    engine = db.engine
+    if engine.dialect.name == "sqlite":
+        until = time.monotonic() + WRITE_TIMEOUT_SECONDS
+        with _in_line(), transactions.begun(engine, partial(_begin_writing, until)) as session:
             yield session
-            session.commit()
-        except DBAPIError as error:
-            session.rollback()
-            if postgresql.is_busy(error):
-                raise DatabaseBusy from error
-            raise
-        except BaseException:
-            session.rollback()
-            raise
+            transactions.commit(session)
+        return
+    try:
+        with transactions.begun(engine) as session:
+            yield session
+            transactions.commit(session)
+    except DBAPIError as error:
+        if postgresql.is_busy(error):
+            raise DatabaseBusy from error
+        raise
 
 
 @contextmanager
@@ -142,15 +141,18 @@ def _in_line() -> Generator[None]:
         _write_lock.release()
 
 
-def _begin_writing(session: Session, until: float) -> None:
-    """Begin a write transaction as soon as no other process has one, or give up at `until`."""
+def _begin_writing(until: float, connection: sqlite3.Connection) -> None:
+    """Begin a write transaction as soon as no other process has one, or give up at `until`.
+
+    IMMEDIATE takes the write lock at once: a deferred transaction that first reads and then writes
+    fails when somebody wrote in between.
+    """
     while True:
         try:
-            session.connection(execution_options={"write": True})
+            connection.execute("BEGIN IMMEDIATE")
             return
-        except OperationalError as error:
-            session.rollback()
-            if "locked" not in str(error.orig):
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
                 raise
             if time.monotonic() > until:
                 raise DatabaseBusy from error
@@ -163,16 +165,18 @@ def reading() -> Generator[Session]:
 
     Needs an app context, and must not stand inside `writing`.
     """
-    session = db.session()
-    session.rollback()
-    try:
-        if not is_sqlite():
-            # Where every statement would otherwise see what was committed before it.
-            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-            session.connection(execution_options=options)
-        yield session
-    finally:
-        session.rollback()
+    engine = db.engine
+    if engine.dialect.name == "sqlite":
+        with transactions.begun(engine, _begin_reading) as session:
+            yield session
+    else:
+        begin, end = postgresql.begin_reading, postgresql.end_reading
+        with transactions.begun(engine, begin, end) as session:
+            yield session
+
+
+def _begin_reading(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
 
 
 def now(session: Session) -> datetime:

@@ -91,6 +91,7 @@ class Peer(Base):
     __table_args__ = (
         UniqueConstraint("room_id", "peer_id"),
         Index("ix_peers_room_id_joined_at_peer_id", "room_id", "joined_at", "peer_id"),
+        Index("ix_peers_room_id_changed_version", "room_id", "changed_version"),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -102,6 +103,8 @@ class Peer(Base):
     user_data: Mapped[dict[str, Any]] = mapped_column(JsonObject)
     # The room's version when user_data last changed.
     data_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # The room's version when anything that a list shows of the peer last changed.
+    changed_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Worker(Base):
@@ -208,7 +211,10 @@ class Activity(Base):
     """Something a peer did, for the room's diary; it stays when the peer's name changes."""
 
     __tablename__ = "activity"
-    __table_args__ = (Index("ix_activity_room_id_at_id", "room_id", "at", "id"),)
+    __table_args__ = (
+        Index("ix_activity_room_id_at_id", "room_id", "at", "id"),
+        Index("ix_activity_room_id_peer_id_at_id", "room_id", "peer_id", "at", "id"),
+    )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))

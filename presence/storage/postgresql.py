@@ -82,6 +82,16 @@ def take_all_the_time(connection: Any) -> None:
         cursor.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
 
 
+def begin_reading(connection: Any) -> None:
+    """Let the coming transaction see one picture, and not what is committed meanwhile."""
+    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+
+
+def end_reading(connection: Any) -> None:
+    """Make a connection again what it was before `begin_reading`; its transaction has ended."""
+    connection.set_session(isolation_level="DEFAULT", readonly="DEFAULT")
+
+
 def _statement_seconds(settings: Settings) -> float:
     return min(_MAX_STATEMENT_SECONDS, settings.ping_timeout / 2)
 
