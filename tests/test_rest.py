@@ -53,6 +53,7 @@ def refusal(response: requests.Response) -> tuple[int, str]:
     return response.status_code, body["code"]
 
 
+@pytest.mark.cluster
 def test_joining_answers_with_the_room_and_success(rest: Rest, room: str) -> None:
     response = rest.post(
         f"/rooms/{quote(room)}/join",
@@ -103,6 +104,7 @@ def test_a_room_has_exactly_the_keys_of_the_contract_and_a_version(rest: Rest, r
     assert rest.get("/rooms").json()[room] == body
 
 
+@pytest.mark.cluster
 def test_updating_merges_replaces_and_removes(rest: Rest, room: str) -> None:
     rest.join(room, "alice", a=1, b={"c": 2})
     path = f"/rooms/{quote(room)}/update-data?peer_id=alice"
@@ -137,6 +139,7 @@ def test_leaving_twice_is_no_error(rest: Rest, room: str) -> None:
     assert again.json()["version"] == first["version"]
 
 
+@pytest.mark.cluster
 def test_leaving_over_rest_takes_the_sockets_of_the_peer_out_too(
     rest: Rest, room: str, server: LiveServer, connect: Callable[..., Any]
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_rest_peer_becomes_inactive_when_it_falls_silent_and_not_before(
     shows(bob, "alice", is_active=False, seconds=5)
 
 
+@pytest.mark.cluster
 def test_erasing_a_peer_removes_its_data_files_and_presence(
     rest: Rest, room: str, server: LiveServer, connect: Callable[..., Any]
 ) -> None:
@@ -203,6 +207,7 @@ def test_erasing_a_peer_removes_its_data_files_and_presence(
 @pytest.mark.parametrize(
     "name", ["a room", "café", "日本語", "🎉 party", "?#%&=+;'\"<b>", "العربية", "x" * 128]
 )
+@pytest.mark.cluster
 def test_names_of_any_script_work_in_every_route(rest: Rest, server: LiveServer, name: str) -> None:
     path = f"/rooms/{quote(name, safe='')}"
     username = name[:64]

@@ -66,6 +66,7 @@ def archive(*names: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", TYPES)
+@pytest.mark.cluster
 def test_every_accepted_type_is_stored_and_comes_back_unchanged(
     server: LiveServer, room: str, send: Callable[..., requests.Response], name: str
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_file_at_the_limit_is_stored_and_one_byte_more_is_not(
     assert len(server.stored_files()) == 1
 
 
+@pytest.mark.cluster
 def test_the_default_limit_is_sixteen_mebibytes_and_a_larger_file_is_answered(
     server: LiveServer, send: Callable[..., requests.Response]
 ) -> None:
@@ -241,6 +243,7 @@ def test_a_body_that_is_no_form_is_answered(server: LiveServer, body: bytes) -> 
     assert refusal(response)[0] in {400, 422}
 
 
+@pytest.mark.cluster
 def test_a_connection_that_breaks_leaves_nothing(server: LiveServer, room: str) -> None:
     join(server, room)
     before = server.stored_files()

@@ -69,7 +69,7 @@ class Cluster:
         self._listed: set[str] = set()
         self.elsewhere = Elsewhere(run.announcer.announced)
         # What is done at which message; what it returns is the answer to a question.
-        self.handlers: dict[str, Handler] = {"exit": self._on_exit}
+        self.handlers: dict[str, Handler] = {"exit": self._on_exit, "forget": self._on_forget}
         # Called with the name of a room that changed elsewhere.
         self.listeners: list[Callable[[str], None]] = []
         run.announcer.tell_others = self._tell_changed
@@ -92,6 +92,11 @@ class Cluster:
         """Send a message to the worker that holds a socket."""
         self._send(worker_of(sid), {"method": method, "sid": sid, **content})
 
+    def tell_room(self, room_name: str, method: str, **content: Any) -> None:
+        """Send a message to every worker that holds sockets in a room."""
+        message = {"method": method, "room_name": room_name, **content}
+        self._link.send(self._manager.channel_of_room(room_name), self._encode(message))
+
     def ask(self, sid: str, method: str, **content: Any) -> str:
         """Like `tell`, and return the answer, or why there is none."""
         number = next(self._numbers)
@@ -110,11 +115,12 @@ class Cluster:
 
     def look_after(self) -> None:
         """Do what is to be done every few seconds: forget, and repair while the line is cut."""
+        self._manager.unsubscribe_empty()
         self.elsewhere.keep(self._run.announcer.rooms_here())
         if not self.up:
-            self.end_stale_sockets()
+            self._run.socketio.start_background_task(self._end_stale_sockets)
 
-    def end_stale_sockets(self) -> None:
+    def _end_stale_sockets(self) -> None:
         """Take sockets out of rooms that they left meanwhile by way of another worker.
 
         It could not tell this one while the line was cut.
@@ -147,8 +153,7 @@ class Cluster:
 
     def _tell_changed(self, view: RoomView) -> None:
         """Let the workers with sockets in a room know that it changed, and watchers of the list."""
-        message = {"method": "changed", "room_name": view.name, "version": view.version}
-        self._link.send(self._manager.channel_of_room(view.name), self._encode(message))
+        self.tell_room(view.name, "changed", version=view.version)
         is_first = not self._listed
         self._listed.add(view.name)
         if is_first:
@@ -192,6 +197,9 @@ class Cluster:
     def _on_exit(self, message: Body) -> None:
         self._run.exit([message["sid"]], message["room_name"])
 
+    def _on_forget(self, message: Body) -> None:
+        self._run.switchboard.forget(message["room_name"], message["peer_id"])
+
     def _follow_late_notice(self, message: Body) -> None:
         """Repeat the list after a notice that tells of something older than the list.
 
@@ -206,4 +214,4 @@ class Cluster:
 
     def _restored(self) -> None:
         self._run.announcer.catch_up()
-        self.end_stale_sockets()
+        self._end_stale_sockets()

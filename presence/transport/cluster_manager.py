@@ -93,12 +93,16 @@ class ClusterManager(PubSubManager):  # type: ignore[misc]
         if heard is not None and self.link is not None:
             self.link.subscribe(heard)
 
-    def basic_leave_room(self, sid: str, namespace: str, room: Any) -> None:
-        """Note that a socket left a room; that of the last one is not heard of any more."""
-        super().basic_leave_room(sid, namespace, room)
-        heard = self._channel_heard_for(room)
-        if heard is not None and self.link is not None and not self._similar(room):
-            self.link.unsubscribe(heard)
+    def unsubscribe_empty(self) -> None:
+        """Hear no more of rooms without sockets here.
+
+        Not when the last one leaves: one that comes and goes would wait for Redis every time.
+        """
+        if self.link is None:
+            return
+        needed = {self._channel_heard_for(room) for room in list(self.rooms.get("/", {}))}
+        for name in self.link.channels() - needed - {self.channel_of_worker(self.worker)}:
+            self.link.unsubscribe(name)
 
     def _channel_heard_for(self, room: Any) -> str | None:
         """Return the Redis channel that a worker hears while it has sockets in a Socket.IO room."""
@@ -108,14 +112,6 @@ class ClusterManager(PubSubManager):  # type: ignore[misc]
             if room.startswith(prefix):
                 return self.channel_of_room(room.removeprefix(prefix))
         return self.lobby_channel if room.startswith(LOBBY) else None
-
-    def _similar(self, room: str) -> bool:
-        """Tell whether there are sockets in a room that shares the channel of this one."""
-        here = self.rooms.get("/", {})
-        if room.startswith(LOBBY):
-            return any(isinstance(name, str) and name.startswith(LOBBY) for name in here)
-        name = room.partition(":")[2]
-        return _ROOMS + name in here or _WATCHERS + name in here
 
     def _publish(self, data: dict[str, Any]) -> None:
         """Send what the library wants done elsewhere to the workers that it concerns."""

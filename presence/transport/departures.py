@@ -12,6 +12,6 @@ def see_out(run: Runtime, sids: tuple[str, ...], room_name: str, body: Body) -> 
     Nothing waits for their peer any more, which `body` names.
     """
     run.exit(sids, room_name)
-    run.switchboard.forget(room_name, body["peer_id"])
+    run.drop_waiting(room_name, body["peer_id"])
     for sid in sids:
         run.socketio.emit("leave_room_success", body, to=sid)

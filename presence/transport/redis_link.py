@@ -106,6 +106,11 @@ class RedisLink:
                 return
         confirmed.wait(_SUBSCRIBE_SECONDS)
 
+    def channels(self) -> set[str]:
+        """Return the channels that are heard."""
+        with self._guard:
+            return set(self._channels)
+
     def unsubscribe(self, channel: str) -> None:
         """Hear a channel no longer."""
         with self._guard:

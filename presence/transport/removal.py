@@ -18,7 +18,7 @@ def note_erased(run: Runtime, room_name: str, erased: ErasedPeers, why: str = ""
     if not erased.peer_ids:
         return
     for peer_id in erased.peer_ids:
-        run.switchboard.forget(room_name, peer_id)
+        run.drop_waiting(room_name, peer_id)
     run.erased_peers += len(erased.peer_ids)
     log.info(
         "erased %d inactive peers of room %r with %d files: %s",

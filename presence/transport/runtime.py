@@ -207,6 +207,12 @@ class Runtime:
             self.socketio.server.enter_room(sid, channel(room_name))
         self.switchboard.enter(sid, room_name, peer_id)
 
+    def drop_waiting(self, room_name: str, peer_id: str) -> None:
+        """Let no signal wait for a peer on any worker: it left over REST, or was erased."""
+        self.switchboard.forget(room_name, peer_id)
+        if self.cluster is not None:
+            self.cluster.tell_room(room_name, "forget", peer_id=peer_id)
+
     def exit(self, sids: Iterable[str], room_name: str) -> None:
         """Let sockets no longer hear what happens in a room."""
         for sid in sids:

@@ -42,7 +42,7 @@ class PrivateCluster:
         }
         self.workers = [self._worker(number, mode) for number in range(1, workers + 1)]
         self.nginx = PrivateNginx({worker.name: worker.port for worker in self.workers})
-        self.url = self.nginx.url
+        self.port, self.url = self.nginx.port, self.nginx.url
 
     def start(self) -> PrivateCluster:
         """Start everything and wait until it answers."""
@@ -72,11 +72,11 @@ class PrivateCluster:
         """Return every file below the upload folder, pending ones included."""
         return self.workers[0].stored_files()
 
-    def worker_of(self, sid: str) -> LiveServer:
+    def worker_of(self, sid: str) -> NamedWorker:
         """Return the worker that holds a socket, by the beginning of its id."""
         return next(w for w in self.workers if sid.startswith(f"{w.name}."))
 
-    def others(self, worker: LiveServer) -> list[LiveServer]:
+    def others(self, worker: NamedWorker) -> list[NamedWorker]:
         """Return all workers but one."""
         return [other for other in self.workers if other is not worker]
 

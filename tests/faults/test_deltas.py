@@ -97,6 +97,7 @@ def test_an_unknown_kind_of_updates_is_refused(
     assert (answer["code"], answer["field"]) == ("invalid_field", "updates")
 
 
+@pytest.mark.cluster
 def test_a_delta_client_follows_a_busy_room(
     server: LiveServer, room: str, connect: Connect
 ) -> None:

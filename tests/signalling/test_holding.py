@@ -24,6 +24,7 @@ def lose(alice: Any, bob: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["python", "javascript"])
+@pytest.mark.cluster
 def test_signals_to_a_lost_peer_wait_and_are_delivered_in_order_when_it_is_back(
     server: LiveServer, member: Member, kind: str
 ) -> None:
@@ -114,6 +115,7 @@ def test_nothing_waits_for_a_peer_that_said_goodbye(
 
 
 @pytest.mark.parametrize(("verb", "code"), [("leave", "inactive"), ("erase", "unknown_peer")])
+@pytest.mark.cluster
 def test_what_waits_for_a_peer_expires_when_it_leaves_over_rest_or_is_erased(
     server: LiveServer, member: Member, room: str, verb: str, code: str
 ) -> None:

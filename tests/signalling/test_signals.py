@@ -17,6 +17,7 @@ KINDS = pytest.mark.parametrize("kind", ["python", "javascript"])
 
 
 @KINDS
+@pytest.mark.cluster
 def test_a_signal_reaches_its_peer_stamped_by_the_server(
     server: LiveServer, member: Member, room: str, kind: str
 ) -> None:
@@ -56,6 +57,7 @@ def test_data_may_be_any_json(server: LiveServer, member: Member, data: Any) -> 
     assert received["type"] is None
 
 
+@pytest.mark.cluster
 def test_signals_of_one_sender_arrive_in_the_order_in_which_they_were_sent(
     server: LiveServer, member: Member
 ) -> None:
