@@ -42,6 +42,7 @@ from presence.transport import (
     rooms_api,
     server,
     signals,
+    sweep_command,
     token_command,
     tokens_api,
     uploads_api,
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     error_handlers.init_app(app)
     file_links.init_app(app, settings)
     token_command.init_app(app, settings, runtime.access)
+    sweep_command.init_app(app, runtime)
     events.init_app(runtime)
     recovery.init_app(runtime)
     signals.init_app(runtime)

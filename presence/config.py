@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # The version that the descriptions of the API carry.
 VERSION = "0.1.0"
 
+FOREVER = "forever"
+_SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
 # The first is what some hosters write; the driver is always the same.
 _POSTGRESQL = ("postgres://", "postgresql://", "postgresql+psycopg2://")
 
@@ -132,6 +135,20 @@ class Settings:
         "PRESENCE_MAX_KEPT_PEERS",
         1_000,
         "peers a room keeps, active or not; the longest away go first; 0 for any number",
+    )
+    keep_inactive_peers: str = _setting(
+        "PRESENCE_KEEP_INACTIVE_PEERS",
+        FOREVER,
+        "how long peers are kept after they were last seen, such as 30d",
+    )
+    keep_empty_rooms: str = _setting(
+        "PRESENCE_KEEP_EMPTY_ROOMS", FOREVER, "how long rooms are kept without any peer"
+    )
+    keep_files: str = _setting(
+        "PRESENCE_KEEP_FILES", FOREVER, "how long files are kept after their upload"
+    )
+    keep_activity: str = _setting(
+        "PRESENCE_KEEP_ACTIVITY", FOREVER, "how long it is kept what happened in a room"
     )
     max_user_data_bytes: int = _setting(
         "PRESENCE_MAX_USER_DATA_BYTES", 16 * 1024, "largest user_data of a peer, as compact JSON"
@@ -298,6 +315,7 @@ class Settings:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
         self._check_places()
+        self._check_durations()
         self._check_ice()
         self._check_access()
         if not 0 < self.port < 65_536:
@@ -332,6 +350,13 @@ class Settings:
             raise InvalidSetting(
                 "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
             )
+
+    def _check_durations(self) -> None:
+        for name in ("keep_inactive_peers", "keep_empty_rooms", "keep_files", "keep_activity"):
+            try:
+                seconds_of(getattr(self, name))
+            except ValueError as error:
+                raise InvalidSetting(f"{variable_of(name)} {error}") from None
 
     def _check_ice(self) -> None:
         """Refuse addresses that every browser would refuse, and TURN servers without a secret."""
@@ -443,6 +468,21 @@ class Settings:
 def urls(setting: str) -> list[str]:
     """Return the addresses in a setting that separates them by commas."""
     return [part.strip() for part in setting.split(",") if part.strip()]
+
+
+def seconds_of(duration: str) -> int | None:
+    """Return a duration such as ``30d`` in seconds, or None for ``forever``.
+
+    Raises `ValueError` with the end of a sentence.
+    """
+    if duration.strip().lower() == FOREVER:
+        return None
+    found = re.fullmatch(r"(\d{1,9})([smhdw])", duration.strip())
+    if found is None or not int(found[1]):
+        raise ValueError(
+            "must be a number followed by s, m, h, d or w (such as 12h or 30d), or “forever”."
+        )
+    return int(found[1]) * _SECONDS_A_UNIT[found[2]]
 
 
 def variable_of(name: str) -> str:

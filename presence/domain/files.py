@@ -17,6 +17,7 @@ from presence.errors import UploadedFileNotFound
 from presence.storage.models import File, Peer, Room
 
 _MAX_ORIGINAL_NAME = 255
+_STORED_NAME = re.compile(r"[0-9a-f]{32}\.[a-z]{3,4}")
 # Windows opens these instead of a file, with any extension (“Naming Files, Paths, and
 # Namespaces”, Microsoft).
 _DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
@@ -154,10 +155,13 @@ def of_room(session: Session, room_name: str, limit: int) -> list[OwnedFile]:
     return [OwnedFile(StoredFile(*row[:-2]), row[-2], row[-1]) for row in rows]
 
 
-def remove(session: Session, room_name: str, stored_name: str) -> FileChange:
+def remove(
+    session: Session, room_name: str, stored_name: str, *, by_peer: bool = True
+) -> FileChange:
     """Delete the row of a room's file; the caller removes the bytes.
 
-    Raises `RoomNotFound` or `UploadedFileNotFound`.
+    It counts as something that its owner did unless `by_peer` is false. Raises `RoomNotFound` or
+    `UploadedFileNotFound`.
     """
     room = rooms.change(session, room_name)
     row = session.execute(
@@ -175,8 +179,14 @@ def remove(session: Session, room_name: str, stored_name: str) -> FileChange:
     peer_rows.mark(session, row[2])
     change = FileChange(room.name, row[0], row[1], StoredFile(*row[3:]), room.version)
     quotas.remove_files(session, room.id, change.file.size)
-    _record(session, room.id, activity.FILE_DELETED, change)
+    if by_peer:
+        _record(session, room.id, activity.FILE_DELETED, change)
     return change
+
+
+def is_stored_name(name: str) -> bool:
+    """Tell whether a file has a name as `new_stored_name` makes them."""
+    return _STORED_NAME.fullmatch(name) is not None
 
 
 def known(session: Session, stored_names: set[str]) -> set[str]:

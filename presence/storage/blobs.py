@@ -14,8 +14,9 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
 
@@ -177,6 +178,21 @@ class LocalBlobs:
     def path(self, stored_name: str) -> Path:
         """Return where the bytes of a stored file are."""
         return self.folder / stored_name
+
+    def stored_before(self, instant: datetime) -> Iterator[str]:
+        """Yield the names of the files in place that were written before an instant."""
+        if not self.folder.is_dir():
+            return
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):
+                        if entry.stat(follow_symlinks=False).st_mtime < instant.timestamp():
+                            yield entry.name
+
+    def remove(self, stored_name: str) -> None:
+        """Remove a file that has no row; a missing one is no error."""
+        self.path(stored_name).unlink(missing_ok=True)
 
     def recover(
         self, is_dead: Callable[[str], bool], known: Callable[[Iterable[str]], set[str]]

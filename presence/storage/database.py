@@ -25,6 +25,8 @@ from typing import IO, Any
 import alembic.command
 import alembic.config
 import orjson
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
@@ -95,6 +97,8 @@ def _configure_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
+            # What is deleted is overwritten with zeros, not only given free.
+            "secure_delete=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -193,6 +197,34 @@ def now(session: Session) -> datetime:
 def is_sqlite() -> bool:
     """Tell whether the database is an SQLite file. Needs an app context."""
     return db.engine.dialect.name == "sqlite"
+
+
+def scrub() -> bool:
+    """See to it that nothing of what was deleted is left in the database's files.
+
+    SQLite overwrites what is deleted, but the log of its last changes still has the pages as they
+    were until it is worked off and emptied. PostgreSQL's own vacuum does the like. Returns False
+    if somebody who is reading keeps that from being done now. Needs an app context, and no
+    transaction.
+    """
+    if not is_sqlite():
+        return True
+    connection = db.engine.raw_connection()
+    try:
+        # Not within a transaction, which SQLAlchemy would begin.
+        busy = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        connection.close()
+    return not busy
+
+
+def is_current() -> bool:
+    """Tell whether the tables are those of this version of the server. Needs an app context."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with db.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current == ScriptDirectory.from_config(config).get_current_head()
 
 
 def claim() -> IO[str] | None:

@@ -14,8 +14,9 @@ its row exists.*
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -143,6 +144,21 @@ class S3Blobs(LocalBlobs):
             ExpiresIn=LINK_SECONDS,
         )
         return address
+
+    def stored_before(self, instant: datetime) -> Iterator[str]:
+        """Yield the names of the objects that were written before an instant."""
+        with _reaching():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    if item["LastModified"] < instant:
+                        yield item["Key"].removeprefix(self._prefix)
+
+    def remove(self, stored_name: str) -> None:
+        """Remove an object that has no row; a missing one is no error."""
+        self._remove([stored_name])
 
     def _repair(self, folder: Path, known: set[str]) -> None:
         """Bring the bucket in line with the rows, for the names in a dead worker's folder."""

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 from flask import Flask
 from flask_socketio import SocketIO
 
-from presence.domain import rooms
+from presence.domain import clock, rooms
 from presence.errors import RoomNotFound
 from presence.storage import database
 from presence.transport import deltas, packets, wire
@@ -105,6 +105,14 @@ class Announcer:
     def mark_from_elsewhere(self, *room_names: str) -> None:
         """Like `mark`, for changes that another process made."""
         self._mark(room_names, own=False)
+
+    def removed(self, room_name: str, version: int) -> None:
+        """Tell whoever watches that a room, which had come to this version, is no more."""
+        view = rooms.RoomView(room_name, max_peers=0, created_at=clock.now(), version=version)
+        for tell in self.listeners:
+            tell(view)
+        if self.tell_others is not None:
+            self.tell_others(view)
 
     def announced(self, room_name: str) -> int:
         """Return the version of a room that was announced last, 0 if none was lately."""

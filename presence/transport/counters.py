@@ -50,6 +50,8 @@ class Counters:
         self.unrecorded_ends: list[float] = []
         self.uploads = 0
         self.upload_bytes = 0
+        # Peers that the server erased by itself, for others to have room or because of their age.
+        self.erased_peers = 0
 
     def end_unrecorded(self) -> None:
         """Count the connections whose end is recorded only now."""

@@ -136,6 +136,12 @@ class _Server(Collector):
             "presence_evictions", "Those of them that the server ended.", ["reason"], evicted
         )
         yield _counter("presence_uploads", "Files taken in.", [], {(): counters.uploads})
+        yield _counter(
+            "presence_peers_erased",
+            "Peers erased because a room keeps only so many, or only for so long.",
+            [],
+            {(): counters.erased_peers},
+        )
         yield _counter("presence_upload_bytes", "Their bytes.", [], {(): counters.upload_bytes})
         yield _histogram(
             "presence_announce_seconds",

@@ -19,7 +19,8 @@ def note_erased(run: Runtime, room_name: str, erased: ErasedPeers, why: str = ""
         return
     for peer_id in erased.peer_ids:
         run.drop_waiting(room_name, peer_id)
-    run.erased_peers += len(erased.peer_ids)
+    run.counters.erased_peers += len(erased.peer_ids)
+    run.scrub = True
     log.info(
         "erased %d inactive peers of room %r with %d files: %s",
         len(erased.peer_ids),

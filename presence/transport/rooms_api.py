@@ -171,6 +171,7 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
         }
         notice = {**body, "is_active": False, "reason": "erased"}
         see_out(run, erased.sids, erased.room_name, notice)
+    run.scrub = True
     run.announcer.mark(erased.room_name)
     return {"success": True, **body, "files_deleted": len(erased.stored_names)}
 

@@ -89,8 +89,8 @@ class Runtime:
         self.stopping = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
-        # How many peers were erased for others to have room, or because of their age.
-        self.erased_peers = 0
+        # Set when something was erased; the upkeep then sees to it that nothing is left on disk.
+        self.scrub = False
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False
         self._claim: IO[str] | None = None

@@ -1,4 +1,4 @@
-"""What a process does all the time: renew its lease, and end sessions that have become untrue."""
+"""What a process does all the time: renew its lease, end sessions that are untrue, and sweep."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from presence.domain import bans, recovery, sessions, workers
 from presence.storage import database
+from presence.transport.sweeping import Sweeper
 
 if TYPE_CHECKING:
     from presence.transport.runtime import Runtime
@@ -22,6 +23,7 @@ _RENEW_SECONDS = 2.0
 def run(runtime: Runtime) -> None:
     """Look after the sessions for as long as the process runs; a failure is logged and retried."""
     renewed = time.monotonic()
+    sweeper = Sweeper(runtime)
     while True:
         runtime.socketio.sleep(_INTERVAL_SECONDS)
         try:
@@ -31,6 +33,10 @@ def run(runtime: Runtime) -> None:
                 renewed = time.monotonic()
         except Exception:
             log.exception("the upkeep of sessions failed; trying again")
+        try:
+            _sweep(runtime, sweeper)
+        except Exception:
+            log.exception("what is overdue could not be removed; trying again")
 
 
 def _once(runtime: Runtime, renew: bool) -> None:
@@ -77,6 +83,16 @@ def _once(runtime: Runtime, renew: bool) -> None:
         runtime.announcer.catch_up()
         if runtime.cluster is not None:
             runtime.cluster.look_after()
+
+
+def _sweep(runtime: Runtime, sweeper: Sweeper) -> None:
+    """Remove some of what is overdue, and wipe what was erased from the database's files."""
+    with runtime.app.app_context():
+        sweeper.step()
+        if runtime.scrub:
+            runtime.scrub = False
+            if not database.scrub():
+                runtime.scrub = True
 
 
 def _come_back(runtime: Runtime) -> set[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from typing import Any
@@ -13,7 +16,7 @@ import requests
 
 from tests.cluster.private_s3 import BUCKET, PREFIX, PrivateS3
 from tests.conftest import SAMPLES
-from tests.live_server import LiveServer
+from tests.live_server import ROOT, LiveServer
 from tests.test_rest import Rest, refusal
 from tests.waiting import eventually
 
@@ -170,3 +173,21 @@ def test_a_server_starts_without_its_bucket_and_repairs_later(
     server.start()
     eventually(lambda: bucket.names() == [name], "the bucket is as it should be")
     assert pending(server) == []
+
+
+def test_objects_without_a_row_are_swept_away(server: LiveServer, bucket: PrivateS3) -> None:
+    kept = upload(server, b"text", "a.txt").json()["filename"]
+    for name in ("0" * 32 + ".txt", "README"):
+        bucket.client().put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=b"lost")
+    time.sleep(1.1)  # the age of an object is known to the second
+    ran = subprocess.run(
+        [sys.executable, "-m", "flask", "sweep", "--orphans", "1s"],
+        cwd=ROOT,
+        env={**os.environ, **server.settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "and 1 files without a row" in ran.stdout
+    assert bucket.names() == sorted([kept, "README"])
