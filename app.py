@@ -26,6 +26,7 @@ from presence.transport import (
     activity_api,
     addresses,
     admission,
+    bodies,
     descriptions_api,
     doctor,
     error_handlers,
@@ -98,6 +99,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     if settings.is_locked:
         app.wsgi_app = gate.Gate(app.wsgi_app, settings)  # type: ignore[method-assign]
+    app.wsgi_app = bodies.CheckedBodies(app.wsgi_app)  # type: ignore[method-assign]
     if not settings.websocket_compression:
         app.wsgi_app = server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]
     admission.init_app(app, runtime)

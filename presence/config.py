@@ -224,6 +224,11 @@ class Settings:
         6000,
         "connections that one address may open in a minute; 0 for any number",
     )
+    read_seconds: float = _setting(
+        "PRESENCE_READ_SECONDS",
+        10.0,
+        "how long a request that does not keep coming is waited for, or a connection's first use",
+    )
     events_per_second: float = _setting(
         "PRESENCE_EVENTS_PER_SECOND",
         100.0,
@@ -311,7 +316,7 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise InvalidSetting(f"{variable_of(name)} must be 0 or more.")
-        for name in ("ping_interval", "ping_timeout", "rest_session_seconds"):
+        for name in ("ping_interval", "ping_timeout", "read_seconds", "rest_session_seconds"):
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
         self._check_places()

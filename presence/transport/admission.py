@@ -24,6 +24,7 @@ from presence.errors import (
 )
 from presence.transport.addresses import address_of
 from presence.transport.error_handlers import http_answer
+from presence.transport.newcomers import Newcomers
 from presence.transport.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
@@ -60,8 +61,11 @@ class Doorkeeper:
         engine = run.socketio.server.eio
         came, left = engine.handlers["connect"], engine.handlers["disconnect"]
 
+        newcomers = Newcomers(run.socketio.server, run.settings.read_seconds)
+
         def connect(eio_sid: str, environ: WSGIEnvironment) -> Any:
             self._enter(eio_sid, address_of(environ))
+            newcomers.add(eio_sid)
             return came(eio_sid, environ)
 
         def disconnect(eio_sid: str, reason: str) -> None:

@@ -74,6 +74,16 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
             # Not here: the caller is in the middle of telling a whole room.
             self.server.start_background_task(self._give_up)
 
+    def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+        """Close the connection, and have it unknown from now on.
+
+        The library knows it for some seconds more, and answers what a polling client then sends
+        with an error of its own.
+        """
+        super().close(wait=wait, abort=abort, reason=reason)
+        if self.closed:
+            self.server.sockets.pop(self.sid, None)
+
     def poll(self) -> list[Any]:
         """Return the packets to send next, waiting for one if need be."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import cast
 
@@ -11,7 +12,7 @@ from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from presence import errors
 from presence.errors import PresenceError
@@ -160,10 +161,11 @@ def answer_http(exception: HTTPException) -> ResponseReturnValue:
 
 
 def drain_body() -> None:
-    """Read and throw away what the client is still sending."""
+    """Read and throw away what the client is still sending; it may have stopped meanwhile."""
     stream = request.environ["wsgi.input"]
-    if request.content_length is not None:
-        # Where Flask has begun to read, its stream knows how much is left.
-        drain(request.__dict__.get("stream") or stream, request.content_length)
-    elif request.environ.get("wsgi.input_terminated"):
-        drain(stream, None)
+    with suppress(BadRequest):
+        if request.content_length is not None:
+            # Where Flask has begun to read, its stream knows how much is left.
+            drain(request.__dict__.get("stream") or stream, request.content_length)
+        elif request.environ.get("wsgi.input_terminated"):
+            drain(stream, None)

@@ -1,0 +1,94 @@
+"""The body of a request as it arrives: what is cut short or broken is told as the client's fault.
+
+Servers raise errors of their own for it, as if the disk had failed, or hand out the beginning of a
+body as if that were all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import BadRequest
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class UnreadableBody(BadRequest, ValueError):
+    """The body ended before its announced length, or its chunks are not what they should be.
+
+    A `ValueError` too, for readers that know nothing of HTTP.
+    """
+
+    description = "The request's body is broken or was cut short. Send it again."
+
+
+class CheckedBody:
+    """Reads a body from the server's own stream; raises `UnreadableBody`.
+
+    A stream that failed is marked with ``is_broken``, because nobody can tell where in it the next
+    request would begin.
+    """
+
+    def __init__(self, stream: Any, length: int | None) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, or all of them; nothing at the end."""
+        if self._left is not None:
+            # Beyond its end some streams would wait for more.
+            size = self._left if size < 0 else min(size, self._left)
+        return self._checked(self._stream.read, size, whole=True)
+
+    def readline(self, size: int = -1) -> bytes:
+        """Return a line with its end, or up to `size` bytes of it."""
+        if self._left is not None:
+            size = self._left if size < 0 else min(size, self._left)
+        return self._checked(self._stream.readline, size, whole=False)
+
+    def __iter__(self) -> CheckedBody:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def _checked(self, read: Callable[[int], bytes], size: int, *, whole: bool) -> bytes:
+        if size == 0:
+            return b""
+        try:
+            data = read(size) if size > 0 else read(-1)
+        except Exception as error:  # each server has its own
+            self._fail(error)
+        if self._left is not None:
+            if len(data) < size if whole else not data:
+                self._fail(None)
+            self._left -= len(data)
+        return data
+
+    def _fail(self, error: Exception | None) -> Any:
+        with suppress(AttributeError):
+            self._stream.is_broken = True
+        raise UnreadableBody from error
+
+
+class CheckedBodies:
+    """Lets an app read every body through `CheckedBody`."""
+
+    def __init__(self, wsgi_app: WSGIApplication) -> None:
+        self._wsgi_app = wsgi_app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on with its body checked."""
+        if "wsgi.input" in environ:
+            length = str(environ.get("CONTENT_LENGTH") or "")
+            environ["wsgi.input"] = CheckedBody(
+                environ["wsgi.input"],
+                int(length) if length.isascii() and length.isdigit() else None,
+            )
+        return self._wsgi_app(environ, start_response)
