@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
-from benchmarks import catalogue, machine, plot, report
+from benchmarks import catalogue, machine, plot, publishing, report
 from benchmarks.load import ConnectionLost, Load
 from benchmarks.measuring import FULL, QUICK, TINY, Figures, Run, Sizes
 from benchmarks.report import Rounds
@@ -105,6 +104,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=_SIZES, default="full", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="write the figures of every round to this file")
     parser.add_argument("--svg", type=Path, help="write a plot of the medians to this file")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="write tables, figures and plot into the documents of this repository",
+    )
     parser.add_argument("--list", action="store_true", help="name the workloads and rivals")
     parsed = parser.parse_args()
     if parsed.quick:
@@ -159,15 +163,22 @@ def main() -> None:
             f"{name} {version}" for name, version in machine.package_versions(_PACKAGES).items()
         ),
     }
-    print("\n".join(f"* {name}: {value}" for name, value in about.items()))
-    for workload in todo:
-        if found[workload.name]:
-            print("\n" + report.table(workload, found[workload.name], titles))
-    print("\n" + report.target_table(catalogue.targets(sizes), found))
-    if asked.svg:
-        asked.svg.write_text(plot.svg(found, titles, sizes.storms))
+    tables = [
+        report.table(workload, found[workload.name], titles)
+        for workload in todo
+        if found[workload.name]
+    ]
+    facts = "\n".join(f"* {name}: {value}" for name, value in about.items())
+    reached = report.target_table(catalogue.targets(sizes), found)
+    text = "\n\n".join(part for part in (facts, reached, *tables) if part)
+    print(text)
+    raw, picture = publishing.raw(about, rounds), plot.svg(found, titles, sizes.storms)
     if asked.json:
-        asked.json.write_text(json.dumps({"about": about, "rounds": rounds}, indent=1))
+        asked.json.write_text(raw)
+    if asked.svg:
+        asked.svg.write_text(picture)
+    if asked.publish:
+        publishing.publish(text, raw, picture)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from benchmarks.report import OWN
 
 _WIDTH, _MARGIN, _GAP = 880, 24, 40
 _PANEL = (_WIDTH - 2 * _MARGIN - _GAP) / 2
-_LABELS = 158  # what the names of the contenders take of a panel
+_LABELS = 180  # what the names of the contenders take of a panel
 _VALUES = 58
 _BAR, _STEP = 16, 24
 _HEAD = 50  # a panel's title and what it shows
@@ -74,6 +74,13 @@ def panels(storm: int) -> list[Panel]:
             "kB to each client, less is better",
             1,
             1e-3,
+        ),
+        Panel(
+            "signals-beside-uploads",
+            "upload_p95_ms",
+            "Signals during ten uploads",
+            "p95 in milliseconds, less is better",
+            1,
         ),
     ]
 
@@ -138,7 +145,7 @@ def _bars(panel: Panel, bars: dict[str, float], titles: dict[str, str]) -> str:
         kind, mine = ("own", ' class="mine"') if name == OWN else ("other", "")
         width = max(1.5, room * value / longest)
         parts.append(
-            f'<text{mine} x="{_LABELS - 8}" y="{y + 12}" text-anchor="end">'
+            f'<text{mine} y="{y + 12}">'
             f"{escape(titles.get(name, name))}</text>"
             f'<rect class="{kind}" x="{_LABELS}" y="{y}" width="{width:.1f}" '
             f'height="{_BAR}" rx="2"/>'
@@ -163,7 +170,7 @@ def _growth(found: Medians, titles: dict[str, str], storms: tuple[int, ...]) -> 
         return ""
     values = [value for points in lines.values() for _size, value in points]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    left, right, bottom = 44.0, _PANEL - 150, _HEAD + _LINES_HEIGHT - 24.0
+    left, right, bottom = 44.0, _PANEL - 162, _HEAD + _LINES_HEIGHT - 24.0
     span = math.log(storms[-1] / storms[0])
 
     def x_of(size: int) -> float:
