@@ -15,6 +15,7 @@ from socketio import Manager, PubSubManager
 
 from presence.transport.broadcast import WATCHERS, channel
 from presence.transport.redis_link import RedisLink
+from presence.transport.socket_rooms import SocketRooms
 
 # Room members and those who only watch a room hear of the same changes.
 _ROOMS, _WATCHERS = channel(""), WATCHERS
@@ -22,7 +23,7 @@ _ROOMS, _WATCHERS = channel(""), WATCHERS
 LOBBY = "lobby:"
 
 
-class ClusterManager(PubSubManager):  # type: ignore[misc]
+class ClusterManager(SocketRooms, PubSubManager):  # type: ignore[misc]
     """Holds the sockets of one worker, and passes on what concerns those of others.
 
     `worker` is this worker's name, `prefix` what the names of all Redis channels begin with.

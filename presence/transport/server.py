@@ -20,6 +20,7 @@ from presence.transport.cluster_manager import ClusterManager
 from presence.transport.connections import Connection
 from presence.transport.heartbeat import Heartbeat
 from presence.transport.pace import Floodgate
+from presence.transport.socket_rooms import SocketRooms
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,10 +45,10 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     mode = async_mode()
     is_behind = _install_connections(mode)
     CORS(app, origins=settings.origins, max_age=86_400)
-    manager = ClusterManager(settings.redis_prefix) if settings.redis_url else None
+    manager = ClusterManager(settings.redis_prefix) if settings.redis_url else SocketRooms()
     socketio = SocketIO(
         app,
-        **({"client_manager": manager} if manager else {}),
+        client_manager=manager,
         async_mode=mode,
         # One client's events are handled in the order in which it sent them.
         async_handlers=False,
