@@ -15,7 +15,7 @@ from flask_socketio import SocketIO
 from presence.config import Settings
 from presence.logs import Printed
 from presence.storage.database import CannotServe
-from presence.transport import connections, gate, json_codec, packets
+from presence.transport import connections, gate, json_codec, kept_requests, packets
 from presence.transport.cluster_manager import ClusterManager
 from presence.transport.connections import Connection
 from presence.transport.heartbeat import Heartbeat
@@ -68,6 +68,7 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     )
     engine = socketio.server.eio
     engine.heartbeat = Heartbeat(engine)
+    kept_requests.init_app(engine)
     engine.is_behind = is_behind
     engine.websocket_compression = settings.websocket_compression
     packets.guard(socketio.server, Floodgate(socketio.server, settings))
