@@ -41,7 +41,9 @@ _LINGER_SECONDS = 3.0
 _OPEN, _CLOSING, _GONE = range(3)
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
+# The marks of frames: their number, unless a newer one may take their place.
 _serial = itertools.count()
+_PONG = object()
 
 
 class Owner(Protocol):
@@ -105,7 +107,11 @@ class Turns:
         finally:
             writable, self._writable = self._writable, []
             for stream in writable:
-                stream.flush()
+                try:
+                    stream.flush()
+                except Exception:
+                    log.exception("closed a connection after an unexpected error")
+                    stream.drop()
             if self._readable or self._writable:
                 self._schedule()
 
@@ -347,7 +353,7 @@ class Stream:
             self._owner.on_message(payload)
         elif opcode == websocket.PING:
             # Whoever sends pings without reading gets one answer (RFC 6455, section 5.5.3).
-            self.put(websocket.frame(payload, websocket.PONG), replaces=websocket.PONG)
+            self.put(websocket.frame(payload, websocket.PONG), replaces=_PONG)
         elif opcode == websocket.CLOSE:
             self.close(websocket.close_code(payload))
 
