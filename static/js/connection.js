@@ -1,6 +1,7 @@
 // The page's connection: one client, kept connected, with words for the state it is in.
 
 import { PresenceClient } from "../presence-client.js";
+import { askForToken, isLocked, isReady, pass } from "./pass.js";
 
 const RETRY_MS = 3000;
 const WORDS = {
@@ -20,6 +21,7 @@ const WORDS = {
 export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
   const client = new PresenceClient(undefined, {
     ...options,
+    token: isLocked ? pass.token : undefined,
     io(address, settings) {
       const socket = globalThis.io(address, settings);
       onSocket(socket);
@@ -28,7 +30,8 @@ export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
     },
   });
   client.on("state", show);
-  connect(client);
+  client.on("error", refused);
+  if (isReady) connect(client);
   return client;
 }
 
@@ -37,8 +40,16 @@ async function connect(client) {
     await client.connect();
   } catch (error) {
     show("idle", error.detail);
+    if (refused(error)) return;
     setTimeout(() => connect(client), RETRY_MS);
   }
+}
+
+/** Ask for another token if the server does not take this one; return whether that is so. */
+function refused({ code, detail }) {
+  const isToken = code.startsWith("token_");
+  if (isToken) askForToken(detail);
+  return isToken;
 }
 
 function show(state, detail) {

@@ -1,20 +1,30 @@
 // The doctor's checks. Each returns `{ state, found }` or throws what went wrong.
 
+import { allows, coversRoom, headers, isLocked, isReady, pass } from "./pass.js";
 import { checkIce, checkWebRtc } from "./doctor-webrtc.js";
 
 const PATIENCE_MS = 8000;
 
 export const CHECKS = [
-  { id: "rest", check: rest },
-  { id: "polling", check: (shared) => connects(shared, ["polling"]) },
-  { id: "websocket", check: (shared) => connects(shared, ["websocket"]) },
+  { id: "rest", check: rest, grants: ["join"] },
+  { id: "polling", check: (shared) => connects(shared, ["polling"]), grants: ["list"] },
+  { id: "websocket", check: (shared) => connects(shared, ["websocket"]), grants: ["list"] },
   { id: "upgrade", check: upgrade },
   { id: "elsewhere", check: elsewhere },
-  { id: "upload", check: upload },
+  { id: "upload", check: upload, grants: ["upload"] },
   { id: "secure", check: secure },
   { id: "webrtc", check: checkWebRtc },
-  { id: "ice", check: checkIce },
+  { id: "ice", check: checkIce, grants: ["join"] },
 ];
+
+/** Return what keeps a check from being tried at a locked server, or null. */
+export function missing({ grants = [] }, { roomName }) {
+  if (!isLocked || grants.length === 0) return null;
+  if (!isReady) return skipped("Needs a token: the field for it is at the top.");
+  if (!coversRoom(roomName)) return skipped(`This token is not for the room “${roomName}”, where the doctor tries things.`);
+  const lacking = grants.filter((grant) => !allows(grant));
+  return lacking.length ? skipped(`This token does not allow “${lacking.join("”, “")}”.`) : null;
+}
 
 const ok = (found) => ({ state: "ok", found });
 const skipped = (found) => ({ state: "skipped", found });
@@ -40,7 +50,7 @@ async function rest(shared) {
   const began = performance.now();
   const response = await fetch(`${path(shared)}/join`, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json", ...headers() },
     body: JSON.stringify({ peer_id: shared.peerId, username: "Doctor" }),
   });
   await json(response);
@@ -49,7 +59,8 @@ async function rest(shared) {
 }
 
 function open(transports) {
-  return globalThis.io({ transports, forceNew: true, reconnection: false, timeout: PATIENCE_MS });
+  const auth = isLocked ? { token: pass.token } : undefined;
+  return globalThis.io({ transports, auth, forceNew: true, reconnection: false, timeout: PATIENCE_MS });
 }
 
 /** Settle with what `start(resolve, reject)` says, or reject after the patience is over. */
@@ -115,6 +126,9 @@ async function elsewhere() {
       frame.src = "/doctor/elsewhere";
       place.append(frame);
     }, "The frame that tries it did not answer within 8 s.");
+    if (isLocked && refused.length === 3) {
+      return ok("Refused, as it should be where a server is locked: only the pages in its list may call it.");
+    }
     if (refused.length) throw new Error(`Refused: ${refused.join(", ")}.`);
     return ok("Allowed: REST and Socket.IO.");
   } finally {
@@ -131,10 +145,10 @@ async function upload(shared) {
   form.append("room_name", shared.roomName);
   form.append("peer_id", shared.peerId);
   const began = performance.now();
-  const stored = await json(await fetch("/api/webrtc/upload", { method: "POST", body: form }));
+  const stored = await json(await fetch("/api/webrtc/upload", { method: "POST", headers: headers(), body: form }));
   const milliseconds = Math.round(performance.now() - began);
   const read = await (await fetch(stored.file_url)).text();
-  await json(await fetch(`${path(shared)}/files/${stored.filename}`, { method: "DELETE" }));
+  await json(await fetch(`${path(shared)}/files/${stored.filename}`, { method: "DELETE", headers: headers() }));
   if (read !== text) throw new Error("The file came back changed.");
   return ok(`Uploaded in ${milliseconds} ms, read back, and deleted.`);
 }

@@ -1,5 +1,7 @@
 // The doctor's WebRTC checks: two ends within the page, and what STUN and TURN servers give.
 
+import { headers } from "./pass.js";
+
 const PATIENCE_MS = 8000;
 
 /** Connect two ends within this page by a data channel. */
@@ -32,7 +34,7 @@ export async function checkWebRtc() {
 export async function checkIce({ roomName, peerId }) {
   if (!globalThis.RTCPeerConnection) throw new Error("This browser has no RTCPeerConnection.");
   const query = new URLSearchParams({ room_name: roomName, peer_id: peerId });
-  const response = await fetch(`/api/webrtc/ice-servers?${query}`);
+  const response = await fetch(`/api/webrtc/ice-servers?${query}`, { headers: headers() });
   if (!response.ok) throw new Error(`The server names none (status ${response.status}).`);
   const { iceServers = [] } = await response.json();
   const urls = iceServers.flatMap((server) => server.urls);

@@ -1,6 +1,7 @@
 // The doctor: runs its checks one after the other and says what each found.
 
-import { CHECKS } from "./doctor-checks.js";
+import { CHECKS, missing } from "./doctor-checks.js";
+import { headers, pass } from "./pass.js";
 
 const WORDS = {
   running: "Running…",
@@ -32,15 +33,16 @@ async function runAll() {
   const shared = {
     roomName: main.dataset.room,
     uploadBytes: Number(main.dataset.uploadBytes),
-    peerId: `doctor-${crypto.getRandomValues(new Uint32Array(2)).join("")}`,
+    peerId: pass.peerId ?? `doctor-${crypto.getRandomValues(new Uint32Array(2)).join("")}`,
   };
   made = shared;
   const states = [];
-  for (const { id, check } of CHECKS) {
+  for (const item of CHECKS) {
+    const { id, check } = item;
     show(id, "running");
     let outcome;
     try {
-      outcome = await check(shared);
+      outcome = missing(item, shared) ?? (await check(shared));
     } catch (error) {
       outcome = { state: "failed", found: error.detail ?? error.message };
     }
@@ -63,7 +65,7 @@ async function tidyUp({ roomName, peerId, joined }) {
   if (!joined) return;
   const path = `/api/webrtc/rooms/${encodeURIComponent(roomName)}/peers/${encodeURIComponent(peerId)}`;
   // A page that is being closed can still send what is marked so.
-  await fetch(path, { method: "DELETE", keepalive: true }).catch(() => {});
+  await fetch(path, { method: "DELETE", headers: headers(), keepalive: true }).catch(() => {});
 }
 
 function report() {

@@ -1,8 +1,13 @@
 // Joining, leaving and coming back: the form, what it remembers, and what it says.
 
+import { isReady, pass } from "./pass.js";
+
 const REASONS = {
   left: "You have left. Your data and files stay.",
   left_over_rest: "Your presence was ended over REST.",
+  kicked: "An admin has put you out. You may come back.",
+  banned: "An admin has banned you from this room.",
+  room_closed: "An admin has closed this room.",
   erased: "You were erased from this room, with your data and files.",
 };
 
@@ -20,8 +25,13 @@ export function startJoining({ client, name: roomName, changed }) {
   let failure = null;
 
   // Whoever types faster than the page loads keeps what they typed.
-  username.value ||= memory.username;
+  username.value ||= memory.username || (pass.peerId ?? "");
   peerId.value ||= memory.peerId;
+  if (pass.peerId !== null && !pass.isAdmin) {
+    // A token is for one peer.
+    peerId.value = memory.peerId = pass.peerId;
+    peerId.readOnly = true;
+  }
 
   function say(error) {
     for (const [name, field] of Object.entries(fields)) {
@@ -101,7 +111,8 @@ export function startJoining({ client, name: roomName, changed }) {
     showJoined(false);
     button.textContent = "Rejoin";
     if (hadFocus) button.focus();
-    forget(roomName);
+    // With a fresh token one is back without being asked.
+    if (!body.reason.startsWith("token_")) forget(roomName);
     const refusal = failure?.code === body.reason ? failure.detail : "";
     news.textContent = REASONS[body.reason] ?? `You are no longer in the room. ${refusal}`;
     changed();
@@ -114,7 +125,7 @@ export function startJoining({ client, name: roomName, changed }) {
 
   // Until here, the browser would have sent the form by itself.
   button.disabled = false;
-  if (memory.rooms.includes(roomName)) join();
+  if (isReady && memory.rooms.includes(roomName)) join();
 }
 
 function showJoined(joined) {

@@ -1,5 +1,10 @@
 // For each action, the line of curl or JavaScript that does the same.
 
+import { isLocked } from "./pass.js";
+
+// Never the token itself: what is copied from here ends up in shells' histories and in chats.
+const TOKEN = isLocked ? ' -H "Authorization: Bearer $TOKEN"' : "";
+
 const json = (value) => JSON.stringify(value);
 
 /** Quote a text as one word of a POSIX shell. */
@@ -9,8 +14,8 @@ export function shell(text) {
 
 function post(path, body) {
   const address = shell(location.origin + path);
-  if (body === undefined) return `curl -X POST ${address}`;
-  return `curl -X POST ${address} -H 'Content-Type: application/json' -d ${shell(json(body))}`;
+  if (body === undefined) return `curl -X POST ${address}${TOKEN}`;
+  return `curl -X POST ${address}${TOKEN} -H 'Content-Type: application/json' -d ${shell(json(body))}`;
 }
 
 const roomPath = (roomName) => `/api/webrtc/rooms/${encodeURIComponent(roomName)}`;
@@ -46,11 +51,11 @@ export function linesForUpload(fileName, roomName, peerId) {
   const text = (key, value) => `--form-string ${shell(`${key}=${value}`)}`;
   const file = field("file", `@"${fileName.replaceAll(/[\\"]/g, "\\$&")}"`);
   const form = `${file} ${text("room_name", roomName)} ${text("peer_id", peerId)}`;
-  return [{ label: "curl", code: `curl ${shell(`${location.origin}/api/webrtc/upload`)} ${form}` }];
+  return [{ label: "curl", code: `curl ${shell(`${location.origin}/api/webrtc/upload`)}${TOKEN} ${form}` }];
 }
 
 /** Return the line that deletes a file. */
 export function linesForDelete(filename, roomName) {
   const path = `${roomPath(roomName)}/files/${encodeURIComponent(filename)}`;
-  return [{ label: "curl", code: `curl -X DELETE ${shell(location.origin + path)}` }];
+  return [{ label: "curl", code: `curl -X DELETE ${shell(location.origin + path)}${TOKEN}` }];
 }

@@ -29,7 +29,7 @@ def test_every_name_of_its_own_is_taken(locked: LiveServer, path: str) -> None:
         assert ask(locked, "GET", path, token("ada", "*"), headers={"Host": host}).ok, host
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [path for path in PATHS if "/static/" not in path])
 def test_a_foreign_page_is_refused_everywhere(locked: LiveServer, path: str) -> None:
     for origin in ("https://evil.example", "null", "https://app.example.org.evil.example", ""):
         answer = ask(locked, "GET", path, token("ada", "*"), headers={"Origin": origin})

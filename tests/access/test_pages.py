@@ -1,0 +1,181 @@
+"""The pages of a locked server, as people with and without a token see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.access.callers import ROOMS, admin, ask, join, joined, upload
+from tests.access.keys import EVERYTHING, token
+from tests.clients import hears
+from tests.live_server import LiveServer
+from tests.pages.visitors import Visitor, room_path
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(chromium: Browser, locked: LiveServer) -> Generator[Visit]:
+    """Open a page of the locked server as a new person; nothing may have raised an error."""
+    made: list[Visitor] = []
+
+    def make(path: str, **options: Any) -> Visitor:
+        made.append(Visitor(chromium, locked.url, **options))
+        made[-1].open(path)
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        visitor.close()
+    assert [error for visitor in made for error in visitor.errors] == []
+
+
+@pytest.fixture
+def secret(locked: LiveServer, room: str) -> str:
+    """A room of which nobody without a token may know: who is in it, and what."""
+    made = token("mata-hari", room)
+    body = {**join(room, "mata-hari"), "user_data": {"cover": "dancer"}}
+    assert ask(locked, "POST", f"{ROOMS}/{room}/join", made, json=body).ok
+    upload(locked, made, room, "mata-hari")
+    return room
+
+
+SECRETS = ("mata-hari", "Mata-Hari", "dancer", "notes.txt", "signature=")
+
+
+def test_no_page_tells_anything_without_a_token(locked: LiveServer, secret: str) -> None:
+    for path in ("/", "/?search=", "/rooms?name=..", "/doctor", f"/rooms/{secret}"):
+        page = ask(locked, "GET", path).text
+        assert "This server is locked" in page
+        assert not [word for word in SECRETS if word in page], path
+        assert secret not in page or path.endswith(secret)
+    # A room that was never joined looks the same, but for its name.
+    known, unknown = (ask(locked, "GET", f"/rooms/{name}").text for name in (secret, f"{secret}x"))
+    assert _timeless(unknown.replace(f"{secret}x", secret)) == _timeless(known)
+
+
+def _timeless(page: str) -> str:
+    return page.split('data-now="', maxsplit=1)[0] + page.split('data-now="')[1].split('"', 1)[1]
+
+
+def test_fragments_want_a_token_and_show_what_it_is_for(locked: LiveServer, secret: str) -> None:
+    for path in ("/fragments/rooms", f"/rooms/{secret}/live"):
+        refused = ask(locked, "GET", path)
+        assert refused.status_code == 401
+        assert not any(word in refused.text for word in SECRETS)
+    assert secret in ask(locked, "GET", "/fragments/rooms", admin(secret)).text
+    other = ask(locked, "GET", "/fragments/rooms", token("eve", "elsewhere", "list"))
+    assert secret not in other.text
+    searched = ask(
+        locked, "GET", "/fragments/rooms?search=t", token("eve", f"{secret[:8]}*", "list")
+    )
+    assert secret in searched.text
+
+
+def test_a_link_with_a_token_opens_a_room(visit: Visit, locked: LiveServer, secret: str) -> None:
+    made = token("ada", secret)
+    visitor = visit(f"{room_path(secret)}#token={made}")
+    visitor.is_live()
+    visitor.sees_here("Mata-Hari")
+    visitor.sees("#pass-line", "ada")
+    assert visitor.page.url.endswith(room_path(secret))
+    assert visitor.page.input_value("#peer-id") == "ada"
+    assert not visitor.page.is_visible("#pass")
+
+    visitor.join("Ada")
+    visitor.sees_here("Ada")
+    visitor.page.set_input_files(
+        "#file-input", {"name": "own.txt", "mimeType": "text/plain", "buffer": b"mine"}
+    )
+    visitor.sees("#files .file", "own.txt")
+    visitor.page.click("#files [data-delete]")
+    visitor.sees_no("#files .file", "own.txt")
+    # Nothing was ever asked with the token in the address.
+    assert not any(made in address for address in visitor.requests)
+
+    visitor.page.reload()
+    visitor.sees("#user-data")
+    answer = ask(locked, "POST", f"{ROOMS}/{secret}/peers/ada/kick", admin(secret))
+    assert answer.ok
+    visitor.sees("#you-news", "An admin has put you out.")
+
+
+def test_a_token_can_be_pasted_and_forgotten(visit: Visit, secret: str) -> None:
+    visitor = visit("/")
+    visitor.sees("#pass", "This server is locked")
+    assert not visitor.page.is_visible("#rooms")
+    visitor.page.fill("#pass-token", "hello")
+    visitor.page.click("#pass-form button")
+    visitor.sees("#pass-problem", "This is no token.")
+    visitor.page.fill("#pass-token", f"https://example.org/#token={token('ada', secret, 'list')}")
+    visitor.page.click("#pass-form button")
+    visitor.sees("#rooms .room-card", secret)
+    visitor.page.click("#rooms .room-link")
+    visitor.sees_here("Mata-Hari")
+    visitor.page.click("#pass-forget")
+    visitor.sees("#pass")
+    assert not visitor.page.is_visible("#people")
+
+
+def test_a_token_that_is_over_is_asked_for_again(visit: Visit, secret: str) -> None:
+    visitor = visit(f"{room_path(secret)}#token={token('ada', secret, ttl=8)}")
+    visitor.join("Ada")
+    visitor.sees("#pass-problem", "The token has expired.")
+    visitor.page.fill("#pass-token", token("ada", secret))
+    visitor.page.click("#pass-form button")
+    # Back in the room without another word.
+    visitor.sees("#user-data")
+
+
+def test_the_overview_follows_the_rooms_of_its_token(
+    visit: Visit, locked: LiveServer, secret: str
+) -> None:
+    visitor = visit(f"/#token={token('eve', f'{secret}*', 'list')}")
+    visitor.is_live()
+    visitor.sees("#rooms .room-card", secret)
+    client = joined(locked, "bob", f"{secret}-2")
+    visitor.sees("#rooms .room-card", f"{secret}-2")
+    client.disconnect()
+
+
+def test_the_doctor_tries_what_the_token_allows(visit: Visit) -> None:
+    visitor = visit("/doctor")
+    visitor.sees("#check-rest[data-state=skipped]", "Needs a token")
+    visitor.sees("#check-elsewhere[data-state=ok]", "Refused, as it should be")
+    visitor.sees("#doctor-news:not(:has-text('Running'))")
+
+    visitor.page.fill("#pass-token", token("ada", "doctor", EVERYTHING))
+    visitor.page.click("#pass-form button")
+    for name in ("rest", "polling", "websocket", "upgrade", "upload"):
+        visitor.sees(f"#check-{name}[data-state=ok]")
+
+
+def test_lines_to_copy_name_the_token_and_never_show_it(visit: Visit, room: str) -> None:
+    made = token("ada", room)
+    visitor = visit(f"{room_path(room)}#token={made}")
+    visitor.join("Ada")
+    row = visitor.sees("#events .event.out", "join_room")
+    row.locator("summary").click()
+    visitor.sees("#events .event-code", '-H "Authorization: Bearer $TOKEN"')
+    assert made not in visitor.page.inner_text("body")
+
+
+def test_a_call_works_at_a_locked_server(visit: Visit, locked: LiveServer, room: str) -> None:
+    client = joined(locked, "bob", room)
+    visitor = visit(f"{room_path(room)}#token={token('ada', room)}")
+    visitor.join("Ada")
+    client.call("signal", {"to": "ada", "type": "hello", "data": 1})
+    visitor.sees("#events .event.in", "signal")
+    visitor.page.select_option("#events-direction", "")
+    visitor.page.fill("#send-name", "broadcast")
+    visitor.page.fill("#send-data", '{"event": "wave", "data": null}')
+    visitor.page.click("#send-button")
+    hears(client, "broadcast", lambda body: body["from"] == "ada")
+    eventually(lambda: client.connected, "nobody was shown out")
+    client.disconnect()
