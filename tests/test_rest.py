@@ -104,6 +104,35 @@ def test_a_room_has_exactly_the_keys_of_the_contract_and_a_version(rest: Rest, r
     assert rest.get("/rooms").json()[room] == body
 
 
+@pytest.mark.parametrize("path", ["", "/{room}"])
+def test_who_has_a_list_already_is_told_so_until_it_changes(
+    server: LiveServer, room: str, path: str
+) -> None:
+    url = f"{server.url}/api/webrtc/rooms"
+    requests.post(f"{url}/{room}/join", json={"peer_id": "a", "username": "A"}, timeout=10)
+    listed = url + path.format(room=room)
+
+    def unchanged() -> requests.Response | None:
+        # Another test's peer may become inactive in between.
+        tag = requests.get(listed, timeout=10).headers["ETag"]
+        answer = requests.get(listed, headers={"If-None-Match": tag}, timeout=10)
+        return answer if answer.status_code == 304 else None
+
+    answer = eventually(unchanged, "the list is known")
+    assert answer is not None
+    assert answer.content == b""
+    assert answer.headers["Cache-Control"] == "no-cache"
+    for method, change, body in (
+        ("post", f"{url}/{room}/update-data?peer_id=a", {"user_data": {"x": 1}}),
+        ("delete", f"{url}/{room}/peers/a", None),
+    ):
+        tag = requests.get(listed, timeout=10).headers["ETag"]
+        assert requests.request(method, change, json=body, timeout=10).ok
+        again = requests.get(listed, headers={"If-None-Match": tag}, timeout=10)
+        assert again.status_code == 200
+        assert again.headers["ETag"] != tag
+
+
 @pytest.mark.cluster
 def test_updating_merges_replaces_and_removes(rest: Rest, room: str) -> None:
     rest.join(room, "alice", a=1, b={"c": 2})

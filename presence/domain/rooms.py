@@ -132,49 +132,39 @@ def versions(session: Session, names: Collection[str]) -> dict[str, int]:
     return found
 
 
-def view(session: Session, name: str) -> RoomView:
-    """Return what the room shows; raises `RoomNotFound`."""
-    rooms = _views(session, name)
-    if not rooms:
+def view(session: Session, name: str, only: str | None = None) -> RoomView:
+    """Return what the room shows, of all its peers or `only` of one; raises `RoomNotFound`."""
+    room = session.execute(
+        select(Room.id, Room.name, Room.max_peers, Room.created_at, Room.version).where(
+            Room.name == name
+        )
+    ).one_or_none()
+    if room is None:
         raise RoomNotFound(name)
-    return rooms[0]
-
-
-def view_all(session: Session) -> list[RoomView]:
-    """Return what every room shows, ordered by name."""
-    return _views(session, None)
-
-
-def _views(session: Session, name: str | None) -> list[RoomView]:
-    """Read one room, or all, in three queries however many peers they have."""
-    rooms = select(Room.id, Room.name, Room.max_peers, Room.created_at, Room.version)
     peers = select(
         Peer.id,
-        Peer.room_id,
         Peer.peer_id,
         Peer.username,
         Peer.joined_at,
         Peer.last_seen,
         Peer.user_data,
-        select(func.count())
-        .where(PeerSession.peer_row_id == Peer.id)
-        .scalar_subquery()
-        .label("session_count"),
+        select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
+    ).where(Peer.room_id == room.id)
+    files = (
+        select(File.peer_row_id, File.stored_name)
+        .join(Peer, Peer.id == File.peer_row_id)
+        .where(Peer.room_id == room.id)
     )
-    files = select(File.peer_row_id, File.stored_name).join(Peer, Peer.id == File.peer_row_id)
-    if name is not None:
-        rooms = rooms.where(Room.name == name)
-        peers = peers.join(Room, Room.id == Peer.room_id).where(Room.name == name)
-        files = files.join(Room, Room.id == Peer.room_id).where(Room.name == name)
-
-    views = {row.id: RoomView(*row[1:]) for row in session.execute(rooms.order_by(Room.name))}
-    peer_views: dict[int, PeerView] = {}
-    for row in session.execute(peers.order_by(Peer.joined_at, Peer.peer_id)):
-        peer_views[row.id] = PeerView(*row[2:])
-        views[row.room_id].peers.append(peer_views[row.id])
+    if only is not None:
+        peers = peers.where(Peer.peer_id == only)
+        files = files.where(Peer.peer_id == only)
+    views = {
+        row.id: PeerView(*row[1:])
+        for row in session.execute(peers.order_by(Peer.joined_at, Peer.peer_id))
+    }
     for peer_row_id, stored_name in session.execute(files.order_by(File.uploaded_at, File.id)):
-        peer_views[peer_row_id].files.append(stored_name)
-    return list(views.values())
+        views[peer_row_id].files.append(stored_name)
+    return RoomView(*room[1:], peers=list(views.values()))
 
 
 # The version that the change under way gives the room of a peer: what `Peer.changed_version` is set

@@ -19,12 +19,14 @@ from weakref import WeakValueDictionary
 from flask import Flask
 from flask_socketio import SocketIO
 
-from presence.domain import clock, rooms
+from presence.domain import rooms
+from presence.domain.lists import Head
 from presence.errors import RoomNotFound
 from presence.storage import database
 from presence.transport import deltas, packets, wire
 from presence.transport.counters import Histogram
 from presence.transport.deltas import History
+from presence.transport.room_lists import RoomList, RoomLists
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +66,16 @@ class _Window:
 class Announcer:
     """Sends to sockets what happened in their rooms."""
 
-    def __init__(self, app: Flask, socketio: SocketIO, window: float, latency: Histogram) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        socketio: SocketIO,
+        window: float,
+        latency: Histogram,
+        room_lists: RoomLists,
+    ) -> None:
         self._app = app
+        self._room_lists = room_lists
         self._socketio = socketio
         self._window = window
         self._latency = latency
@@ -80,9 +90,9 @@ class Announcer:
         # The version last announced of each room that has sockets here.
         self._announced: dict[str, int] = {}
         # Called with every room that was announced, in the order of its versions.
-        self.listeners: list[Callable[[rooms.RoomView], None]] = []
+        self.listeners: list[Callable[[RoomList], None]] = []
         # Called with every room that this process changed, to let other workers know.
-        self.tell_others: Callable[[rooms.RoomView], None] | None = None
+        self.tell_others: Callable[[RoomList], None] | None = None
 
     @contextmanager
     def in_order(self, *room_names: str | None) -> Generator[None]:
@@ -108,7 +118,8 @@ class Announcer:
 
     def removed(self, room_name: str, version: int) -> None:
         """Tell whoever watches that a room, which had come to this version, is no more."""
-        view = rooms.RoomView(room_name, max_peers=0, created_at=clock.now(), version=version)
+        self._room_lists.forget(room_name)
+        view = RoomList(Head(0, room_name, 0, "", version), [])
         for tell in self.listeners:
             tell(view)
         if self.tell_others is not None:
@@ -149,7 +160,7 @@ class Announcer:
         """Send an event to everybody in a room, but for the socket to `skip`."""
         self._socketio.emit(event, body, to=channel(room_name), skip_sid=skip)
 
-    def enter(self, sid: str, view: rooms.RoomView, *, deltas: bool) -> None:
+    def enter(self, sid: str, view: RoomList, *, deltas: bool) -> None:
         """Note how a socket that has just been given a room's list is told of changes.
 
         To be called within `in_order`.
@@ -233,11 +244,11 @@ class Announcer:
             return False
         return True
 
-    def _read(self, name: str) -> rooms.RoomView:
+    def _read(self, name: str) -> RoomList:
         with self._app.app_context(), database.reading() as session:
-            return rooms.view(session, name)
+            return self._room_lists.read(session, name)
 
-    def _send(self, view: rooms.RoomView) -> None:
+    def _send(self, view: RoomList) -> None:
         """Send a list, or its changes, to every socket in the room: the same bytes to all."""
         server = self._socketio.server
         self._announced[view.name] = view.version

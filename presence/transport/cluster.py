@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from presence.domain import sessions
-from presence.domain.rooms import RoomView
 from presence.storage import database
 from presence.transport.cluster_manager import ClusterManager, worker_of
 from presence.transport.elsewhere import Elsewhere
 from presence.transport.redis_link import RedisLink
+from presence.transport.room_lists import RoomList
 from presence.transport.wire import Body
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Cluster:
     def _encode(self, message: Body) -> bytes:
         return orjson.dumps({**message, "host_id": self._run.worker_name})
 
-    def _tell_changed(self, view: RoomView) -> None:
+    def _tell_changed(self, view: RoomList) -> None:
         """Let the workers with sockets in a room know that it changed, and watchers of the list."""
         self.tell_room(view.name, "changed", version=view.version)
         is_first = not self._listed

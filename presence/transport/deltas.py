@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from presence.domain.rooms import RoomView
 from presence.transport import wire
+from presence.transport.room_lists import RoomList
 from presence.transport.wire import Body
 
 
@@ -30,33 +30,33 @@ class Change:
 class History:
     """What the sockets of a room were last told of each peer, and when that changed."""
 
-    def __init__(self, view: RoomView) -> None:
+    def __init__(self, view: RoomList) -> None:
         self._began = self.version = view.version
         # The version of the last change that there was anything to tell of: who joined and was
         # erased within one window leaves none, and must leave no gap either.
         self._told = view.version
-        self._peers = _encoded(view)
-        self._active = _active(view)
+        self._shown = view
         self._changed_at: dict[str, int] = {}
 
-    def advance(self, view: RoomView) -> Change:
+    def advance(self, view: RoomList) -> Change:
         """Take in what the room shows now, and return what is different."""
-        peers, active = _encoded(view), _active(view)
+        before = self._shown
         change = Change(self._told, view.version)
-        for peer_id, body in peers.items():
-            if self._peers.get(peer_id) == body:
+        # As bytes, because Python takes 1 and True for equal.
+        for peer_id, body in view.peers.items():
+            if before.peers.get(peer_id) == body:
                 continue
-            if (peer_id in active) != (peer_id in self._active):
-                event = "peer_joined" if peer_id in active else "peer_left"
+            if (peer_id in view.active) != (peer_id in before.active):
+                event = "peer_joined" if peer_id in view.active else "peer_left"
             else:
                 # Somebody new who has left again within one window, too.
                 event = "peer_updated"
             change.events.setdefault(event, []).append(orjson.Fragment(body))
             self._changed_at[peer_id] = view.version
-        for peer_id in self._peers.keys() - peers.keys():
+        for peer_id in before.peers.keys() - view.peers.keys():
             change.events.setdefault("peer_left", []).append({"peer_id": peer_id, "erased": True})
             self._changed_at[peer_id] = view.version
-        self._peers, self._active, self.version = peers, active, view.version
+        self._shown, self.version = view, view.version
         if change.events:
             self._told = view.version
         return change
@@ -66,21 +66,21 @@ class History:
         if not self._began <= version <= self.version:
             return None
         return [
-            orjson.Fragment(self._peers[peer_id])
-            if peer_id in self._peers
+            orjson.Fragment(self._shown.peers[peer_id])
+            if peer_id in self._shown.peers
             else {"peer_id": peer_id, "erased": True}
             for peer_id, changed_at in self._changed_at.items()
             if changed_at > version
         ]
 
 
-def bodies(change: Change, view: RoomView) -> dict[str, Body]:
+def bodies(change: Change, view: RoomList) -> dict[str, Body]:
     """Return the events that tell a change, by name, with their bodies."""
     return {
         event: {
             "room_name": view.name,
             "active_peers": view.active_peers,
-            "total_peers": len(view.peers),
+            "total_peers": view.total_peers,
             "previous_version": change.previous_version,
             "version": change.version,
             "peers": peers,
@@ -89,18 +89,9 @@ def bodies(change: Change, view: RoomView) -> dict[str, Body]:
     }
 
 
-def synced(view: RoomView, since: int, changed: list[Any] | None) -> Body:
+def synced(view: RoomList, since: int, changed: list[Any] | None) -> Body:
     """Return the answer to ``sync``: what `changed`, or everything, marked ``full``."""
     whole = wire.peer_list(view)
     if changed is None:
         return {**whole, "full": True}
     return {**whole, "full": False, "previous_version": since, "peers": changed}
-
-
-def _encoded(view: RoomView) -> dict[str, bytes]:
-    # As bytes, because Python takes 1 and True for equal, and to encode every peer only once.
-    return {peer.peer_id: orjson.dumps(wire.peer(peer)) for peer in view.peers}
-
-
-def _active(view: RoomView) -> set[str]:
-    return {peer.peer_id for peer in view.peers if peer.is_active}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from presence.domain.rooms import RoomView
+from presence.transport.room_lists import RoomList
 from presence.transport.switchboard import Seat
 
 
@@ -30,11 +30,9 @@ class Elsewhere:
         self._sessions: dict[str, dict[str, int]] = {}
         self._sockets: dict[Seat, _Found] = {}
 
-    def note(self, view: RoomView) -> None:
+    def note(self, view: RoomList) -> None:
         """Take in a room's list."""
-        self._sessions[view.name] = {
-            peer.peer_id: peer.session_count for peer in view.peers if peer.session_count
-        }
+        self._sessions[view.name] = view.active
 
     def sessions(self, seat: Seat) -> int:
         """Return how many sessions a peer has altogether, as far as this worker has heard."""

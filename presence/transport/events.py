@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from presence import errors
-from presence.domain import peers, recovery, rooms, sessions
+from presence.domain import peers, recovery, sessions
 from presence.domain.peers import Joined
 from presence.domain.sessions import SocketPresence
 from presence.domain.tokens import JOIN, UPDATE
@@ -219,7 +219,7 @@ def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
         run.exit([joined.replaced_sid], joined.room_name)
     run.enter(sid, joined.room_name, joined.peer_id)
     with database.reading() as session:
-        view = rooms.view(session, joined.room_name)
+        view = run.room_lists.read(session, joined.room_name)
     run.announcer.enter(sid, view, deltas=deltas)
     body = wire.joined(view, joined.peer_id)
     run.socketio.emit("join_room_success", body, to=sid)

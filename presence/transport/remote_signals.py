@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from presence.domain import peers, recovery
-from presence.domain.rooms import RoomView
 from presence.errors import (
     PeerInactive,
     PeerNotFound,
@@ -23,6 +22,7 @@ from presence.errors import (
 )
 from presence.storage import database
 from presence.transport import cluster
+from presence.transport.room_lists import RoomList
 from presence.transport.switchboard import Seat
 from presence.transport.wire import Body
 
@@ -47,7 +47,7 @@ def init_app(run: Runtime) -> None:
 
     elsewhere = run.cluster.elsewhere
 
-    def look(view: RoomView) -> None:
+    def look(view: RoomList) -> None:
         elsewhere.note(view)
         for seat in run.switchboard.fading(view.name):
             if elsewhere.sessions(seat) > len(run.switchboard.sessions(seat)):

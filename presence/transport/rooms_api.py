@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, jsonify, request
 
 from presence import errors
 from presence.domain import files, peers, rooms
@@ -12,7 +12,16 @@ from presence.domain.sessions import RestPresence
 from presence.domain.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
-from presence.transport import access, answers, described, json_codec, messages, removal, wire
+from presence.transport import (
+    access,
+    answers,
+    described,
+    json_codec,
+    messages,
+    removal,
+    room_lists,
+    wire,
+)
 from presence.transport.departures import see_out
 from presence.transport.messages import (
     JoinOverRest,
@@ -32,23 +41,29 @@ _UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
 @bp.get("")
 @described.route(group="rooms", answer=answers.Rooms)
 @access.needs(LIST)
-def list_rooms() -> Body:
+def list_rooms() -> Response:
     """Return every room with its peers, by name; those alone that the token is for."""
     with database.reading() as session:
-        views = rooms.view_all(session)
         visible = access.visible_rooms(session)
-    return {view.name: wire.room(view) for view in views if visible(view.name)}
+        tag = room_lists.tag_of_all(session, None if access.caller() is None else visible)
+        if _has(tag):
+            return _tagged(tag)
+        shown = runtime().room_lists.read_all(session)
+    return _tagged(tag, {one.name: wire.room(one) for one in shown if visible(one.name)})
 
 
 @bp.get("/<room_name>")
 @described.route(group="rooms", answer=answers.Room, errors=(errors.RoomNotFound,))
 @access.needs(LIST)
-def get_room(room_name: str) -> Body:
+def get_room(room_name: str) -> Response:
     """Return one room with its peers."""
     address = messages.parse(RoomAddress, {"room_name": room_name})
     with database.reading() as session:
-        view = rooms.view(session, address.room_name)
-    return wire.room(view)
+        tag = room_lists.tag_of(session, address.room_name)
+        if _has(tag):
+            return _tagged(tag)
+        shown = runtime().room_lists.read(session, address.room_name)
+    return _tagged(tag, wire.room(shown))
 
 
 @bp.post("/<room_name>/join")
@@ -85,7 +100,7 @@ def join(room_name: str) -> Body:
             withdraw(joined.erased.stored_names)
         removal.note_erased(run, joined.room_name, joined.erased)
         with database.reading() as session:
-            view = rooms.view(session, joined.room_name)
+            view = run.room_lists.read(session, joined.room_name)
     run.announcer.mark(joined.room_name)
     return {"success": True, **wire.joined(view, joined.peer_id)}
 
@@ -145,12 +160,11 @@ def get_peer(room_name: str, peer_id: str) -> Body:
     """Return one peer, with what is known of its files."""
     address = _peer_address(room_name, peer_id)
     with database.reading() as session:
-        room = rooms.view(session, address.room_name)
+        room = rooms.view(session, address.room_name, only=address.peer_id)
         stored = files.of_peer(session, address.room_name, address.peer_id)
-    for peer in room.peers:
-        if peer.peer_id == address.peer_id:
-            return wire.peer_in_full(peer, room.name, stored)
-    raise PeerNotFound(address.room_name, address.peer_id)
+    if not room.peers:
+        raise PeerNotFound(address.room_name, address.peer_id)
+    return wire.peer_in_full(room.peers[0], room.name, stored)
 
 
 @bp.delete("/<room_name>/peers/<peer_id>")
@@ -198,6 +212,24 @@ def delete_file(room_name: str, filename: str) -> Body:
         run.announcer.emit("file_deleted", wire.file_notice(change), change.room_name)
     run.announcer.mark(change.room_name)
     return wire.file_change(change)
+
+
+def _has(tag: str) -> bool:
+    """Tell whether the client says that it has what this tag stands for (RFC 9110, 13.1.2)."""
+    return request.if_none_match.contains_weak(tag)
+
+
+def _tagged(tag: str, body: Body | None = None) -> Response:
+    """Answer with a body and its tag; with none where the client has it already.
+
+    A client or a proxy may keep the answer, but has to ask each time whether it is still right.
+    """
+    response = Response(status=304) if body is None else jsonify(body)
+    response.set_etag(tag)
+    response.cache_control.no_cache = True
+    if access.caller() is not None:
+        response.cache_control.private = True
+    return response
 
 
 def _peer_address(room_name: str, peer_id: str | None) -> PeerAddress:

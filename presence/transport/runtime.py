@@ -30,6 +30,7 @@ from presence.transport.broadcast import Announcer, channel
 from presence.transport.cluster import Cluster
 from presence.transport.counters import Counters
 from presence.transport.rates import Rates
+from presence.transport.room_lists import RoomLists
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
 
@@ -68,8 +69,9 @@ class Runtime:
         )
         self.access = Access(settings)
         self.counters = Counters()
+        self.room_lists = RoomLists()
         self.announcer = Announcer(
-            app, socketio, settings.announce_window, self.counters.announcing
+            app, socketio, settings.announce_window, self.counters.announcing, self.room_lists
         )
         self.switchboard = Switchboard(
             HoldLimits(settings.hold_seconds, settings.max_held_signals, settings.max_held_bytes),

@@ -12,13 +12,13 @@ from typing import Any
 from presence import errors
 from presence.domain import room_patterns
 from presence.domain.room_patterns import RoomPattern
-from presence.domain.rooms import RoomView
 from presence.domain.tokens import LIST
 from presence.transport import answers, described, dispatch, messages
 from presence.transport.access import Need
 from presence.transport.broadcast import WATCHERS
 from presence.transport.cluster_manager import LOBBY
 from presence.transport.messages import RoomAddress, Watch
+from presence.transport.room_lists import RoomList
 from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
 
@@ -31,12 +31,12 @@ def init_app(run: Runtime) -> None:
     """Let clients watch, and tell them of every announcement."""
     lobby = _Lobby(run)
 
-    def tell(view: RoomView) -> None:
+    def tell(view: RoomList) -> None:
         body = {
             "room_name": view.name,
             "version": view.version,
             "active_peers": view.active_peers,
-            "total_peers": len(view.peers),
+            "total_peers": view.total_peers,
         }
         run.socketio.emit("room_changed", body, to=WATCHERS + view.name)
         lobby.mark(view.name)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+import orjson
 
 from presence.domain.bans import Bar
 from presence.domain.files import FileChange, StoredFile
+from presence.domain.lists import ListedPeer
 from presence.domain.peers import Left, Updated
-from presence.domain.rooms import PeerView, RoomView
+from presence.domain.rooms import PeerView
 from presence.transport.file_links import links
+
+if TYPE_CHECKING:
+    from presence.transport.room_lists import RoomList
 
 Body = dict[str, Any]
 
@@ -23,6 +29,11 @@ def timestamp(instant: datetime) -> str:
 def unix_time(seconds: float) -> str:
     """Return an instant given in seconds since 1970 as `timestamp` writes it."""
     return timestamp(datetime.fromtimestamp(seconds, UTC))
+
+
+def _timestamp_of_text(instant: str) -> str:
+    """Return the same of an instant that was read as text (see `storage.text_columns`)."""
+    return f"{instant[:10]}T{instant[11:23]}Z"
 
 
 def file_path(stored_name: str) -> str:
@@ -50,6 +61,20 @@ def peer(view: PeerView) -> Body:
     }
 
 
+def listed_peer(listed: ListedPeer) -> Body:
+    """Return the same of a peer that was read as text, its user data put in as it is."""
+    return {
+        "peer_id": listed.peer_id,
+        "username": listed.username,
+        "joined_at": _timestamp_of_text(listed.joined_at),
+        "is_active": listed.session_count > 0,
+        "last_seen": _timestamp_of_text(listed.last_seen),
+        "user_data": orjson.Fragment(listed.user_data),
+        "uploaded_files": [file_path(name) for name in listed.files],
+        "session_count": listed.session_count,
+    }
+
+
 def peer_in_full(view: PeerView, room_name: str, files: list[StoredFile]) -> Body:
     """Return a peer with its room and what is known of its files."""
     return {
@@ -61,34 +86,34 @@ def peer_in_full(view: PeerView, room_name: str, files: list[StoredFile]) -> Bod
     }
 
 
-def room(view: RoomView) -> Body:
+def room(shown: RoomList) -> Body:
     """Return a room with its peers."""
     return {
-        "name": view.name,
-        "active_peer_count": view.active_peers,
-        "total_peer_count": len(view.peers),
-        "max_peers": view.max_peers,
-        "created_at": timestamp(view.created_at),
-        "version": view.version,
-        "peers": [peer(item) for item in view.peers],
+        "name": shown.name,
+        "active_peer_count": shown.active_peers,
+        "total_peer_count": shown.total_peers,
+        "max_peers": shown.head.max_peers,
+        "created_at": _timestamp_of_text(shown.head.created_at),
+        "version": shown.version,
+        "peers": shown.encoded,
     }
 
 
-def peer_list(view: RoomView) -> Body:
+def peer_list(shown: RoomList) -> Body:
     """Return the body of ``peer_list_updated``."""
     return {
-        "room_name": view.name,
-        "active_peers": view.active_peers,
-        "total_peers": len(view.peers),
-        "max_peers": view.max_peers,
-        "version": view.version,
-        "peers": [peer(item) for item in view.peers],
+        "room_name": shown.name,
+        "active_peers": shown.active_peers,
+        "total_peers": shown.total_peers,
+        "max_peers": shown.head.max_peers,
+        "version": shown.version,
+        "peers": shown.encoded,
     }
 
 
-def joined(view: RoomView, peer_id: str) -> Body:
+def joined(shown: RoomList, peer_id: str) -> Body:
     """Return the body of ``join_room_success``."""
-    return {**peer_list(view), "peer_id": peer_id}
+    return {**peer_list(shown), "peer_id": peer_id}
 
 
 def left(left: Left, reason: str) -> Body:

@@ -1,0 +1,161 @@
+"""What the lists of rooms show, read as text, and only of the peers that changed since a version.
+
+`rooms.view` is the same with every value parsed, for those who look into it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.orm import Session
+
+from presence.errors import RoomNotFound
+from presence.storage.models import File, Peer, PeerSession, Room
+from presence.storage.prepared import Prepared, Row
+from presence.storage.text_columns import instant_text, json_text
+
+# Of rooms that never were at this version, everything has changed since.
+NEVER = -1
+# Databases limit the values in one statement.
+_BATCH = 1_000
+
+
+class Head(NamedTuple):
+    """A room without its peers."""
+
+    id: int
+    name: str
+    max_peers: int
+    created_at: str
+    version: int
+
+
+class ListedPeer(NamedTuple):
+    """What a list shows of a peer; ``user_data`` is JSON, ``files`` are stored names, oldest first.
+
+    Times are text (see `instant_text`). Lists are ordered by ``joined_at``, then ``peer_id``.
+    """
+
+    peer_id: str
+    username: str
+    joined_at: str
+    last_seen: str
+    user_data: str
+    session_count: int
+    files: tuple[str, ...]
+
+
+class Totals(NamedTuple):
+    """What differs whenever the list of all rooms shows something else."""
+
+    rooms: int
+    versions: int
+    newest: str | None
+    last_id: int | None
+
+
+def head(session: Session, room_name: str) -> Head:
+    """Return a room; raises `RoomNotFound`."""
+    row = _HEAD.row(session, room_name=room_name)
+    if row is None:
+        raise RoomNotFound(room_name)
+    return Head(*row)
+
+
+def heads(session: Session) -> list[Head]:
+    """Return every room, by name."""
+    return [Head(*row) for row in _HEADS.rows(session)]
+
+
+def totals(session: Session) -> Totals:
+    """Return what tells whether any room has changed, come or gone.
+
+    Rooms' versions only rise, a new one is newer than all others, and one that went without
+    another coming lowers the number of rooms.
+    """
+    return Totals(*_TOTALS.rows(session)[0])
+
+
+def changed(session: Session, room_id: int, since: int) -> list[ListedPeer]:
+    """Return the peers of a room that changed after its version `since`, in the list's order.
+
+    Peers that were erased since are not there to be found: `count` shows that some are missing.
+    """
+    rows = _CHANGED.rows(session, of_room=room_id, since=since)
+    files = _files(session, [row[0] for row in rows if row[-1]])
+    return [_listed(row, files) for row in rows]
+
+
+def everybody(session: Session) -> dict[int, list[ListedPeer]]:
+    """Return the peers of every room that has any, by the room's row id, in the list's order."""
+    rows = _EVERYBODY.rows(session)
+    files = _files(session, [row[0] for row in rows if row[-1]])
+    rooms: dict[int, list[ListedPeer]] = {}
+    for row in rows:
+        rooms.setdefault(row[1], []).append(_listed(row, files))
+    return rooms
+
+
+def count(session: Session, room_id: int) -> int:
+    """Count the peers of a room, active or not."""
+    (found,) = _COUNT.rows(session, of_room=room_id)[0]
+    total: int = found
+    return total
+
+
+def _listed(row: Row, files: dict[int, list[str]]) -> ListedPeer:
+    own_files = tuple(files[row[0]]) if row[-1] else ()
+    return ListedPeer._make((*row[2:-1], own_files))
+
+
+def _files(session: Session, peer_row_ids: list[int]) -> dict[int, list[str]]:
+    """Return the stored names of these peers' files, oldest first."""
+    files: dict[int, list[str]] = {}
+    for start in range(0, len(peer_row_ids), _BATCH):
+        batch = peer_row_ids[start : start + _BATCH]
+        for peer_row_id, stored_name in _FILES.rows(session, peer_row_ids=batch):
+            files.setdefault(peer_row_id, []).append(stored_name)
+    return files
+
+
+def _heads() -> Select[int, str, int, str, int]:
+    return select(Room.id, Room.name, Room.max_peers, instant_text(Room.created_at), Room.version)
+
+
+def _peers() -> Select[int, int, str, str, str, str, str, int, int]:
+    return select(
+        Peer.id,
+        Peer.room_id,
+        Peer.peer_id,
+        Peer.username,
+        instant_text(Peer.joined_at),
+        instant_text(Peer.last_seen),
+        json_text(Peer.user_data),
+        select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
+        select(func.count()).where(File.peer_row_id == Peer.id).scalar_subquery(),
+    )
+
+
+_HEAD = Prepared(_heads().where(Room.name == bindparam("room_name")))
+_HEADS = Prepared(_heads().order_by(Room.name))
+_TOTALS = Prepared(
+    select(
+        func.count(Room.id),
+        func.coalesce(func.sum(Room.version), 0),
+        instant_text(func.max(Room.created_at)),
+        func.max(Room.id),
+    )
+)
+_CHANGED = Prepared(
+    _peers()
+    .where(Peer.room_id == bindparam("of_room"), Peer.changed_version > bindparam("since"))
+    .order_by(Peer.joined_at, Peer.peer_id)
+)
+_EVERYBODY = Prepared(_peers().order_by(Peer.room_id, Peer.joined_at, Peer.peer_id))
+_COUNT = Prepared(select(func.count(Peer.id)).where(Peer.room_id == bindparam("of_room")))
+_FILES = Prepared(
+    select(File.peer_row_id, File.stored_name)
+    .where(File.peer_row_id.in_(bindparam("peer_row_ids", expanding=True)))
+    .order_by(File.uploaded_at, File.id)
+)
