@@ -16,6 +16,7 @@ from contextlib import suppress
 # How much of a message a client looks at unless it says that it reads them whole.
 HEAD_BYTES = 512
 _BUFFER_BYTES = 1024 * 1024
+_BYTES_PER_WRITE = 16 * 1024  # so that large bodies keep nobody else waiting on this side
 _QUIET_BYTES = 16  # pings and pongs are shorter, and do not count as traffic
 
 
@@ -51,7 +52,7 @@ class Connection:
 
     def write_more(self) -> None:
         """Send what had to wait; called when the kernel takes more."""
-        chunk = self._unsent[0][:65536]
+        chunk = self._unsent[0][:_BYTES_PER_WRITE]
         try:
             sent = self.sock.send(chunk)
         except BlockingIOError:

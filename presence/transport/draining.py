@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from presence.transport.giving_way import give_way
+
 _BYTES = 256 * 1024 * 1024
 _SECONDS = 20.0
 
@@ -22,3 +24,4 @@ def drain(stream: Any, length: int | None) -> None:
         if not chunk:
             return
         left -= len(chunk)
+        give_way()
