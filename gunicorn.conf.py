@@ -10,6 +10,7 @@ from gunicorn import glogging
 
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
+from presence.descriptors import make_room_for
 
 load_dotenv(ROOT / ".env")
 try:
@@ -22,8 +23,9 @@ bind = f"{settings.host}:{settings.port}"
 worker_class = "presence.transport.gunicorn_worker.Worker"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1
-# A polling client uses two, and whoever is refused has to be told so.
-worker_connections = 2 * settings.max_connections + 1000
+# A polling client uses two, and whoever is refused has to be told so. Without file descriptors for
+# as many, further ones wait until there are.
+worker_connections = make_room_for(2 * settings.max_connections + 1000)
 # The control socket's thread clashes with the patched standard library (on Python 3.13 the master
 # dies of it and leaves its worker behind).
 control_socket_disable = True
@@ -63,8 +65,14 @@ class logger_class(glogging.Logger):  # noqa: N801 – the setting's name
 
 
 def on_starting(server):
-    """Give the app's own log a place."""
+    """Give the app's own log a place, and say what the system does not allow."""
     logs.set_up(settings)
+    if worker_connections < settings.max_connections:
+        server.log.warning(
+            "The limit of open files leaves room for %d connections of %d; raise it (ulimit -n).",
+            worker_connections,
+            settings.max_connections,
+        )
 
 
 def post_worker_init(worker):

@@ -41,12 +41,14 @@ class TextPacket(packet.Packet):  # type: ignore[misc]
     uses_binary_events = False
     json = json_codec
 
-    def decode(self, encoded_packet: str) -> int:
+    def decode(self, encoded_packet: str | bytes) -> int:
         """Parse a packet; returns how many binary attachments follow.
 
         An event with unreadable arguments gets a `Malformed` for them. Raises `ValueError` when
         not even the event's name can be read, or a client may not use it.
         """
+        if not isinstance(encoded_packet, str):
+            raise ValueError("binary data that no event announced")
         try:
             attachments: int = super().decode(encoded_packet)
         except ValueError:
@@ -97,6 +99,8 @@ def guard(server: Server, gate: Floodgate) -> None:
         if connection is not None and not gate.lets_through(connection):
             return
         try:
+            if not data and eio_sid not in server._binary_packet:
+                raise ValueError("an empty packet")  # the library takes it for an event
             handle_message(eio_sid, data)
         except ValueError as error:
             log.warning("closed a connection that sent an invalid packet: %s", error)

@@ -63,6 +63,11 @@ class Stream:
                 length = int(line.split(b":")[1])
         return int(head.split()[1]), self.read(length)
 
+    def shut_down(self) -> None:
+        """Say that nothing more will come."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Hang up."""
         self.socket.close()
