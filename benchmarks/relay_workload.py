@@ -23,7 +23,7 @@ def signal_body(to: str) -> dict[str, Any]:
     return {"to": to, "type": "offer", "data": {"sdp": "v=0 o=- 4611731400430051336 2 IN " * 38}}
 
 
-class _Relayed:
+class Relayed:
     """Counts signals that arrived, and keeps each pair's window full."""
 
     def __init__(self) -> None:
@@ -65,26 +65,26 @@ def relay(run: Run) -> Figures:
     }
 
 
-def _socketio(run: Run) -> _Relayed:
+def _socketio(run: Run) -> Relayed:
     clients = connect(run.load, run.sizes.pairs * 2)
     join_all(run.load, clients, "calls")
     run.load.settle()
-    relayed = _Relayed()
+    relayed = Relayed()
     for sender, receiver in zip(clients[::2], clients[1::2], strict=True):
         receiver.on_message = relayed.count
         relayed.drive(sender, receiver.peer_id)
     return relayed
 
 
-def _peerjs(run: Run) -> _Relayed:
+def _peerjs(run: Run) -> Relayed:
     """Do the same with PeerJS, which acknowledges nothing: what arrives makes room for the next."""
-    relayed = _Relayed()
+    relayed = Relayed()
     for number in range(run.sizes.pairs):
         _peerjs_pair(run.load, relayed, number)
     return relayed
 
 
-def _peerjs_pair(load: Load, relayed: _Relayed, number: int) -> None:
+def _peerjs_pair(load: Load, relayed: Relayed, number: int) -> None:
     sender, receiver = PeerJsClient(load, f"a{number}"), PeerJsClient(load, f"b{number}")
     load.await_(lambda: sender.connected and receiver.connected, "connected to PeerJS")
     payload = signal_body(receiver.peer_id)["data"]

@@ -124,6 +124,11 @@ class LiveServer:
         """The settings the server runs with, by environment variable."""
         return dict(self._settings)
 
+    @property
+    def group(self) -> int:
+        """The process group of the server and its workers."""
+        return self._running().pid
+
     def signal(self, number: int) -> None:
         """Send a signal to the server and its workers."""
         os.killpg(self._running().pid, number)

@@ -125,13 +125,15 @@ def writing() -> Generator[Session]:
             transactions.commit(session)
         return
     try:
-        with transactions.begun(engine) as session:
+        with postgresql.turn(engine), transactions.begun(engine) as session:
             yield session
             transactions.commit(session)
     except DBAPIError as error:
         if postgresql.is_busy(error):
             raise DatabaseBusy from error
         raise
+    except postgresql.NoTurn as error:
+        raise DatabaseBusy from error
 
 
 @contextmanager
@@ -175,8 +177,11 @@ def reading() -> Generator[Session]:
             yield session
     else:
         begin, end = postgresql.begin_reading, postgresql.end_reading
-        with transactions.begun(engine, begin, end) as session:
-            yield session
+        try:
+            with postgresql.turn(engine), transactions.begun(engine, begin, end) as session:
+                yield session
+        except postgresql.NoTurn as error:
+            raise DatabaseBusy from error
 
 
 def _begin_reading(connection: sqlite3.Connection) -> None:

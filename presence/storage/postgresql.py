@@ -11,17 +11,24 @@ from __future__ import annotations
 import select
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from presence.config import Settings
+from presence.storage.turnstile import Turnstile
 
 # What a statement may take, however patient the pings are.
 _MAX_STATEMENT_SECONDS = 2.5
 # How long one attempt waits for a server that has left another without an answer.
 _PROBE_SECONDS = 1.0
+# How long a connection that others use is waited for.
+_TURN_SECONDS = 2.5
+_turnstiles: WeakKeyDictionary[Engine, Turnstile] = WeakKeyDictionary()
 # The codes of errors that say "somebody else was faster, or slower" (PostgreSQL, appendix A):
 # serialization_failure, deadlock_detected, lock_not_available and query_canceled.
 _BUSY = {"40001", "40P01", "55P03", "57014"}
@@ -51,6 +58,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 def configure(engine: Engine, settings: Settings) -> None:
     """Give every connection of an engine its time limits, on both sides."""
     _wait_with_an_end()
+    _turnstiles[engine] = Turnstile(settings.database_connections)
     seconds = _statement_seconds(settings)
     patience = seconds * 1.2
     milliseconds = int(seconds * 1000)
@@ -68,6 +76,27 @@ def configure(engine: Engine, settings: Settings) -> None:
         with connection.cursor() as cursor:
             cursor.execute(limits)
         connection.commit()
+
+
+class NoTurn(Exception):
+    """All connections were in use for too long."""
+
+
+@contextmanager
+def turn(engine: Engine) -> Generator[None]:
+    """Hold the right to a connection; whoever has waited longest gets it next.
+
+    Raises `NoTurn`.
+    """
+    entered = False
+    try:
+        with _turnstiles[engine].passed(_TURN_SECONDS):
+            entered = True
+            yield
+    except TimeoutError as error:
+        if entered:
+            raise
+        raise NoTurn from error
 
 
 def is_busy(error: DBAPIError) -> bool:

@@ -15,7 +15,13 @@ import orjson
 
 from presence.domain import sessions
 from presence.storage import database
-from presence.transport.cluster_manager import ClusterManager, worker_of
+from presence.transport.cluster_manager import (
+    NO_ANSWER,
+    NOBODY,
+    NOT_SENT,
+    ClusterManager,
+    worker_of,
+)
 from presence.transport.elsewhere import Elsewhere
 from presence.transport.redis_link import RedisLink
 from presence.transport.room_lists import RoomList
@@ -25,8 +31,6 @@ if TYPE_CHECKING:
     from presence.transport.runtime import Runtime
 
 
-# What `ask` returns when nobody answered: the line is cut, no worker listens, or none in time.
-NOT_SENT, NOBODY, NO_ANSWER = "not sent", "nobody", "no answer"
 ANSWER_SECONDS = 1.5
 # The list of rooms changes with every change of any of them.
 _LOBBY_SECONDS = 0.5

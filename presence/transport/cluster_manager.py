@@ -8,17 +8,22 @@ socket to the worker that holds it. For that, a socket's id begins with its work
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from socketio import Manager, PubSubManager
 
 from presence.transport.broadcast import WATCHERS, channel
-from presence.transport.redis_link import RedisLink
 from presence.transport.socket_rooms import SocketRooms
+
+if TYPE_CHECKING:
+    from presence.transport.redis_link import RedisLink
 
 # Room members and those who only watch a room hear of the same changes.
 _ROOMS, _WATCHERS = channel(""), WATCHERS
+# What a question to another worker brings where nobody answers it: the line is cut, no worker
+# listens, or none in time.
+NOT_SENT, NOBODY, NO_ANSWER = "not sent", "nobody", "no answer"
 # What the Socket.IO rooms of those begin with who watch the list of rooms.
 LOBBY = "lobby:"
 

@@ -21,7 +21,7 @@ from presence.errors import (
     UnknownPeer,
 )
 from presence.storage import database
-from presence.transport import cluster
+from presence.transport.cluster_manager import NO_ANSWER, NOT_SENT
 from presence.transport.room_lists import RoomList
 from presence.transport.switchboard import Seat
 from presence.transport.wire import Body
@@ -82,9 +82,9 @@ def deliver(run: Runtime, seat: Seat, to_session: str | None, body: Body) -> str
         answer = _ask(run, seat, sid, body)
         if answer == _DELIVERED:
             return sid
-        if answer == cluster.NOT_SENT:
+        if answer == NOT_SENT:
             raise PeerUnreachable(seat.room_name, seat.peer_id)
-        if answer == cluster.NO_ANSWER:
+        if answer == NO_ANSWER:
             raise SignalUnconfirmed(seat.room_name, seat.peer_id)
     return None
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 from flask_socketio import SocketIO
@@ -27,12 +27,14 @@ from presence.storage.blobs import LocalBlobs
 from presence.transport import signals, upkeep
 from presence.transport.access import Access
 from presence.transport.broadcast import Announcer, channel
-from presence.transport.cluster import Cluster
 from presence.transport.counters import Counters
 from presence.transport.rates import Rates
 from presence.transport.room_lists import RoomLists
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
+
+if TYPE_CHECKING:
+    from presence.transport.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,9 @@ class Runtime:
         if settings.redis_url or settings.worker_name:
             self._name_connections()
         if settings.redis_url:
+            # Not at the top: it needs the library of Redis.
+            from presence.transport.cluster import Cluster  # noqa: PLC0415
+
             self.cluster = Cluster(self, socketio.server.manager)
         # By the name of an event: what handles it, and its name in its success and error events.
         self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -77,6 +79,12 @@ class PrivatePostgresql:
 
     def signal(self, number: int) -> None:
         """Send a signal to the server and to the processes that serve its connections."""
+        for pid in self.groups():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def groups(self) -> list[int]:
+        """Return the process groups of the server: each of its processes leads one."""
         assert self._process is not None
         children = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],
@@ -84,8 +92,7 @@ class PrivatePostgresql:
             text=True,
             check=False,
         )
-        for pid in [str(self._process.pid), *children.stdout.split()]:
-            subprocess.run(["kill", f"-{number}", pid], check=False)
+        return [self._process.pid, *map(int, children.stdout.split())]
 
     def close(self) -> None:
         """End the server and remove its folder."""

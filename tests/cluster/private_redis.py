@@ -37,6 +37,12 @@ class PrivateRedis:
         eventually(self._answers, "Redis answers")
         return self
 
+    @property
+    def group(self) -> int:
+        """The process group of the server."""
+        assert self._process is not None
+        return self._process.pid
+
     def client(self) -> redis.Redis:
         """Return a client, to ask the server what it has done."""
         return redis.Redis(port=self.port, socket_timeout=2, socket_connect_timeout=2)
