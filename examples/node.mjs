@@ -1,10 +1,11 @@
 // Joins a room, answers every signal, and uploads a note.
 //   npm install && node node.mjs http://127.0.0.1:3001 demo
+// A locked server wants a token for the peer "node": TOKEN=… node node.mjs …
 import { PresenceClient, PresenceError } from "presence-client";
 import { io } from "socket.io-client";
 
 const [server = "http://127.0.0.1:3001", room = "demo"] = process.argv.slice(2);
-const client = new PresenceClient(server, { io, peerId: "node" });
+const client = new PresenceClient(server, { io, peerId: "node", token: process.env.TOKEN });
 
 client.on("peer_joined", (peer) => console.log(`${peer.username} is here`));
 client.on("peer_left", (peer) => console.log(`${peer.username} is away`));

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -173,7 +174,7 @@ class Caller:
 
 async def main(url: str, room_name: str) -> None:
     """Answer calls until interrupted."""
-    with PresenceClient(url, peer_id="echo") as client:
+    with PresenceClient(url, peer_id="echo", token=os.environ.get("TOKEN")) as client:
         await asyncio.to_thread(client.join, room_name)
         caller = Caller(client, lambda connection, message: connection.channel.send(message))
         print(f"“echo” answers calls in the room “{room_name}”.", flush=True)

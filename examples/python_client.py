@@ -2,11 +2,14 @@
 
 pip install "python-socketio[client]" requests
 python examples/python_client.py http://127.0.0.1:3001 demo
+
+A locked server wants a token for the peer "python": set TOKEN.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 from pathlib import Path
@@ -22,7 +25,7 @@ except ImportError:
 
 def main(server: str = "http://127.0.0.1:3001", room: str = "demo") -> None:
     """Stay in the room until interrupted."""
-    with PresenceClient(server, peer_id="python") as client:
+    with PresenceClient(server, peer_id="python", token=os.environ.get("TOKEN")) as client:
 
         @client.on("signal")
         def answer(signal: dict[str, Any]) -> None:

@@ -10,8 +10,9 @@ import { PresenceClient } from "presence-client";
 
 const SERVER = "http://127.0.0.1:3001";
 
-export default function App({ server = SERVER, room = "demo", username = "Phone" }) {
-  const [client] = useState(() => new PresenceClient(server, { io, username }));
+// For a locked server give it a token, or a function that fetches one, and its peerId.
+export default function App({ server = SERVER, room = "demo", username = "Phone", token, peerId }) {
+  const [client] = useState(() => new PresenceClient(server, { io, username, token, peerId }));
   const [peers, setPeers] = useState([]);
   const [notice, setNotice] = useState("");
 

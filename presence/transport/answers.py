@@ -399,13 +399,13 @@ class Ban(Closing):
     peer_id: PeerId
 
 
-class Banned(Ban):
+class BanMade(Ban):
     """A peer that was banned."""
 
     success: Success
 
 
-class Closed(Closing):
+class ClosingMade(Closing):
     """A room that was closed."""
 
     success: Success

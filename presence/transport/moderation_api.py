@@ -41,7 +41,7 @@ def kick(room_name: str, peer_id: str) -> Body:
 
 
 @bp.post("/peers/<peer_id>/ban")
-@described.route(group="access", answer=answers.Banned, body=Bar)
+@described.route(group="access", answer=answers.BanMade, body=Bar)
 @access.needs(ADMIN, locked_only=True)
 def ban(room_name: str, peer_id: str) -> Body:
     """Put a peer out of a room and let it not come back, for a time or until it is unbanned."""
@@ -85,7 +85,7 @@ def list_bans(room_name: str) -> Body:
 
 
 @bp.post("/close")
-@described.route(group="access", answer=answers.Closed, body=Bar)
+@described.route(group="access", answer=answers.ClosingMade, body=Bar)
 @access.needs(ADMIN, locked_only=True)
 def close_room(room_name: str) -> Body:
     """Put everybody out of a room and let nobody in, for a time or until it is reopened."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import queue
 import subprocess
+import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -13,9 +15,10 @@ import pytest
 
 from presence.client import PresenceClient, PresenceError
 from tests import needs
-from tests.access.callers import ask
+from tests.access.callers import ask, joined
 from tests.access.keys import token
-from tests.live_server import LiveServer
+from tests.clients import hears, shows
+from tests.live_server import ROOT, LiveServer
 
 
 def test_the_javascript_client_shows_its_token(locked: LiveServer, room: str) -> None:
@@ -100,3 +103,18 @@ def test_the_python_client_tells_that_its_token_is_over(member: NewClient, room:
     client.on("error", errors.put)
     client.join(room)
     assert errors.get(timeout=15).code == "token_expired"
+
+
+def test_the_python_example_takes_a_token(locked: LiveServer, room: str) -> None:
+    watcher = joined(locked, "bob", room)
+    running = subprocess.Popen(
+        [sys.executable, "examples/python_client.py", locked.url, room],
+        cwd=ROOT,
+        env={**os.environ, "TOKEN": token("python", room)},
+        stdout=subprocess.PIPE,
+    )
+    shows(watcher, "python", is_active=True, seconds=30)
+    hears(watcher, "file_uploaded")
+    running.terminate()
+    running.communicate(timeout=10)
+    watcher.disconnect()

@@ -1,0 +1,59 @@
+"""Several locked workers: what an admin does at one holds at the others, on PostgreSQL."""
+
+from __future__ import annotations
+
+from tests.access.callers import ROOMS, admin, ask, join
+from tests.access.keys import LOCKED, token
+from tests.clients import KINDS, hears, shows
+from tests.cluster.private_cluster import NewCluster
+
+
+def test_bans_closed_rooms_and_patterns_hold_at_every_worker(
+    new_cluster: NewCluster, room: str
+) -> None:
+    one, two = new_cluster(2, **LOCKED).workers
+    ada = KINDS["javascript"](one.url, None, {"token": token("ada", room)})
+    bob = KINDS["python"](two.url, None, {"token": token("bob", f"{room}*")})
+    for client, peer_id in ((ada, "ada"), (bob, "bob")):
+        assert client.call("join_room", join(room, peer_id))["ok"]
+
+    # Kicked at one worker, out at the other.
+    path = f"{ROOMS}/{room}"
+    assert ask(two, "POST", f"{path}/peers/ada/kick", admin(room)).ok
+    assert hears(ada, "leave_room_success")["reason"] == "kicked"
+    shows(bob, "ada", is_active=False)
+    assert ada.call("signal", {"to": "bob", "data": 1})["code"] == "not_joined"
+    assert ada.call("join_room", join(room, "ada"))["ok"]
+
+    assert ask(two, "POST", f"{path}/peers/ada/ban", admin(room), json={}).ok
+    hears(ada, "leave_room_success", lambda body: body["reason"] == "banned")
+    assert ada.call("join_room", join(room, "ada"))["code"] == "banned"
+    rest = ask(one, "POST", f"{path}/join", token("ada", "*"), json=join(room, "ada"))
+    assert rest.json()["code"] == "banned"
+
+    assert ask(one, "POST", f"{path}/close", admin(room), json={}).json()["put_out"] == ["bob"]
+    hears(bob, "leave_room_success", lambda body: body["reason"] == "room_closed")
+    assert bob.call("join_room", join(room, "bob"))["code"] == "room_closed"
+
+    # Patterns mean the same in PostgreSQL's words as in SQLite's.
+    special = f"{room}-50%_[a]?"
+    made = token("carol", rf"{room}-\**", "admin")
+    assert ask(one, "POST", f"{ROOMS}/{room}-*1/join", made, json=join(f"{room}-*1", "carol")).ok
+    everything = token("root", "*", "admin")
+    body = {**join(special, "carol")}
+    body.pop("room_name")
+    address = f"{ROOMS}/{special.replace('%', '%25').replace('?', '%3F')}/join"
+    assert ask(one, "POST", address, everything, json=body).ok
+    for pattern, sees, does_not in (
+        (special, special, f"{room}-*1"),
+        (rf"{room}-\**", f"{room}-*1", special),
+        (f"{room}-50%*", special, f"{room}-*1"),
+        (f"{room}-5_*", None, special),
+        (f"{room.upper()}*", None, special),
+    ):
+        page = ask(two, "GET", "/fragments/rooms", token("eve", pattern, "list")).text
+        assert sees is None or f"<bdi>{sees}</bdi>" in page, pattern
+        assert f"<bdi>{does_not}</bdi>" not in page, pattern
+
+    ada.disconnect()
+    bob.disconnect()
