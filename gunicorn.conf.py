@@ -10,7 +10,7 @@ from gunicorn import glogging
 
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
-from presence.descriptors import make_room_for
+from presence.transport.descriptors import make_room_for
 
 load_dotenv(ROOT / ".env")
 try:
