@@ -33,7 +33,10 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 # For how many windows the next list waits at most while messages wait to be handled, which are
 # likely to change the room again: under load fewer lists cost less of what there is too little of.
-_BUSY_WINDOWS = 5
+_BUSY_WINDOWS = 10
+# How many times as long as a list took to send the next one waits, up to a second.
+_REST = 4
+_MAX_REST_SECONDS = 1.0
 _CHANNEL = "room:"
 # What the Socket.IO rooms of those begin with who only watch a room.
 WATCHERS = "watch:"
@@ -216,7 +219,12 @@ class Announcer:
                     del self._windows[name]
                     return
                 window.marked = False
-            wait = self._window if self._announce(name, window) else _RETRY_SECONDS
+            began = time.perf_counter()
+            wait = _RETRY_SECONDS
+            if self._announce(name, window):
+                self._socketio.sleep(0)  # streams write when the others have had their turn
+                took = time.perf_counter() - began
+                wait = max(self._window, min(_REST * took, _MAX_REST_SECONDS))
 
     def _announce(self, name: str, window: _Window) -> bool:
         """Send a room's list to its sockets, unless the last one already showed all of it.
