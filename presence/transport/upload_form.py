@@ -45,13 +45,9 @@ class IncomingForm:
         self._field_bytes = 0
         self._is_checked = False
 
-    def read(
-        self, stream: IO[bytes], boundary: str, check: Check, give_way: Callable[[], None]
-    ) -> None:
+    def read(self, stream: IO[bytes], boundary: str, check: Check) -> None:
         """Read the body to its end.
 
-        `give_way` is called after every piece: what comes fast is always there already, and in one
-        thread with everything else its reader would let nobody have a turn meanwhile.
         `check` is called once with the fields: before the file is opened where they have come by
         then, else at the end. Raises what it raises, `InvalidField` where there is not one file
         with a name, `ValueError` for what is no form, `RequestEntityTooLarge` for fields that are

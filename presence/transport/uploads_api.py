@@ -125,7 +125,6 @@ def _receive(run: Runtime, form: IncomingForm) -> PeerAddress:
             request.stream,
             request.mimetype_params.get("boundary", ""),
             lambda fields: _check_peer(run, messages.parse(PeerAddress, fields)),
-            give_way=lambda: run.socketio.sleep(0),
         )
     except BlobTooLarge:
         raise FileTooLarge(limit) from None
