@@ -65,7 +65,7 @@ def updates(run: Run) -> Figures:
     join_all(run.load, clients, "busy")
     run.load.settle()
     sent: dict[tuple[int, int], float] = {}
-    seen = _Seen(sent)
+    seen = _Seen(sent, observers)
     for observer in observers:
         observer.on_message = seen.take
 
@@ -77,7 +77,7 @@ def updates(run: Run) -> Figures:
             mark = (who, number)
             sent[mark] = time.perf_counter()
             clients[who].emit("update_user_data", {"user_data": {"mark": f"{who}-{number}"}})
-        run.load.await_(partial(seen.everything, observers), "every update is seen by everybody")
+        run.load.await_(partial(seen.everything), "every update is seen by everybody")
         measured.stop()
         run.load.settle()
     lists = milliseconds(seen.in_lists)
@@ -90,10 +90,14 @@ def updates(run: Run) -> Figures:
 
 
 class _Seen:
-    """When observers saw which update: anywhere, and in a list."""
+    """When observers, who are the first of the clients, saw which update of others.
 
-    def __init__(self, sent: dict[tuple[int, int], float]) -> None:
+    Anywhere, and in a list.
+    """
+
+    def __init__(self, sent: dict[tuple[int, int], float], observers: list[SocketClient]) -> None:
         self._sent = sent
+        self._observers = observers
         self._newest: dict[tuple[SocketClient, str], dict[int, int]] = {}
         self.anywhere: list[float] = []
         self.in_lists: list[float] = []
@@ -108,12 +112,12 @@ class _Seen:
         if in_list:
             self._note(client, "list", self.in_lists, marks, now)
 
-    def everything(self, observers: list[SocketClient]) -> bool:
+    def everything(self) -> bool:
         """Return whether every observer's list shows the last update of every peer."""
         newest = dict(self._sent.keys())  # the keys are pairs, and the last of a peer stays
         return all(
             self._newest.get((observer, "list"), {}).get(who, -1) >= number
-            for observer in observers
+            for observer in self._observers
             for who, number in newest.items()
         )
 
@@ -130,7 +134,8 @@ class _Seen:
             # An update that a later one overtook is seen with the later one.
             if number > newest.get(who, -1) and (who, number) in self._sent:
                 newest[who] = number
-                durations.append(now - self._sent[who, number])
+                if self._observers[who : who + 1] != [client]:  # others, not who made the change
+                    durations.append(now - self._sent[who, number])
 
 
 def large_room(run: Run) -> Figures:
