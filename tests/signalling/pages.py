@@ -45,7 +45,8 @@ class ClientPage:
     """A page with a `PresenceClient`; `answers` says whether it takes calls that come in."""
 
     def __init__(self, chromium: Browser, server: LiveServer, **options: Any) -> None:
-        self._context = chromium.new_context()
+        # It stands for a page of somebody's application, which has a policy of its own.
+        self._context = chromium.new_context(bypass_csp=True)
         self.page: Page = self._context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.errors: list[str] = []
