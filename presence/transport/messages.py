@@ -69,6 +69,13 @@ class UpdateUserData(Incoming):
     With ``if_version`` only if it has not changed since that version of the room.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-whole-example": True,
+            "anyOf": [{"required": [key]} for key in ("user_data", "remove", "replace")],
+        }
+    )
+
     user_data: Annotated[UserData, Field(examples=[{"hand": "raised"}])] = {}
     """Top-level keys to set; null is a value."""
     remove: list[str] = []

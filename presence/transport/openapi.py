@@ -95,7 +95,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
         }
     components = schemas.of_models(models)
     components.pop(PathParameters.__name__)
-    components |= {item.__name__: schemas.of_condition(item) for item in conditions}
+    components |= {schemas.name_of(item): schemas.of_condition(item) for item in conditions}
     return {
         "openapi": VERSION,
         "info": {
@@ -171,17 +171,15 @@ def _bare(schema: Schema) -> Schema:
 
 
 def _request_body(declared: Route) -> Schema | None:
-    if declared.body:
-        return {
-            "required": True,
-            "content": {_JSON: {"schema": schemas.ref(declared.body.__name__)}},
-        }
-    if declared.form:
-        return {
-            "required": True,
-            "content": {_FORM: {"schema": schemas.ref(declared.form.__name__)}},
-        }
-    return None
+    model, media_type = (declared.body, _JSON) if declared.body else (declared.form, _FORM)
+    if model is None:
+        return None
+    schema = model.model_json_schema()
+    return {
+        # One that asks for nothing by itself may be left out.
+        "required": bool(schema.get("required") or schema.get("anyOf")),
+        "content": {media_type: {"schema": schemas.ref(model.__name__)}},
+    }
 
 
 def _responses(declared: Route, met: Iterable[type[PresenceError]]) -> Schema:
@@ -196,7 +194,7 @@ def _responses(declared: Route, met: Iterable[type[PresenceError]]) -> Schema:
     for condition in met:
         by_status.setdefault(STATUS[condition], []).append(condition)
     for status, group in by_status.items():
-        refs = [schemas.ref(condition.__name__) for condition in group]
+        refs = [schemas.ref(schemas.name_of(condition)) for condition in group]
         responses[str(status)] = {
             "description": " ".join(schemas.paragraph(condition) for condition in group),
             "content": {_JSON: {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}},

@@ -59,6 +59,11 @@ def of_models(models: Iterable[type[BaseModel]]) -> dict[str, Schema]:
     return {name: _without_titles(schema) for name, schema in sorted(found.items())}
 
 
+def name_of(condition: type[PresenceError]) -> str:
+    """Return a condition's name among the components, where models have theirs."""
+    return condition.__name__.removesuffix("Error") + "Error"
+
+
 def of_condition(condition: type[PresenceError]) -> Schema:
     """Return the schema of a condition's answer."""
     keys = extra_keys(condition)
@@ -128,12 +133,12 @@ def example_of(schema: Schema, components: dict[str, Schema]) -> Any:
         value = schema["examples"][0]
     elif "const" in schema or "default" in schema:
         value = schema.get("const", schema.get("default"))
-    elif choices:
-        value = example_of(choices[0], components)
-    elif schema.get("type") == "array":
-        value = [example_of(schema["items"], components)]
     elif schema.get("type") == "object":
         value = _example_of_object(schema, components)
+    elif schema.get("type") == "array":
+        value = [example_of(schema["items"], components)]
+    elif choices:
+        value = example_of(choices[0], components)
     return value
 
 

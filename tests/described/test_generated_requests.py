@@ -1,0 +1,79 @@
+"""Requests made from the OpenAPI document are answered as described, and never with a fault.
+
+`PRESENCE_TEST_EXAMPLES` is how many requests of each kind are made for each operation; 300 of them
+are a campaign of more than 10,000 requests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests import needs
+from tests.access.keys import LOCKED, bearer, token
+from tests.live_server import LiveServer
+
+EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "8"))
+IS_CAMPAIGN = EXAMPLES >= 50
+# The phase that tries every edge of every schema makes 500 requests however few examples.
+PHASES = "coverage,fuzzing,stateful" if IS_CAMPAIGN else "fuzzing,stateful"
+# How much a server's memory may grow while it answers: caches fill, and nothing else.
+GROWTH = 24 * 1024 * 1024
+
+OPEN = {name: value for name, value in LOCKED.items() if name.endswith("_PER_MINUTE")}
+# Not everything that is wrong can be said in a schema: which characters of Unicode can be seen,
+# say. And what an open server thinks of a header that it does not need is of no interest.
+EXCLUDED = {
+    "open": "positive_data_acceptance,missing_required_header",
+    "locked": "positive_data_acceptance",
+}
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mode", ["open", "locked"])
+def test_generated_requests_are_answered_as_described(
+    new_server: Callable[..., LiveServer], mode: str, tmp_path: Path
+) -> None:
+    needs.python_package("schemathesis")
+    server = new_server(**(LOCKED if mode == "locked" else OPEN))
+    if IS_CAMPAIGN:  # memory is compared with what a server has that has done everything once
+        try_everything(server, mode, tmp_path, PHASES, 1)
+    before = server.memory()
+    made = try_everything(server, mode, tmp_path, PHASES, EXAMPLES)
+    print(f"{made} requests, {(server.memory() - before) / 2**20:+.1f} MiB")
+    assert made >= 20 * EXAMPLES
+    assert server.memory() - before < GROWTH
+    # It is the same process, it serves, and it met nothing that nobody foresaw.
+    assert requests.get(f"{server.url}/readyz", timeout=10).status_code == 200
+    assert server.log_text().count("Presence is ready") == 1
+    assert "Traceback" not in server.log_text()
+
+
+def try_everything(server: LiveServer, mode: str, folder: Path, phases: str, examples: int) -> int:
+    """Let schemathesis loose on a server; return how many requests it made."""
+    admin = bearer(token("root", "*", "admin", ttl=3600))["Authorization"]
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run"),
+        f"{server.url}/api/openapi.json",
+        f"--max-examples={examples}",
+        f"--phases={phases}",
+        "--exclude-checks",
+        EXCLUDED[mode],
+        "--no-color",
+        "--request-timeout=20",
+        "--suppress-health-check=all",
+        *([] if IS_CAMPAIGN else ["--seed=1"]),
+        *(["-H", f"Authorization: {admin}"] if mode == "locked" else []),
+    ]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
+    made = re.search(r"(\d+) generated", result.stdout)
+    assert made, result.stdout[-2000:]
+    return int(made[1])
