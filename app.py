@@ -26,6 +26,7 @@ from presence.transport import (
     activity_api,
     addresses,
     admission,
+    api_page,
     bodies,
     descriptions_api,
     doctor,
@@ -96,6 +97,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(uploads_api.bp)
     app.register_blueprint(pages.bp)
     app.register_blueprint(doctor.bp)
+    app.register_blueprint(api_page.bp)
 
     if settings.is_locked:
         app.wsgi_app = gate.Gate(app.wsgi_app, settings)  # type: ignore[method-assign]

@@ -18,7 +18,8 @@ DEFAULT_TOKEN_SECONDS = 3600
 def _reason(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str):
         json_values.check_text(value, str(info.field_name), stored=True)
-        return names.without_control_characters(value)
+        # What is too long stays so, however much of it may not be printed.
+        return names.without_control_characters(value) if len(value) <= REASON_LENGTH else value
     return value
 
 

@@ -76,7 +76,8 @@ def declaration_of(function: Callable[..., Any]) -> Any:
 
 def sentences_of(function: Callable[..., Any]) -> tuple[str, str]:
     """Return a function's summary, without the full stop, and the rest of its docstring."""
-    summary, _, rest = (function.__doc__ or "").strip().partition("\n")
+    documented = (function.__doc__ or "").strip().replace("``", "`")
+    summary, _, rest = documented.partition("\n")
     return summary.rstrip("."), "\n".join(line.strip() for line in rest.strip().splitlines())
 
 

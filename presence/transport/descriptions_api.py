@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, current_app, request
@@ -18,7 +19,7 @@ bp = Blueprint("descriptions_api", __name__, url_prefix="/api")
 @described.route(group="operations", answer=answers.Document, uses_storage=False)
 def openapi_document() -> dict[str, Any]:
     """Describe every route as an OpenAPI 3.1 document."""
-    return openapi.document(current_app, VERSION)
+    return _made_once("openapi", lambda: openapi.document(current_app, VERSION))
 
 
 @bp.get("/asyncapi.json")
@@ -26,4 +27,16 @@ def openapi_document() -> dict[str, Any]:
 @described.route(group="operations", answer=answers.Document, uses_storage=False)
 def asyncapi_document() -> dict[str, Any]:
     """Describe every Socket.IO event as an AsyncAPI 3.0 document."""
-    return asyncapi.document(runtime().event_handlers, VERSION, request.host)
+    made = _made_once(
+        "asyncapi", lambda: asyncapi.document(runtime().event_handlers, VERSION, "localhost")
+    )
+    here = {**made["servers"]["this"], "host": request.host}
+    return {**made, "servers": {"this": here}}
+
+
+def _made_once(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a document, which is made when it is first asked for: it takes a while."""
+    made: dict[str, dict[str, Any]] = current_app.extensions.setdefault("presence.documents", {})
+    if name not in made:
+        made[name] = make()
+    return made[name]

@@ -10,9 +10,11 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin, get_type_hints
 
+import orjson
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from presence import errors
 from presence.errors import PresenceError
 
 Schema = dict[str, Any]
@@ -125,8 +127,7 @@ def example_of(schema: Schema, components: dict[str, Schema]) -> Any:
 
     Keys that may be left out are there only in messages, and if they have an example.
     """
-    if "$ref" in schema:
-        schema = components[schema["$ref"].removeprefix(_PREFIX)]
+    schema = resolved(schema, components)
     choices = schema.get("oneOf") or schema.get("anyOf")
     value: Any = {}
     if schema.get("examples"):
@@ -196,3 +197,40 @@ def _without_titles(schema: Any) -> Any:
         for key, value in schema.items()
         if key != "title" or not isinstance(value, str)
     }
+
+
+def conditions() -> list[type[PresenceError]]:
+    """Return every condition that a client can be told of."""
+    return [
+        item
+        for _name, item in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(item, PresenceError) and item is not PresenceError
+    ]
+
+
+def resolved(schema: Schema, components: dict[str, Schema]) -> Schema:
+    """Return what a schema refers to, or itself."""
+    return components[schema["$ref"].removeprefix(_PREFIX)] if "$ref" in schema else schema
+
+
+def in_words(schema: Schema) -> str:
+    """Return a schema's type as people say it, such as “list of Peer” or “text or null”."""
+    words = {"string": "text", "integer": "whole number", "boolean": "true or false"}
+    if "$ref" in schema:
+        return str(schema["$ref"]).removeprefix(_PREFIX)
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    said: str
+    if "const" in schema:
+        said = orjson.dumps(schema["const"]).decode()
+    elif "enum" in schema:
+        said = ", ".join(map(str, schema["enum"]))
+    elif choices:
+        said = " or ".join(dict.fromkeys(in_words(choice) for choice in choices))
+    elif schema.get("type") == "array":
+        said = f"list of {in_words(schema.get('items', {}))}"
+    elif schema.get("format"):
+        said = {"date-time": "time", "binary": "file"}.get(schema["format"], "text")
+    else:
+        kind = str(schema.get("type", "any JSON"))
+        said = words.get(kind, kind)
+    return said

@@ -12,6 +12,7 @@ PUBLIC_PATHS = {
     "/",
     "/rooms",
     "/rooms/<room_name>",
+    "/docs/api",
     "/doctor",
     "/doctor/elsewhere",
     "/api/openapi.json",

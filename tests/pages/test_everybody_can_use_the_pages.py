@@ -71,7 +71,14 @@ def test_axe_core_finds_nothing_on_any_page(
 ) -> None:
     join_over_rest(site, room, "ada", role="host")
     visitor = visit("/", color_scheme=scheme)
-    paths = ["/", "/?search=nothing", "/rooms?name=a/b", "/nowhere/at/all", "/rooms/empty"]
+    paths = [
+        "/",
+        "/?search=nothing",
+        "/rooms?name=a/b",
+        "/nowhere/at/all",
+        "/rooms/empty",
+        "/docs/api",
+    ]
     for path in [*paths, room_path(room)]:
         visitor.open(path)
         assert findings(visitor) == [], path
