@@ -436,7 +436,8 @@ class Settings:
     @property
     def origins(self) -> str | list[str]:
         """The allowed origins: ``"*"`` or a list, as Flask-SocketIO and Flask-Cors take them."""
-        origins = [part.strip() for part in self.allowed_origins.split(",") if part.strip()]
+        # Browsers send an origin without the slash with which people copy it.
+        origins = [part.rstrip("/") for part in urls(self.allowed_origins)]
         return "*" if "*" in origins else origins
 
     @property

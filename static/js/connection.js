@@ -1,7 +1,7 @@
 // The page's connection: one client, kept connected, with words for the state it is in.
 
 import { PresenceClient } from "../presence-client.js";
-import { askForToken, isLocked, isReady, pass } from "./pass.js";
+import { askForToken, isAboutToken, isLocked, isReady, pass } from "./pass.js";
 
 const RETRY_MS = 3000;
 const WORDS = {
@@ -47,9 +47,8 @@ async function connect(client) {
 
 /** Ask for another token if the server does not take this one; return whether that is so. */
 function refused({ code, detail }) {
-  const isToken = code.startsWith("token_");
-  if (isToken) askForToken(detail);
-  return isToken;
+  if (isAboutToken(code)) askForToken(detail);
+  return isAboutToken(code);
 }
 
 function show(state, detail) {

@@ -1,6 +1,6 @@
 // Joining, leaving and coming back: the form, what it remembers, and what it says.
 
-import { isReady, pass } from "./pass.js";
+import { isAboutToken, isReady, pass } from "./pass.js";
 
 const REASONS = {
   left: "You have left. Your data and files stay.",
@@ -65,7 +65,7 @@ export function startJoining({ client, name: roomName, changed }) {
       firstData.value = "";
     } catch (error) {
       say(error);
-      forget(roomName);
+      if (!isAboutToken(error.code)) forget(roomName);
     } finally {
       button.disabled = false;
       button.textContent = memory.beenHere ? "Rejoin" : "Join";
@@ -112,7 +112,7 @@ export function startJoining({ client, name: roomName, changed }) {
     button.textContent = "Rejoin";
     if (hadFocus) button.focus();
     // With a fresh token one is back without being asked.
-    if (!body.reason.startsWith("token_")) forget(roomName);
+    if (!isAboutToken(body.reason)) forget(roomName);
     const refusal = failure?.code === body.reason ? failure.detail : "";
     news.textContent = REASONS[body.reason] ?? `You are no longer in the room. ${refusal}`;
     changed();

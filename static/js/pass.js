@@ -27,6 +27,11 @@ export function headers() {
   return pass.token ? { Authorization: `Bearer ${pass.token}` } : {};
 }
 
+/** Tell whether an error's code says that another token is wanted. */
+export function isAboutToken(code) {
+  return code?.startsWith("token_") ?? false;
+}
+
 /** Tell whether the token has a grant. */
 export function allows(grant) {
   return pass.isAdmin || pass.grants.includes(grant);

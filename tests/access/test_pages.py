@@ -11,6 +11,7 @@ from tests.access.callers import ROOMS, admin, ask, join, joined, upload
 from tests.access.keys import EVERYTHING, token
 from tests.clients import hears
 from tests.live_server import LiveServer
+from tests.pages.test_everybody_can_use_the_pages import findings
 from tests.pages.visitors import Visitor, room_path
 from tests.waiting import eventually
 
@@ -124,9 +125,12 @@ def test_a_token_can_be_pasted_and_forgotten(visit: Visit, secret: str) -> None:
 
 
 def test_a_token_that_is_over_is_asked_for_again(visit: Visit, secret: str) -> None:
-    visitor = visit(f"{room_path(secret)}#token={token('ada', secret, ttl=8)}")
+    visitor = visit(f"{room_path(secret)}#token={token('ada', secret)}")
     visitor.join("Ada")
+    # Another link, in the same tab.
+    visitor.open(f"{room_path(secret)}#token={token('ada', secret, ttl=-1)}")
     visitor.sees("#pass-problem", "The token has expired.")
+    assert not visitor.page.is_visible("#people")
     visitor.page.fill("#pass-token", token("ada", secret))
     visitor.page.click("#pass-form button")
     # Back in the room without another word.
@@ -142,6 +146,22 @@ def test_the_overview_follows_the_rooms_of_its_token(
     client = joined(locked, "bob", f"{secret}-2")
     visitor.sees("#rooms .room-card", f"{secret}-2")
     client.disconnect()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_core_finds_nothing_with_or_without_a_token(
+    visit: Visit, room: str, scheme: str
+) -> None:
+    visitor = visit(room_path(room), color_scheme=scheme, width=360)
+    visitor.sees("#pass")
+    visitor.page.click("#pass-form button")
+    assert findings(visitor) == []
+    # Nothing leads beyond the edge of a phone.
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
+    visitor.open(f"{room_path(room)}#token={token('ada', room)}")
+    visitor.page.reload()
+    visitor.is_live()
+    assert findings(visitor) == []
 
 
 def test_the_doctor_tries_what_the_token_allows(visit: Visit) -> None:
