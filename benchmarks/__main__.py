@@ -11,7 +11,7 @@ from benchmarks import catalogue, machine, plot, publishing, report
 from benchmarks.load import ConnectionLost, Load
 from benchmarks.measuring import FULL, QUICK, TINY, Figures, Run, Sizes
 from benchmarks.report import Rounds
-from benchmarks.servers import Contender, Server, presence, rivals
+from benchmarks.servers import RIVALS, ROOT, Contender, Server, presence, rivals
 
 _SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
 _PACKAGES = (
@@ -111,6 +111,8 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="name the workloads and rivals")
     parsed = parser.parse_args()
+    if parsed.publish and (parsed.quick or parsed.only or parsed.rivals or parsed.against):
+        parser.error("--publish is for a run of everything")
     if parsed.quick:
         parsed.size, parsed.rounds = "quick", min(parsed.rounds, 2)
     return parsed
@@ -125,6 +127,10 @@ def chosen(names: str | None, known: list[str]) -> list[str]:
     if unknown:
         sys.exit(f"There is no {', '.join(unknown)}; there are {', '.join(known)}.")
     return [name for name in known if name in asked]
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def main() -> None:
@@ -156,13 +162,14 @@ def main() -> None:
     found = report.medians(rounds)
     titles = {contender.name: contender.title for contender in contenders}
     about = {
+        "commit": machine.commit(ROOT),
         **machine.description(),
-        "rounds": str(asked.rounds),
-        "size": asked.size,
-        "versions": ", ".join(
-            f"{name} {version}" for name, version in machine.package_versions(_PACKAGES).items()
-        ),
+        "rounds": f"{asked.rounds}, size {asked.size}",
+        "load": f"at most {report.busiest_load(rounds):.0%} of its core",
+        "versions": _listed(machine.python_versions(_PACKAGES)),
     }
+    if any(contender.needs_node for contender in contenders):
+        about["rivals on Node"] = _listed(machine.node_versions(RIVALS / "package.json"))
     tables = [
         report.table(workload, found[workload.name], titles)
         for workload in todo
@@ -179,6 +186,9 @@ def main() -> None:
         asked.svg.write_text(picture)
     if asked.publish:
         publishing.publish(text, raw, picture)
+    missing = report.incomplete(rounds, asked.rounds)
+    if missing:
+        sys.exit(f"Not measured in every round: {', '.join(missing)}.")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
+import subprocess
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -76,10 +78,29 @@ def description() -> dict[str, str]:
     }
 
 
-def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the Python packages that are installed, by name."""
+def python_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of the packages that are installed, by name."""
     found = {"Python": platform.python_version()}
     for name in names:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def node_versions(package: Path) -> dict[str, str]:
+    """Return the versions of Node and of what a package.json pins, by name."""
+    found: dict[str, str] = json.loads(package.read_text())["dependencies"]
+    return {"Node": _output(["node", "--version"], package.parent).removeprefix("v"), **found}
+
+
+def commit(folder: Path) -> str:
+    """Return the commit that a working tree is at, with a plus if it has changes; else nothing."""
+    return _output(["git", "describe", "--always", "--exclude=*", "--dirty=+"], folder)
+
+
+def _output(command: list[str], folder: Path) -> str:
+    try:
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return ran.stdout.strip()

@@ -29,6 +29,29 @@ def medians(rounds: Rounds) -> Medians:
     }
 
 
+def busiest_load(rounds: Rounds) -> float:
+    """Return the largest share of its core that the load used in any workload."""
+    return max(
+        (
+            figures["load_share"]
+            for by_contender in rounds.values()
+            for taken in by_contender.values()
+            for figures in taken
+        ),
+        default=0.0,
+    )
+
+
+def incomplete(rounds: Rounds, number: int) -> list[str]:
+    """Return the workloads, each with its contender, that failed in some of the rounds."""
+    return [
+        f"{workload} on {contender}"
+        for workload, by_contender in rounds.items()
+        for contender, taken in by_contender.items()
+        if len(taken) < number
+    ]
+
+
 def table(workload: Workload, found: dict[str, Figures], titles: dict[str, str]) -> str:
     """Return the table of a workload in Markdown, with each contender's ratio to this server.
 

@@ -19,7 +19,13 @@ from tests.live_server import LiveServer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks" / "RESULTS.md",
+    ROOT / "benchmarks" / "rivals" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def shown(default: Any) -> str:
