@@ -16,7 +16,8 @@ Content = bytes | mmap.mmap
 
 # A file made of countless tiny parts would keep the server busy for seconds.
 _MAX_PARTS = 20_000
-_BYTES_A_BLOCK = 32
+# A GIF in blocks of 255 bytes, as every encoder makes them, has half as many as this allows.
+_BYTES_A_BLOCK = 128
 
 # What ends the compressed data of a JPEG scan: a marker that is neither a stuffed byte, nor a
 # restart, nor a fill byte (ITU-T T.81, B.1.1.5).

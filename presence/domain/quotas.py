@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import ScalarSelect, case, func, select, update
 from sqlalchemy.orm import Session
 
 from presence.errors import (
@@ -112,28 +112,50 @@ def remove_room(session: Session, version: int) -> None:
     )
 
 
-def recount(session: Session) -> None:
-    """Count everything anew; repairs what a fault or a hand in the database has put wrong."""
-    in_room = (
-        select(func.coalesce(func.sum(File.size), 0))
-        .join(Peer, Peer.id == File.peer_row_id)
-        .where(Peer.room_id == Room.id)
-        .scalar_subquery()
+def is_miscounted(session: Session) -> bool:
+    """Tell whether what is counted differs from what is there: a fault, or a hand in the database.
+
+    Adds up all files, so it is nothing for a write transaction.
+    """
+    rooms, file_bytes = session.execute(select(Usage.rooms, Usage.file_bytes)).one()
+    if (rooms, file_bytes) != session.execute(select(_all_rooms(), _all_bytes())).one():
+        return True
+    return (
+        session.scalar(select(Room.id).where(Room.file_bytes != _room_bytes()).limit(1)) is not None
     )
+
+
+def recount(session: Session) -> None:
+    """Count everything anew."""
     session.execute(
         update(Room)
-        .where(Room.file_bytes != in_room)
-        .values(file_bytes=in_room)
+        .where(Room.file_bytes != _room_bytes())
+        .values(file_bytes=_room_bytes())
         .execution_options(synchronize_session=False)
     )
     session.execute(
         update(Usage)
-        .values(
-            rooms=select(func.count(Room.id)).scalar_subquery(),
-            file_bytes=select(func.coalesce(func.sum(File.size), 0)).scalar_subquery(),
-        )
+        .values(rooms=_all_rooms(), file_bytes=_all_bytes())
         .execution_options(synchronize_session=False)
     )
+
+
+def _room_bytes() -> ScalarSelect[Any]:
+    return (
+        select(func.coalesce(func.sum(File.size), 0))
+        .join(Peer, Peer.id == File.peer_row_id)
+        .where(Peer.room_id == Room.id)
+        .correlate(Room)
+        .scalar_subquery()
+    )
+
+
+def _all_rooms() -> ScalarSelect[Any]:
+    return select(func.count(Room.id)).scalar_subquery()
+
+
+def _all_bytes() -> ScalarSelect[Any]:
+    return select(func.coalesce(func.sum(File.size), 0)).scalar_subquery()
 
 
 def _check_peer(session: Session, peer_row_id: int, size: int, quotas: Quotas) -> None:

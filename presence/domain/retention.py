@@ -22,6 +22,8 @@ from presence.storage.models import Activity, File, Peer, PeerSession, Room
 
 # Rows that are looked at in one go: about a millisecond.
 WINDOW = 500
+# Rooms whose peers are counted in one go.
+_ROOMS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def crowded_rooms(session: Session, rules: Rules, after: int) -> Window:
     inactive = peers.where(~exists().where(PeerSession.peer_row_id == Peer.id)).scalar_subquery()
     excess = peers.scalar_subquery() - rules.kept_peers
     crowded = (excess > 0) & (inactive > 0)
-    return _window(session, select(Room.name, excess, inactive), Room, crowded, after)
+    return _window(session, select(Room.name, excess, inactive), Room, crowded, after, size=_ROOMS)
 
 
 def overdue_files(session: Session, rules: Rules, after: int) -> Window:
@@ -172,9 +174,11 @@ def _window(
     model: Any,
     overdue: ColumnElement[bool],
     after: int,
+    *,
+    size: int = WINDOW,
 ) -> Window:
     """Run a query over the next rows of a table, keeping to those that are overdue."""
-    ids = select(model.id).where(model.id > after).order_by(model.id).limit(WINDOW).subquery()
+    ids = select(model.id).where(model.id > after).order_by(model.id).limit(size).subquery()
     last = session.scalar(select(func.max(ids.c.id)))
     if last is None:
         return _NOTHING

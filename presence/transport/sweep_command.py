@@ -58,8 +58,12 @@ def init_app(app: Flask, run: Runtime) -> None:
                 run.blobs.remove(name)
             # Its own folder for files on their way out.
             run.blobs.recover(is_dead=lambda worker_id: worker_id == run.worker_id, known=_known)
-            with database.writing() as session:
-                quotas.recount(session)
+            with database.reading() as session:
+                miscounted = quotas.is_miscounted(session)
+            if miscounted:
+                click.echo("What rooms and the server hold was counted anew.")
+                with database.writing() as session:
+                    quotas.recount(session)
             database.scrub()
         verb = "Would remove" if dry_run else "Removed"
         click.echo(

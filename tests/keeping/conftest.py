@@ -59,12 +59,13 @@ class Keeper(Rest):
         return {peer["peer_id"]: peer["is_active"] for peer in listed}
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Flask:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
     """The app over an empty database, not serving."""
-    made = create_app(
-        Settings(database_url=f"sqlite:///{tmp_path}/presence.db", upload_dir=f"{tmp_path}/uploads")
-    )
+    url = f"sqlite:///{tmp_path}/presence.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").new_database()
+    made = create_app(Settings(database_url=url, upload_dir=f"{tmp_path}/uploads"))
     with made.app_context():
         database.upgrade()
     return made

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,7 @@ def test_sweeping_in_two_places_removes_everything_once(app: Flask) -> None:
         for number in range(30):
             attach(session, f"{number:032x}.txt", 1)
     age(app, File, "uploaded_at", days=2)
-    first = swept(app, keep_files="1d")
-    assert (first.files, swept(app, keep_files="1d").files) == (30, 0)
-    assert isinstance(clock.now(), datetime)
+    with ThreadPoolExecutor(2) as pool:
+        went = [both.files for both in pool.map(lambda _: swept(app, keep_files="1d"), range(2))]
+    assert sum(went) == 30
+    assert count(app, File) == 0
