@@ -13,6 +13,7 @@ its row exists.*
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -195,7 +196,8 @@ class S3Blobs(LocalBlobs):
                     Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True}
                 )
             if answer.get("Errors"):
-                raise ObjectStoreError(f"the bucket kept objects: {answer['Errors'][0]}")
+                kept = answer["Errors"][0]
+                raise ObjectStoreError(errno.EIO, f"the bucket kept objects: {kept}")
 
     def _address(self, stored_name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + stored_name}
@@ -207,4 +209,4 @@ def _reaching() -> Generator[None]:
     try:
         yield
     except (BotoCoreError, Boto3Error, ClientError) as error:
-        raise ObjectStoreError(f"the bucket cannot be used: {error}") from error
+        raise ObjectStoreError(errno.EIO, f"the bucket cannot be used: {error}") from error

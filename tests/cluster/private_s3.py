@@ -81,12 +81,19 @@ class PrivateS3:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def close(self) -> None:
+    def empty(self) -> None:
+        """Remove every object."""
+        for name in self.names():
+            self.client().delete_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}")
+
+    def stop(self) -> None:
         """End the server, and with it what it holds."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    close = stop
 
     def _answers(self) -> bool:
         try:

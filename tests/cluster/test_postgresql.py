@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg2
-import pytest
 import requests
 
 from tests.clients import events, hears, shows
@@ -121,11 +120,10 @@ def test_a_room_that_somebody_else_has_locked_is_answered_with_503_and_the_other
     assert "Traceback" not in server.log_text()
 
 
-@pytest.mark.parametrize("connections", [1, 3])
 def test_few_connections_serve_many_rooms_at_once(
-    postgresql: PrivatePostgresql, new_server: NewServer, connections: int
+    postgresql: PrivatePostgresql, new_server: NewServer
 ) -> None:
-    server = on(postgresql, new_server, PRESENCE_DATABASE_CONNECTIONS=connections)
+    server = on(postgresql, new_server, PRESENCE_DATABASE_CONNECTIONS=2)
     rest = Rest(server)
     statuses: list[int] = []
     threads = [
