@@ -17,7 +17,7 @@ PUBLIC_PATHS = {
     "/doctor/elsewhere",
     "/api/openapi.json",
     "/api/asyncapi.json",
-    # For whoever runs the server: they count, and name nobody.
+    # For whoever runs the server; the figures have a token of their own.
     "/healthz",
     "/readyz",
     "/metrics",
