@@ -136,6 +136,14 @@ def test_an_unknown_event_is_answered(alice: Any, name: str) -> None:
     assert hears(alice, f"{name}_error")["code"] == "unknown_event"
 
 
+def test_an_unknown_event_whose_name_is_no_text_is_answered(server: LiveServer) -> None:
+    raw = RawSocket(server)
+    raw.send('42["\\ud800",{}]')
+    assert "unknown_event" in raw.receive()
+    raw.close()
+    assert "Traceback" not in server.log_text()
+
+
 class RawSocket:
     """A WebSocket that speaks Engine.IO by hand, to send what no client would."""
 

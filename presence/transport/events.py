@@ -198,12 +198,14 @@ def on_disconnect(reason: str = "") -> None:
 
 def on_unknown_event(event: str, *_args: Any) -> Body:
     """Answer an event that the server does not know."""
+    # It is repeated in the answer, so it has to be text that can be sent.
+    name = event[:64].encode("utf-8", "replace").decode()
     known = "join_room, leave_room, update_user_data, sync, signal, broadcast and watch"
 
     def refuse(_run: Runtime, _sid: str, _data: Any) -> Body:
-        raise UnknownEvent(f"The server knows no event “{event[:64]}”. It knows {known}.")
+        raise UnknownEvent(f"The server knows no event “{name}”. It knows {known}.")
 
-    return dispatch.answer(runtime(), event[:64], dispatch.current_sid(), refuse, ())
+    return dispatch.answer(runtime(), name, dispatch.current_sid(), refuse, ())
 
 
 def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:
