@@ -456,7 +456,7 @@ class Ready(Answer):
     """The server can serve."""
 
     status: Literal["ready"]
-    checks: Annotated[list[str], Field(examples=[["shutdown", "database", "uploads"]])]
+    checks: Annotated[list[str], Field(examples=[["shutdown", "database", "uploads", "disk"]])]
     """What was looked at."""
 
 

@@ -19,7 +19,7 @@ import engineio.socket
 
 from presence.transport.draining import drain
 from presence.transport.outbox import Outbox
-from presence.transport.pace import Pace
+from presence.transport.pace import FLOODING, Pace
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _PAUSE_BYTES = 128 * 1024
 
 SLOW_READER = "slow reader"
 # The reasons for which the server itself ends a connection, and not its client or the network.
-EVICTIONS = (SLOW_READER, "ping timeout")
+EVICTIONS = (SLOW_READER, FLOODING, "ping timeout")
 
 
 class Connection(engineio.socket.Socket):  # type: ignore[misc]
@@ -61,6 +61,8 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self._websocket: Any = None
         # For how many seconds the client had not answered when it was given up.
         self.silent_for = 0.0
+        # Why the server ends the connection, where it says something else to the client.
+        self.evicted_for: str | None = None
         # How fast the client sends, once it does.
         self.pace: Pace | None = None
 

@@ -182,7 +182,7 @@ def on_sync(run: Runtime, sid: str, data: Any) -> Body:
 def on_disconnect(reason: str = "") -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
     run, sid = runtime(), dispatch.current_sid()
-    run.counters.disconnects[reason] += 1
+    run.counters.disconnects[run.evicted_for(sid) or reason] += 1
     lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
     room_name = run.room_of(sid)
     if lost:

@@ -125,8 +125,24 @@ def _uploads(run: Runtime) -> str | None:
     return None
 
 
+def _disk(run: Runtime) -> str | None:
+    try:
+        enough = run.blobs.has_space(0)
+    except OSError:
+        return None  # the check of the folder says what is wrong
+    return None if enough else "The disk has too little free, so uploads are refused."
+
+
+def _redis(run: Runtime) -> str | None:
+    if run.cluster is None or run.cluster.up:
+        return None
+    return "Redis cannot be reached, so other processes hear of changes late."
+
+
 _CHECKS: dict[str, Callable[[Runtime], str | None]] = {
     "shutdown": _own_state,
     "database": _database,
     "uploads": _uploads,
+    "disk": _disk,
+    "redis": _redis,
 }

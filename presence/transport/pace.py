@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from presence.config import Settings
 
+FLOODING = "flooding"
+
 log = logging.getLogger(__name__)
 
 # A socket that was slowed sends freely again once it has saved up this many seconds' worth.
@@ -108,6 +110,7 @@ class Floodgate:
         Until it is closed what it sends is thrown away, for a connection that is closed over unread
         messages takes its last words with it.
         """
+        connection.evicted_for = FLOODING
         sid = self._server.manager.sid_from_eio_sid(connection.sid, "/")
         if sid is not None:
             self._server.disconnect(sid, ignore_queue=True)

@@ -195,9 +195,12 @@ class Runtime:
 
     def silence_of(self, sid: str) -> float:
         """Return for how many seconds a socket that was given up had not answered; else 0."""
-        server = self.socketio.server
-        connection = server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, "/"))
-        return float(getattr(connection, "silent_for", 0.0))
+        return float(getattr(self._connection_of(sid), "silent_for", 0.0))
+
+    def evicted_for(self, sid: str) -> str | None:
+        """Return why the server ends a socket's connection, where its client is told otherwise."""
+        reason: str | None = getattr(self._connection_of(sid), "evicted_for", None)
+        return reason
 
     def room_of(self, sid: str) -> str | None:
         """Return the name of the room a socket has joined, or None."""
@@ -229,6 +232,10 @@ class Runtime:
             self.socketio.server.leave_room(sid, channel(room_name))
             self.switchboard.leave(sid)
             self.announcer.forget(sid)
+
+    def _connection_of(self, sid: str) -> Any:
+        server = self.socketio.server
+        return server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, "/"))
 
 
 def _blobs(settings: Settings, worker_id: str) -> LocalBlobs:
