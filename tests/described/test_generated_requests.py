@@ -34,6 +34,12 @@ EXCLUDED = {
     "open": "positive_data_acceptance,missing_required_header",
     "locked": "positive_data_acceptance",
 }
+# In a form a number is the text that says it, so that what was made to be of a wrong type is not.
+BY_OPERATION = """
+[[operations]]
+include-name = "POST /api/webrtc/upload"
+checks.negative_data_rejection.enabled = false
+"""
 
 
 @pytest.mark.timeout(3600)
@@ -72,6 +78,7 @@ def try_everything(server: LiveServer, mode: str, folder: Path, phases: str, exa
         *([] if IS_CAMPAIGN else ["--seed=1"]),
         *(["-H", f"Authorization: {admin}"] if mode == "locked" else []),
     ]
+    (folder / "schemathesis.toml").write_text(BY_OPERATION)
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
     made = re.search(r"(\d+) generated", result.stdout)
