@@ -86,7 +86,8 @@ def overheard(cluster: PrivateCluster) -> Generator[Callable[[], list[tuple[str,
         heard = []
         while (message := pubsub.get_message(timeout=0.3)) is not None:
             heard.append((message["channel"].decode(), len(message["data"])))
-        return heard
+        # What the list of rooms is told comes half a second later, and is nobody's here.
+        return [item for item in heard if item[0] != "presence:lobby:"]
 
     yield messages
     pubsub.close()
@@ -118,7 +119,7 @@ def test_a_change_costs_one_small_message_to_those_in_its_room_however_long_the_
     overheard()
     Rest(cluster.workers[2]).join(room, "carol")
     shows(bob, "carol", is_active=True)
-    heard = [(channel, size) for channel, size in overheard() if channel != "presence:lobby:"]
+    heard = overheard()
     assert [channel for channel, _ in heard] == [f"presence:room:{room}"]
     assert heard[0][1] < 300
 
