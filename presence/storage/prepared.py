@@ -159,4 +159,5 @@ def _as_database_error(
     error: Exception, dialect: Dialect, sql: str | None = None, parameters: Any = None
 ) -> Exception:
     base = dialect.loaded_dbapi.Error
-    return DBAPIError.instance(sql, parameters, error, base, dialect=dialect)
+    # Without the parameters, which are people's data and have no business in the log.
+    return DBAPIError.instance(sql, parameters, error, base, hide_parameters=True, dialect=dialect)
