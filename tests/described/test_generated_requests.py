@@ -1,7 +1,7 @@
 """Requests made from the OpenAPI document are answered as described, and never with a fault.
 
 `PRESENCE_TEST_EXAMPLES` is how many requests of each kind are made for each operation; 300 of them
-are a campaign of more than 10,000 requests.
+are a campaign of 15,000 requests, half of them to a locked server.
 """
 
 from __future__ import annotations
