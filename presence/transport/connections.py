@@ -61,6 +61,9 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self._websocket: Any = None
         # For how many seconds the client had not answered when it was given up.
         self.silent_for = 0.0
+        # How much of what waits does not count against it, as far as it is not sent.
+        self._uncounted = 0
+        self._is_answered = False
         # Why the server ends the connection, where it says something else to the client.
         self.evicted_for: str | None = None
         # How fast the client sends, once it does.
@@ -70,8 +73,21 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         """Queue a packet; a connection for which too much waits already is given up instead."""
         if self._given_up:
             return
+        before = self.queue.size
         super().send(pkt)
-        if self.queue.size > MAX_QUEUED_BYTES:
+        self._bound(pkt, self.queue.size - before, self.queue.size)
+
+    def _bound(self, pkt: Any, added: int, waiting: int) -> None:
+        """Give the connection up if too much waits for it, now that `pkt` added to it.
+
+        Two things do not count, or a room with a long list could not be joined: what the client's
+        own message is answered with, since its next one is not handled before it has read that;
+        and a list, of which only the newest waits.
+        """
+        if self._is_answered or getattr(pkt, "replaces", None) is not None:
+            self._uncounted += added
+        self._uncounted = max(0, min(self._uncounted, waiting))
+        if waiting - self._uncounted > MAX_QUEUED_BYTES:
             self._given_up = True
             # Not here: the caller is in the middle of telling a whole room.
             self.server.start_background_task(self._give_up)
@@ -117,11 +133,14 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         """
         if self.last_ping:
             self.last_ping = time.monotonic()
+        self._is_answered = True
         try:
             super().receive(pkt)
         except engineio.exceptions.UnknownPacketError:
             # The library ignores these, and the sender would wait for an answer.
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
+        finally:
+            self._is_answered = False
 
     def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Handle the packets that a polling client sends; raises `EngineIOError` for garbage.
@@ -145,6 +164,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def let_it_read(self) -> None:
         """Wait while much of what the client itself has asked for is not sent yet."""
+        self._is_answered = False  # what comes meanwhile is others' doing
         self.server.sleep(0)
         waiting = self.queue.size
         if waiting <= _PAUSE_BYTES:

@@ -67,13 +67,13 @@ class StreamConnection(Connection):
         if stream is None or not self.upgraded:
             super().send(pkt)
         elif not self._given_up and self.check_ping_timeout():
+            before = stream.size
             self.queue.put(pkt)
+            added = stream.size - before
             if stream.size > MAX_QUEUED_BYTES:
                 # Much of it may be of this very moment, and the kernel has not seen it yet.
                 stream.flush()
-                if stream.backlog > MAX_QUEUED_BYTES:
-                    self._given_up = True
-                    self.server.start_background_task(self._give_up)
+            self._bound(pkt, added, stream.backlog)
 
     def let_it_read(self) -> None:
         """Wait while much of what the client has asked for is not sent yet; a stream does so."""
