@@ -117,6 +117,8 @@ export class Connection extends Emitter {
 
   /** Begin: build the connection and offer it. */
   start() {
+    // A session that never answered may be of a page that is gone, though not yet missed.
+    if (this.remoteId === null) this.session = null;
     this.#building = true;
     this.#enqueue(() => this.#build());
     this.#plan(this.#link.patience);

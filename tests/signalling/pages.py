@@ -11,6 +11,7 @@ from tests.live_server import LiveServer
 from tests.waiting import eventually
 
 _SOCKET_IO = "/static/vendor/socket.io-client-4.8.4/socket.io.min.js"
+_APPLICATION = "application.html"
 
 # What the tests ask of a page: the client as `client`, everything that happens in `happened`,
 # the connections by peer in `connections` and what came over their data channels in `heard`.
@@ -45,9 +46,15 @@ class ClientPage:
     """A page with a `PresenceClient`; `answers` says whether it takes calls that come in."""
 
     def __init__(self, chromium: Browser, server: LiveServer, **options: Any) -> None:
-        # It stands for a page of somebody's application, which has a policy of its own.
-        self._context = chromium.new_context(bypass_csp=True)
+        # Chromium takes a page that is handed to it for one of the internet, which may not open
+        # WebSockets to this machine unless somebody allows it.
+        self._context = chromium.new_context(permissions=["local-network-access"])
         self.page: Page = self._context.new_page()
+        # A page of somebody's application, on the server's origin but with policies of its own.
+        self.page.route(
+            f"{server.url}/{_APPLICATION}",
+            lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"),
+        )
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.errors: list[str] = []
         self.url = server.url
@@ -56,8 +63,7 @@ class ClientPage:
 
     def load(self) -> None:
         """Load the page, anew perhaps: whatever ran in it before is gone."""
-        # Any document of the server's origin that runs nothing by itself.
-        self.page.goto(f"{self.url}/static/package.json")
+        self.page.goto(f"{self.url}/{_APPLICATION}")
         self.page.add_script_tag(url=self.url + _SOCKET_IO)
         self.page.evaluate(_SETUP, {"options": self.options})
 
