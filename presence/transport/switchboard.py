@@ -115,11 +115,19 @@ class Switchboard:
                 line.arriving = sid
 
     def leave(self, sid: str) -> None:
-        """Note that a socket stands for nobody any more, as it was asked to."""
+        """Note that a socket stands for nobody any more, as it was asked to.
+
+        Nor does one that was lost before it came, for whose return it is taken (`_addressed`).
+        """
         with self._lock:
-            seat = self._take_out(sid)
-            if seat is not None:
-                self._tidy(seat)
+            seat = self._seats.get(sid)
+            if seat is None:
+                return
+            line = self._lines[seat]
+            came = line.sids[sid]
+            line.lost = {lost: at for lost, at in line.lost.items() if at >= came}
+            self._take_out(sid)
+            self._tidy(seat)
 
     def lost(self, sid: str, seat: Seat | None = None) -> None:
         """Note that a socket was lost, so that signals wait for its peer; `seat` if not known."""

@@ -148,6 +148,28 @@ def test_nothing_waits_for_a_peer_that_left_or_was_lost_too_long_ago(exchange: E
     assert exchange.send() == Outcome()
 
 
+def test_who_came_back_and_then_left_is_not_waited_for_any_more(exchange: Exchange) -> None:
+    exchange.arrive("bob1")
+    exchange.board.lost("bob1")
+    exchange.now = 1
+    exchange.arrive("bob2")
+    exchange.board.leave("bob2")
+    assert exchange.send() == Outcome()
+    assert exchange.is_empty()
+
+
+def test_a_session_lost_is_waited_for_although_another_that_was_there_leaves(
+    exchange: Exchange,
+) -> None:
+    exchange.arrive("laptop")
+    exchange.now = 1
+    exchange.arrive("phone")
+    exchange.now = 2
+    exchange.board.lost("phone")
+    exchange.board.leave("laptop")
+    assert exchange.send().held is not None
+
+
 def test_only_so_many_wait_for_one_peer_and_so_many_bytes_in_all() -> None:
     exchange = Exchange(per_peer=3, total_bytes=10)
     exchange.arrive("bob1")
