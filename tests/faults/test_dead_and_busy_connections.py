@@ -117,6 +117,9 @@ def test_a_reader_that_stops_reading_is_closed_and_the_others_do_not_notice(
             )
             assert answer["ok"]
             slowest = max(slowest, time.monotonic() - began)
+            # After a while with and without it, more of the same would show nothing else.
+            if step > 20 and "its client does not read" in server.log_text():
+                break
         return slowest
 
     with ThreadPoolExecutor(len(writers)) as pool:

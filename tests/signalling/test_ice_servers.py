@@ -198,7 +198,7 @@ def test_a_page_whose_relay_refuses_it_is_told_so(
     live = new_server(
         **{**turn_server.settings, "PRESENCE_TURN_SECRET": "not the secret of coturn"}
     )
-    alice, bob = (client_page(live, configuration=RELAY_ONLY) for _ in range(2))
+    alice, bob = (client_page(live, patience=2000, configuration=RELAY_ONLY) for _ in range(2))
     alice.join(room, "alice")
     bob.join(room, "bob", answers=True)
     alice.call("bob")
