@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from presence.domain import (
     clock,
     file_types,
     files,
+    json_values,
     names,
     peers,
     rooms,
@@ -278,6 +280,26 @@ def test_the_size_is_counted_in_bytes_of_utf8() -> None:
     assert user_data.check(data, size) == data
     with pytest.raises(UserDataTooLarge):
         user_data.check(data, size - 1)
+
+
+@pytest.mark.parametrize("value", ["\ud800", math.nan, 2**64, b""])
+def test_what_no_json_can_hold_is_measured_before_it_is_looked_for(value: Any) -> None:
+    with pytest.raises(InvalidField):
+        user_data.check({"x": [1] * 400 + [value]}, 1000)
+    with pytest.raises(UserDataTooLarge):
+        user_data.check({"x": [1] * 600 + [value]}, 1000)
+
+
+@pytest.mark.parametrize(("levels", "error"), [(300, UserDataTooLarge), (5000, InvalidField)])
+def test_what_is_too_large_is_not_walked_for_being_too_deep_as_well(
+    monkeypatch: pytest.MonkeyPatch, levels: int, error: type[Exception]
+) -> None:
+    deep: list[Any] = []
+    for _ in range(levels):
+        deep = [deep]
+    monkeypatch.delattr(json_values, "check")
+    with pytest.raises(error):
+        user_data.check({"x": [1] * 600, "y": deep}, 1000)
 
 
 @pytest.mark.parametrize(

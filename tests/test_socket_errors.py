@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import requests
 import websocket
+from pydantic import ValidationError
 
+from presence.errors import InvalidField
+from presence.transport import messages
 from tests.clients import events, hears
 from tests.live_server import LiveServer
 from tests.waiting import eventually
@@ -113,12 +116,29 @@ def test_merging_cannot_grow_beyond_the_limit(alice: Any) -> None:
         ({"remove": "a"}, "remove"),
         ({"remove": [1]}, "remove.0"),
         ({"user_data": {}, "replace": "maybe"}, "replace"),
+        ({"user_data": {}, "if_version": 2**63}, "if_version"),
+        ({"user_data": {}, "if_version": -1}, "if_version"),
     ],
 )
 def test_a_bad_update_is_answered_with_the_field(alice: Any, message: Any, field: str) -> None:
     alice.emit("update_user_data", message)
     error = hears(alice, "update_user_data_error")
     assert (error["code"], error["field"]) == ("invalid_field", field)
+
+
+@pytest.mark.parametrize("since", [-1, 2**63, "1", None])
+def test_a_sync_since_what_is_no_version_is_answered_with_the_field(alice: Any, since: Any) -> None:
+    refused = alice.call("sync", {"since": since})
+    assert (refused["code"], refused["field"]) == ("invalid_field", "since")
+    assert alice.call("sync", {"since": 2**63 - 1})["full"]
+
+
+def test_of_many_names_at_fault_only_the_first_is_looked_at() -> None:
+    with pytest.raises(InvalidField) as caught:
+        messages.parse_update({"remove": [1] * 1000}, 1000)
+    assert caught.value.field == "remove.0"
+    assert isinstance(caught.value.__context__, ValidationError)
+    assert caught.value.__context__.error_count() == 1
 
 
 def test_a_socket_that_joined_nothing_is_told_so(server: LiveServer, connect: Connect) -> None:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import math
+
+import orjson
 
 from presence.errors import InvalidField
 
 # Whole numbers beyond 64 bits are changed silently by some JSON readers and refused by others.
 _MAX_INTEGER = 2**64 - 1
 _MIN_INTEGER = -(2**63)
+
+
+def size(value: object, field: str) -> int:
+    """Return the length of a value as compact JSON, in bytes of UTF-8.
+
+    What is no JSON counts as Python writes it, so that it is known to be too large before `check`
+    looks for what is at fault. Raises `InvalidField` for what is nested too deeply to be written.
+    """
+    try:
+        return len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        pass
+    try:
+        text = json.dumps(
+            value, separators=(",", ":"), ensure_ascii=False, default=lambda _binary: None
+        )
+    except RecursionError:
+        raise InvalidField(field, "is nested too deeply.") from None
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def check(value: object, field: str, *, max_depth: int, stored: bool) -> None:

@@ -23,10 +23,7 @@ def check(value: object, max_bytes: int, field: str = "user_data") -> dict[str, 
     """
     if not isinstance(value, dict):
         raise InvalidField(field, "must be an object of keys and values.")
-    try:
-        size = len(orjson.dumps(value))
-    except orjson.JSONEncodeError:
-        size = 0  # not JSON at all: the walk below says which value is at fault
+    size = json_values.size(value, field)
     if size > max_bytes:
         raise UserDataTooLarge(size, max_bytes)
     json_values.check(value, field, max_depth=MAX_DEPTH, stored=True)

@@ -66,6 +66,8 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self._is_answered = False
         # Why the server ends the connection, where it says something else to the client.
         self.evicted_for: str | None = None
+        # How many binary attachments are to come before the next packet.
+        self.attachments_due = 0
         # How fast the client sends, once it does.
         self.pace: Pace | None = None
 

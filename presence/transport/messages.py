@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from presence.domain import activity, names, user_data
 from presence.errors import InvalidField, InvalidJson
@@ -33,6 +41,8 @@ Username = Annotated[
     Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Ada"]),
 ]
 UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
+# What the database's 64-bit integers hold.
+Version = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Incoming(BaseModel):
@@ -78,18 +88,18 @@ class UpdateUserData(Incoming):
 
     user_data: Annotated[UserData, Field(examples=[{"hand": "raised"}])] = {}
     """Top-level keys to set; null is a value."""
-    remove: list[str] = []
+    remove: Annotated[list[str], FailFast()] = []
     """Keys to delete."""
     replace: bool = False
     """Whether to keep nothing of what was stored."""
-    if_version: int | None = None
+    if_version: Version | None = None
     """Change nothing if the data has changed since this version of the room."""
 
 
 class Sync(Incoming):
     """Ask for what changed in the room after a version."""
 
-    since: Annotated[int, Field(ge=0, examples=[16])]
+    since: Annotated[Version, Field(examples=[16])]
     """The version that the client has."""
 
 

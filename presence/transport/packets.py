@@ -2,7 +2,9 @@
 
 python-socketio's own packet class searches every message for binary data before encoding it,
 which costs more than the encoding. Ours sends text only. And it turns a message that is not JSON
-into an event that can be answered, where the library would log a traceback and stay silent.
+into an event that can be answered, where the library would log a traceback and stay silent. What
+announces binary attachments is answered without them: the library would keep it, and them, for as
+long as the last one does not come.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Binary data is refused, but by the field that it stands in, so a little of it is taken in first.
+# Binary data is refused by the field that it stands in, so a little of it may follow unread.
 _MAX_ATTACHMENTS = 4
+_ANNOUNCEMENT = re.compile(r"[56](\d{1,10})-")
+_AS_TEXT = {packet.BINARY_EVENT: packet.EVENT, packet.BINARY_ACK: packet.ACK}
 
 _EVENT_NAME = re.compile(r'^\[\s*"([^"\\]{1,64})"')
 # Names that mean something else to the library: a client that sent them would fake its own
@@ -42,33 +46,32 @@ class TextPacket(packet.Packet):  # type: ignore[misc]
     json = json_codec
 
     def decode(self, encoded_packet: str | bytes) -> int:
-        """Parse a packet; returns how many binary attachments follow.
+        """Parse a packet; returns 0, for no packet has to wait for binary attachments.
 
-        An event with unreadable arguments gets a `Malformed` for them. Raises `ValueError` when
-        not even the event's name can be read, or a client may not use it.
+        Empty bytes stand where they would. An event with unreadable arguments gets a `Malformed`
+        for them. Raises `ValueError` when not even the event's name can be read, or a client may
+        not use it.
         """
         if not isinstance(encoded_packet, str):
             raise ValueError("binary data that no event announced")
         try:
-            attachments: int = super().decode(encoded_packet)
+            super().decode(encoded_packet)
         except ValueError:
             name = _EVENT_NAME.match(encoded_packet[encoded_packet.find("[") :])
             if self.packet_type not in (packet.EVENT, packet.BINARY_EVENT) or not name:
                 raise
-            attachments = 0
             self.packet_type = packet.EVENT
             self.data = [name[1], Malformed()]
             self.id = _ack_id(encoded_packet)
-        if attachments > _MAX_ATTACHMENTS:
-            raise ValueError("too many binary attachments")
-        if not attachments and self.packet_type == packet.BINARY_EVENT:
-            self.packet_type = packet.EVENT  # there is nothing to wait for
-        if self.packet_type in (packet.EVENT, packet.BINARY_EVENT):
+        if self.packet_type in _AS_TEXT:
+            self.packet_type = _AS_TEXT[self.packet_type]
+            _empty_placeholders(self.data)
+        if self.packet_type == packet.EVENT:
             if not (isinstance(self.data, list) and self.data and isinstance(self.data[0], str)):
                 raise ValueError("an event needs a name")
             if self.data[0] in _RESERVED:
                 raise ValueError(f"a client may not send the event {self.data[0]}")
-        return attachments
+        return 0
 
 
 def event(name: str, body: Any, replaces: str | None = None) -> engineio.packet.Packet:
@@ -99,9 +102,10 @@ def guard(server: Server, gate: Floodgate) -> None:
         if connection is not None and not gate.lets_through(connection):
             return
         try:
-            if not data and eio_sid not in server._binary_packet:
-                raise ValueError("an empty packet")  # the library takes it for an event
-            handle_message(eio_sid, data)
+            if connection is None or not _is_attachment(connection, data):
+                if not data:
+                    raise ValueError("an empty packet")  # the library takes it for an event
+                handle_message(eio_sid, data)
         except ValueError as error:
             log.warning("closed a connection that sent an invalid packet: %s", error)
         except Exception:
@@ -114,6 +118,42 @@ def guard(server: Server, gate: Floodgate) -> None:
             connection.close(wait=False, reason=server.reason.SERVER_DISCONNECT)
 
     server.eio.on("message", handle)
+
+
+def _is_attachment(connection: Any, data: str | bytes) -> bool:
+    """Tell whether a message is a binary attachment that the connection has announced.
+
+    Any other message may announce some. Raises `ValueError` for too many, and for text in the
+    place of one.
+    """
+    if connection.attachments_due:
+        if isinstance(data, str):
+            raise ValueError("text where a binary attachment was announced")
+        connection.attachments_due -= 1
+        return True
+    announced = _ANNOUNCEMENT.match(data) if isinstance(data, str) else None
+    connection.attachments_due = int(announced[1]) if announced else 0
+    if connection.attachments_due > _MAX_ATTACHMENTS:
+        raise ValueError("too many binary attachments")
+    return False
+
+
+def _empty_placeholders(data: Any) -> None:
+    """Put empty bytes in the place of what stands for attachments, however deep in `data`."""
+    unseen = [data]
+    while unseen:
+        inside = unseen.pop()
+        if isinstance(inside, dict):
+            items: Any = inside.items()
+        elif isinstance(inside, list):
+            items = enumerate(inside)
+        else:
+            continue
+        for key, value in items:
+            if isinstance(value, dict) and value.get("_placeholder") and "num" in value:
+                inside[key] = b""
+            elif isinstance(value, (dict, list)):
+                unseen.append(value)
 
 
 def _ack_id(encoded_packet: str) -> int | None:

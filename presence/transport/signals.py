@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from presence import errors
 from presence.domain import json_values, names
 from presence.domain.tokens import SIGNAL
@@ -255,10 +253,7 @@ def _check_data(message: Body, max_bytes: int) -> int:
     """Return the size of a message's data; raises `InvalidField` or `SignalTooLarge`."""
     if "data" not in message:
         raise InvalidField("data", "is required; it may be any JSON, null included.")
-    try:
-        size = len(orjson.dumps(message["data"]))
-    except orjson.JSONEncodeError:
-        size = 0  # not JSON at all: the walk below says which value is at fault
+    size = json_values.size(message["data"], "data")
     if size > max_bytes:
         raise SignalTooLarge(size, max_bytes)
     json_values.check(message["data"], "data", max_depth=MAX_DEPTH, stored=False)

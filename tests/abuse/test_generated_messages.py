@@ -121,7 +121,7 @@ class Sender:
     def send(self, messages: list[bytes]) -> None:
         """Send messages and wait until the server has dealt with them, one way or the other."""
         self._stream.send(b"".join(messages))
-        # An attachment that is still awaited would swallow a text; these are none for it.
+        # Where an attachment is still awaited, this text ends the connection.
         self._stream.send(frame(TEXT, b'42["end",{}]'))
         if not self._stream.event("end_error", 20):
             self._stream.close()

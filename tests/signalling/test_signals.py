@@ -297,6 +297,7 @@ def test_a_broadcast_reaches_everyone_else_in_the_room(
         ({"event": "x" * 65, "data": 1}, "invalid_field"),
         ({"event": "x", "data": float("nan")}, "invalid_field"),
         ({"event": "x", "data": "y" * 64 * 1024}, "too_large"),
+        ({"event": "x", "data": [1] * 40_000 + ["\ud800"]}, "too_large"),
     ],
 )
 def test_a_broadcast_has_the_same_limits(
