@@ -126,6 +126,11 @@ class Access:
             raise TokenExpired
         return grants
 
+    def is_barred(self, sid: str, peer_id: str) -> bool:
+        """Tell whether what is closed to a banned peer is closed to a socket; never to an admin."""
+        grants = self._sockets.get(sid)
+        return grants is not None and grants.peer_id == peer_id and not grants.is_admin
+
     def admit(self, run: Runtime, sid: str, grants: Grants) -> None:
         """Keep a socket's grants until it is gone or its token expires."""
         with self._guard:
@@ -225,6 +230,12 @@ def check_place(run: Runtime, sid: str, room_name: str, peer_id: str) -> None:
     """Raise unless a socket's token lets it join a room as a peer."""
     if run.access.is_locked:
         run.access.of(sid).check(tokens.JOIN, room_name, peer_id)
+
+
+def check_watching(run: Runtime, sid: str, room_name: str) -> None:
+    """Raise unless a socket's token lets it hear of a room that it has not joined."""
+    if run.access.is_locked:
+        _check_room(run.access.of(sid), tokens.LIST, room_name)
 
 
 def visible_rooms(session: Session) -> Callable[[str], bool]:

@@ -11,7 +11,7 @@ from presence.domain import bans, moderation
 from presence.domain.peers import Left
 from presence.domain.tokens import ADMIN
 from presence.storage import database
-from presence.transport import access, answers, described, messages, wire
+from presence.transport import access, answers, described, messages, watching, wire
 from presence.transport.access_messages import Bar
 from presence.transport.departures import see_out
 from presence.transport.messages import PeerAddress, RoomAddress
@@ -53,6 +53,7 @@ def ban(room_name: str, peer_id: str) -> Body:
                 session, address.room_name, address.peer_id, message.seconds, message.reason
             )
         _see_out(run, left, moderation.BANNED)
+        watching.shut_out(run, address.room_name, address.peer_id)
     run.announcer.mark(address.room_name)
     return {"success": True, **wire.ban(bar)}
 

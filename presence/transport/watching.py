@@ -13,7 +13,7 @@ from presence import errors
 from presence.domain import room_patterns
 from presence.domain.room_patterns import RoomPattern
 from presence.domain.tokens import LIST
-from presence.transport import answers, described, dispatch, messages
+from presence.transport import access, answers, described, dispatch, messages
 from presence.transport.access import Need
 from presence.transport.broadcast import WATCHERS
 from presence.transport.cluster_manager import LOBBY
@@ -48,6 +48,9 @@ def init_app(run: Runtime) -> None:
     run.announcer.listeners.append(tell)
     if run.cluster is not None:
         run.cluster.handlers["listed"] = mark
+        run.cluster.handlers["shut_out"] = lambda message: _shut_out_here(
+            run, message["room_name"], message["peer_id"]
+        )
     dispatch.register(run, "watch", on_watch, Need(LIST, names_room=True))
 
 
@@ -65,9 +68,29 @@ def on_watch(run: Runtime, sid: str, data: Any) -> Body:
     if isinstance(data, dict) and data.get("room_name") is not None:
         room_name = messages.parse(RoomAddress, data).room_name
         run.socketio.server.enter_room(sid, WATCHERS + room_name)
+        try:
+            # Once more: a ban that was made since it was asked for could not shut this socket out.
+            access.check_watching(run, sid, room_name)
+        except errors.Banned:
+            run.socketio.server.leave_room(sid, WATCHERS + room_name)
+            raise
         return {"watching": room_name}
     run.socketio.server.enter_room(sid, LOBBY + pattern_of(run, sid).text)
     return {"watching": None}
+
+
+def shut_out(run: Runtime, room_name: str, peer_id: str) -> None:
+    """Let no socket of a banned peer watch a room any more, on any worker."""
+    _shut_out_here(run, room_name, peer_id)
+    if run.cluster is not None:
+        run.cluster.tell_room(room_name, "shut_out", peer_id=peer_id)
+
+
+def _shut_out_here(run: Runtime, room_name: str, peer_id: str) -> None:
+    server, channel = run.socketio.server, WATCHERS + room_name
+    for sid, _ in list(server.manager.get_participants("/", channel)):
+        if run.access.is_barred(sid, peer_id):
+            server.leave_room(sid, channel)
 
 
 def pattern_of(run: Runtime, sid: str) -> RoomPattern:

@@ -79,6 +79,33 @@ def test_who_is_banned_can_neither_join_nor_act_nor_read(locked: LiveServer, roo
     client.disconnect()
 
 
+def test_who_is_banned_hears_no_more_of_a_room_it_watched(locked: LiveServer, room: str) -> None:
+    names = ("ada", "bob", "root")
+    grants = {"root": "admin"}
+    watchers = [
+        KINDS["python"](
+            locked.url,
+            ["websocket"],
+            {"token": token(name, room, grants.get(name, ("join", "list")))},
+        )
+        for name in names
+    ]
+    for client in watchers:
+        assert client.call("watch", {"room_name": room})["watching"] == room
+    for name in ("ada", "root"):
+        assert act(locked, room, f"peers/{name}/ban").ok
+    version = over_rest(locked, room, "carol").json()["version"]
+    banned, *others = watchers
+    # Others hear of it, and so does an admin, whom no ban keeps from reading.
+    for client in others:
+        hears(client, "room_changed", lambda body: body["version"] >= version)
+    # Answered after all that was sent before it.
+    assert banned.call("watch", {"room_name": room})["code"] == "banned"
+    assert events(banned, "room_changed") == []
+    for client in watchers:
+        client.disconnect()
+
+
 def _form(room: str, peer_id: str) -> dict[str, object]:
     return {"data": {"room_name": room, "peer_id": peer_id}, "files": {"file": ("a.txt", b"a")}}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.access.callers import ROOMS, admin, ask, join
 from tests.access.keys import LOCKED, token
-from tests.clients import KINDS, hears, shows
+from tests.clients import KINDS, events, hears, shows
 from tests.cluster.private_cluster import NewCluster
 
 
@@ -30,6 +30,21 @@ def test_bans_closed_rooms_and_patterns_hold_at_every_worker(
     assert ada.call("join_room", join(room, "ada"))["code"] == "banned"
     rest = ask(one, "POST", f"{path}/join", token("ada", "*"), json=join(room, "ada"))
     assert rest.json()["code"] == "banned"
+
+    # Who was banned at one worker hears nothing at the other of a room that it watched.
+    eve = KINDS["python"](one.url, None, {"token": token("eve", room)})
+    zoe = KINDS["python"](one.url, None, {"token": token("zoe", room)})
+    for client in (eve, zoe):
+        assert client.call("watch", {"room_name": room})["ok"]
+    assert ask(two, "POST", f"{path}/peers/eve/ban", admin(room), json={}).ok
+    joined = ask(two, "POST", f"{path}/join", token("dan", room), json=join(room, "dan")).json()
+    assert ask(two, "POST", f"{path}/leave?peer_id=dan", token("dan", room)).ok
+    hears(zoe, "room_changed", lambda body: body["version"] > joined["version"])
+    assert eve.call("watch", {"room_name": room})["code"] == "banned"
+    heard = [body["version"] for body in events(eve, "room_changed")]
+    assert not [version for version in heard if version >= joined["version"]]
+    for client in (eve, zoe):
+        client.disconnect()
 
     assert ask(one, "POST", f"{path}/close", admin(room), json={}).json()["put_out"] == ["bob"]
     hears(bob, "leave_room_success", lambda body: body["reason"] == "room_closed")
