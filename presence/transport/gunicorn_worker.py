@@ -8,8 +8,12 @@ this patches the standard library, as gunicorn's own worker does.
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import socket
+import struct
+import sys
+import termios
 import time
 from contextlib import suppress
 from typing import Any
@@ -26,8 +30,13 @@ log = logging.getLogger(__name__)
 
 # A request may take longer than the setting says only while it arrives at this speed at least.
 _BYTES_PER_SECOND = 500
-# How long a client may take nothing of its answer.
-_WRITE_SECONDS = 20.0
+# How much longer than for a request a client may take nothing of its answer.
+_READING_PATIENCE = 2
+# An answer may take longer than that only while it is read at this speed at least. Faster than a
+# request has to come: an answer may be a thousand times as long, and is in memory all the while.
+_READ_BYTES_PER_SECOND = 10_000
+# For ``SO_LINGER``: what the client has not got yet is thrown away.
+_AT_ONCE = struct.pack("ii", 1, 0)
 # Connections that wait for a request of their client. When there are more, the one that has waited
 # longest makes room: whoever has a request to send sends it at once.
 MAX_WAITING = 1000
@@ -105,8 +114,55 @@ class ImpatientReader(SocketUnreader):  # type: ignore[misc]
         return data
 
 
-class PatientListener(geventlet.GreenSocket):  # type: ignore[misc]
-    """A listening socket that goes on when there are no file descriptors left for a moment."""
+class ImpatientWriter(geventlet.GreenSocket):  # type: ignore[misc]
+    """A socket that gives up on who reads too slowly, if it has a timeout."""
+
+    def sendall(self, data: bytes, flags: int = 0) -> None:
+        """Send all of `data`; raises `TimeoutError` if it is taken too slowly.
+
+        What counts is what the other side has, not what the system holds for it.
+        """
+        seconds = self.gettimeout()
+        # Not a copy: what is sent may be shared by many.
+        view, sent, taken = memoryview(data), 0, 0
+        pending = self._unread()
+        began = last_taken = time.monotonic()
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    sent += self.send(view[sent:], flags)
+                if sent == len(view):
+                    return
+                if seconds is None:
+                    continue
+                now, before = time.monotonic(), taken
+                taken = pending + sent - self._unread()
+                if taken > before:
+                    last_taken = now
+                until = min(last_taken, began + taken / _READ_BYTES_PER_SECOND) + seconds
+                if until <= now:
+                    self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+                    raise TimeoutError("the answer is read too slowly")
+                self.settimeout(until - now)
+        finally:
+            self.settimeout(seconds)
+
+    def _unread(self) -> int:
+        """Return how many bytes of what was sent the other side has not taken (tcp(7), SIOCOUTQ).
+
+        The system takes megabytes at once for who reads none of them.
+        """
+        with suppress(OSError):
+            answer = fcntl.ioctl(self.fileno(), termios.TIOCOUTQ, bytes(4))
+            return int.from_bytes(answer, sys.byteorder)
+        return 0
+
+
+class PatientListener(ImpatientWriter):
+    """A listening socket that goes on when there are no file descriptors left for a moment.
+
+    The connections that it accepts are of its own class.
+    """
 
     def accept(self) -> Any:
         """Return the next connection and its address."""
@@ -146,7 +202,7 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer a request; raises `StopIteration` if the connection cannot be used any more."""
         waiting.discard(sock)
-        sock.settimeout(_WRITE_SECONDS)
+        sock.settimeout(_READING_PATIENCE * ImpatientReader.seconds)
         try:
             answer = super().handle_request(listener_name, req, sock, addr)
             drain(req.body, None)  # what the app did not want to read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
 from presence import errors
 from presence.domain import files, peers, rooms
@@ -31,6 +31,7 @@ from presence.transport.messages import (
     UpdateUserData,
 )
 from presence.transport.runtime import runtime
+from presence.transport.shared_bodies import SharedBody
 from presence.transport.wire import Body
 
 bp = Blueprint("rooms_api", __name__, url_prefix="/api/webrtc/rooms")
@@ -43,13 +44,18 @@ _UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
 @access.needs(LIST)
 def list_rooms() -> Response:
     """Return every room with its peers, by name; those alone that the token is for."""
+    run = runtime()
     with database.reading() as session:
         visible = access.visible_rooms(session)
         tag = room_lists.tag_of_all(session, None if access.caller() is None else visible)
         if _has(tag):
             return _tagged(tag)
-        shown = runtime().room_lists.read_all(session)
-    return _tagged(tag, {one.name: wire.room(one) for one in shown if visible(one.name)})
+
+        def rooms_by_name() -> Body:
+            shown = run.room_lists.read_all(session)
+            return {one.name: wire.room(one) for one in shown if visible(one.name)}
+
+        return _tagged(tag, run.shared_bodies.get(("rooms", tag), rooms_by_name))
 
 
 @bp.get("/<room_name>")
@@ -57,13 +63,16 @@ def list_rooms() -> Response:
 @access.needs(LIST)
 def get_room(room_name: str) -> Response:
     """Return one room with its peers."""
-    address = messages.parse(RoomAddress, {"room_name": room_name})
+    run, address = runtime(), messages.parse(RoomAddress, {"room_name": room_name})
     with database.reading() as session:
         tag = room_lists.tag_of(session, address.room_name)
         if _has(tag):
             return _tagged(tag)
-        shown = runtime().room_lists.read(session, address.room_name)
-    return _tagged(tag, wire.room(shown))
+
+        def room() -> Body:
+            return wire.room(run.room_lists.read(session, address.room_name))
+
+        return _tagged(tag, run.shared_bodies.get(("room", tag), room))
 
 
 @bp.post("/<room_name>/join")
@@ -219,12 +228,16 @@ def _has(tag: str) -> bool:
     return request.if_none_match.contains_weak(tag)
 
 
-def _tagged(tag: str, body: Body | None = None) -> Response:
+def _tagged(tag: str, body: SharedBody | None = None) -> Response:
     """Answer with a body and its tag; with none where the client has it already.
 
     A client or a proxy may keep the answer, but has to ask each time whether it is still right.
     """
-    response = Response(status=304) if body is None else jsonify(body)
+    if body is None:
+        response = Response(status=304)
+    else:
+        response = Response(body, mimetype="application/json")
+        response.content_length = len(body)
     response.set_etag(tag)
     response.cache_control.no_cache = True
     if access.caller() is not None:

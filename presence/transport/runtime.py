@@ -30,6 +30,7 @@ from presence.transport.broadcast import Announcer, channel
 from presence.transport.counters import Counters
 from presence.transport.rates import Rates
 from presence.transport.room_lists import RoomLists
+from presence.transport.shared_bodies import SharedBodies
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
 
@@ -72,6 +73,7 @@ class Runtime:
         self.access = Access(settings)
         self.counters = Counters()
         self.room_lists = RoomLists()
+        self.shared_bodies = SharedBodies()
         self.announcer = Announcer(
             app, socketio, settings.announce_window, self.counters.announcing, self.room_lists
         )

@@ -18,10 +18,19 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 class Stream:
     """A TCP connection to a server, from any address of the loopback network."""
 
-    def __init__(self, server: LiveServer, source: str = "127.0.0.1", timeout: float = 15) -> None:
-        self.socket = socket.create_connection(
-            ("127.0.0.1", server.port), timeout=timeout, source_address=(source, 0)
-        )
+    def __init__(
+        self,
+        server: LiveServer,
+        source: str = "127.0.0.1",
+        timeout: float = 15,
+        receive_buffer: int | None = None,
+    ) -> None:
+        self.socket = socket.socket()
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", server.port))
         self._buffer = b""
 
     def send(self, data: bytes | str) -> Stream:

@@ -25,6 +25,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
         tmp_path_factory.mktemp("hasty"),
         PRESENCE_READ_SECONDS=PATIENCE,
         PRESENCE_PING_TIMEOUT=60,
+        PRESENCE_MAX_USER_DATA_BYTES=500_000,
     ).start()
     yield live
     live.kill()
@@ -152,6 +153,63 @@ def test_a_polling_session_that_is_never_used_is_forgotten(hasty: LiveServer) ->
 
     for sid in sids:
         eventually(lambda sid=sid: is_unknown(sid), "it is forgotten", PATIENCE + SLACK, 0.2)  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def big(hasty: LiveServer) -> str:
+    """The path of a room whose list is of 6.4 MB, more than the system takes at once."""
+    path = "/api/webrtc/rooms/crowd"
+    for number in range(16):
+        answer = requests.post(
+            f"{hasty.url}{path}/join",
+            json={"peer_id": f"p{number}", "username": "P", "user_data": {"x": "y" * 400_000}},
+            timeout=10,
+        )
+        assert answer.ok, answer.text
+    return path
+
+
+def asked_for(server: LiveServer, path: str) -> Stream:
+    """Ask for an answer over a connection whose receiving end holds next to nothing."""
+    stream = Stream(server, receive_buffer=4096)
+    return stream.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+def test_an_answer_that_is_read_bit_by_bit_is_cut(hasty: LiveServer, big: str) -> None:
+    slow, steady = asked_for(hasty, big), asked_for(hasty, big)
+    began, size = time.monotonic(), 0
+
+    def is_cut() -> bool:
+        nonlocal size
+        size += len(steady.read(5000))
+        try:
+            # 4,000 bytes a second at most, and never nothing for long.
+            return not slow.socket.recv(400)
+        except ConnectionResetError:
+            return True
+
+    eventually(is_cut, "it is cut", 2 * PATIENCE + SLACK, 0.1)
+    assert time.monotonic() - began > 2 * PATIENCE - 0.5
+    # Who reads it faster has the time it takes.
+    assert size + len(steady.read_to_end()) > 6_400_000
+    assert "Traceback" not in hasty.log_text()
+
+
+@pytest.mark.parametrize("all_rooms", [False, True])
+def test_many_who_read_one_list_slowly_hold_one_copy_of_it(
+    hasty: LiveServer, big: str, all_rooms: bool
+) -> None:
+    path = "/api/webrtc/rooms" if all_rooms else big
+    requests.get(hasty.url + path, timeout=10)
+    before = hasty.memory()
+    readers = [asked_for(hasty, path) for _ in range(10)]
+    for stream in readers:
+        assert stream.read(4) == b"HTTP"
+    grown = hasty.memory() - before
+    for stream in readers:
+        stream.close()
+    # Each would have 6.4 MB to itself.
+    assert grown < 25_000_000
 
 
 def test_a_client_that_does_not_read_its_answer_holds_up_nobody(hasty: LiveServer) -> None:
