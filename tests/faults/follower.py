@@ -85,11 +85,15 @@ class Follower:
         del self.unread[:count]
 
     def lose(self) -> None:
-        """Lose the oldest change that was received and is not read yet."""
-        for number, (name, _body) in enumerate(self.unread):
-            if name in CHANGES:
-                del self.unread[number]
-                return
+        """Lose the oldest announcement that was received and is not read yet, all events of it."""
+        changes = [body for name, body in self.unread if name in CHANGES]
+        if changes:
+            lost = changes[0]["version"]
+            self.unread = [
+                (name, body)
+                for name, body in self.unread
+                if name not in CHANGES or body["version"] != lost
+            ]
 
     def close(self) -> None:
         """Close the connection."""
