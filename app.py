@@ -15,6 +15,7 @@ if __name__ == "__main__":
 import logging
 import sys
 
+import click
 from dotenv import load_dotenv
 from flask import Flask
 
@@ -59,7 +60,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     Nothing of the world outside is changed until the runtime is started
     (``app.extensions["presence"].start()``), which the first request does if nobody did before.
     """
-    settings = settings or Settings.from_environment()
+    try:
+        settings = settings or Settings.from_environment()
+    except InvalidSetting as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        # A command of `flask` says it in a line.
+        raise click.ClickException(str(error)) from None
     logging.getLogger("presence").setLevel(settings.log_level.upper())
     if not logging.getLogger().handlers:  # flask run, and other servers that set nothing up
         logs.set_up(settings)

@@ -108,6 +108,21 @@ def test_a_setting_of_the_wrong_kind_stops_the_start_with_a_sentence(tmp_path: P
     assert "PRESENCE_MAX_PEERS must be a whole number, not 'many'." in result.stderr
 
 
+def test_a_command_says_in_a_line_that_a_setting_is_wrong() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "sweep"],
+        cwd=ROOT,
+        env=os.environ | {"PRESENCE_KEEP_FILES": "30"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: PRESENCE_KEEP_FILES must be a number followed by")
+    assert "Traceback" not in result.stderr
+
+
 def test_building_the_app_for_a_command_ends_nobodys_session(
     start: Callable[..., LiveServer], connect: Callable[..., Any]
 ) -> None:

@@ -18,7 +18,7 @@ _CSP, _PERMISSIONS = "Content-Security-Policy", "Permissions-Policy"
 _REFERRER = "Referrer-Policy"
 
 # Devices and powers of the browser that nothing here uses.
-_NEVER = "geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), midi=(), hid=()"
+_NEVER = "geolocation=(), payment=(), usb=(), serial=(), midi=(), hid=()"
 _NOT_EVEN_CALLS = f"camera=(), microphone=(), display-capture=(), {_NEVER}"
 _CALLS = f"camera=(self), microphone=(self), display-capture=(self), {_NEVER}"
 

@@ -65,9 +65,14 @@ def init_app(app: Flask, run: Runtime) -> None:
                 with database.writing() as session:
                     quotas.recount(session)
             database.scrub()
-        verb = "Would remove" if dry_run else "Removed"
+        # A dry run does not know which files would have gone with their peers already.
+        peers_and_files = (
+            f"Would remove {swept.peers} peers with their files, {swept.files} other files"
+            if dry_run
+            else f"Removed {swept.peers} peers, {swept.files} files"
+        )
         click.echo(
-            f"{verb} {swept.peers} peers, {swept.files} files, {swept.rooms} rooms, "
+            f"{peers_and_files}, {swept.rooms} rooms, "
             f"{swept.activity} entries of activity and {len(lost)} files without a row."
         )
 

@@ -52,10 +52,12 @@ async function runAll() {
   await tidyUp(shared);
   const failed = states.filter((state) => state === "failed").length;
   const better = states.filter((state) => state === "attention").length;
+  const leftOut = states.filter((state) => state === "skipped").length;
+  const rest = leftOut ? ` ${leftOut} of ${states.length} checks were left out; each says why.` : "";
   news.textContent =
     failed + better === 0
-      ? "Everything works."
-      : `${failed ? `${failed} of ${states.length} checks failed` : "Nothing failed"}${better ? `, and ${better} could be better` : ""}. What it means, and the fix, stands below.`;
+      ? (leftOut ? "What was tried works." : "Everything works.") + rest
+      : `${failed ? `${failed} of ${states.length} checks failed` : "Nothing failed"}${better ? `, and ${better} could be better` : ""}. What it means, and the fix, stands below.${rest}`;
   run.disabled = copy.disabled = false;
   run.textContent = "Run again";
 }
