@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.clients import hears, shows
+from tests.cluster.private_cluster import PrivateCluster
 from tests.conftest import SAMPLES
 from tests.live_server import LiveServer
 from tests.test_rest import refusal
@@ -296,7 +297,9 @@ def test_parts_of_a_file_can_be_asked_for(
 @pytest.mark.parametrize("name", ["nothing.txt", "..%2F..%2Fapp.py", ".pending", "%00"])
 def test_an_unknown_file_is_answered(server: LiveServer, name: str) -> None:
     response = requests.get(f"{server.url}/uploads/{name}", timeout=10)
-    assert refusal(response)[0] == 404
+    # nginx passes on no address that leads out of its root.
+    expected = 400 if isinstance(server, PrivateCluster) and "%" in name else 404
+    assert refusal(response)[0] == expected
 
 
 def test_deleting_a_file_removes_row_and_bytes_and_tells_the_room(
