@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
@@ -23,10 +23,11 @@ from presence.domain import rooms
 from presence.domain.lists import Head
 from presence.errors import RoomNotFound
 from presence.storage import database
-from presence.transport import deltas, packets, wire
+from presence.transport import deltas, packets, told_versions, wire
 from presence.transport.counters import Histogram
 from presence.transport.deltas import History
 from presence.transport.room_lists import RoomList, RoomLists
+from presence.transport.told_versions import ToldVersions
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ _BUSY_WINDOWS = 10
 # How many times as long as a list took to send the next one waits, up to a second.
 _REST = 4
 _MAX_REST_SECONDS = 1.0
+# How often a list is read at most that turns out to be older than what was told meanwhile: a
+# database that was put back to an earlier state always is.
+_READS = 3
 _CHANNEL = "room:"
 # What the Socket.IO rooms of those begin with who only watch a room.
 WATCHERS = "watch:"
@@ -90,8 +94,7 @@ class Announcer:
         # The sockets that get changes instead of lists, and what they were told of their rooms.
         self._delta_sids: set[str] = set()
         self._histories: dict[str, History] = {}
-        # The version last announced of each room that has sockets here.
-        self._announced: dict[str, int] = {}
+        self._told = ToldVersions()
         # Called with every room that was announced, in the order of its versions.
         self.listeners: list[Callable[[RoomList], None]] = []
         # Called with every room that this process changed, to let other workers know.
@@ -122,6 +125,7 @@ class Announcer:
     def removed(self, room_name: str, version: int) -> None:
         """Tell whoever watches that a room, which had come to this version, is no more."""
         self._room_lists.forget(room_name)
+        self._told.forget(room_name)
         view = RoomList(Head(0, room_name, 0, "", version), [])
         for tell in self.listeners:
             tell(view)
@@ -130,12 +134,7 @@ class Announcer:
 
     def announced(self, room_name: str) -> int:
         """Return the version of a room that was announced last, 0 if none was lately."""
-        return self._announced.get(room_name, 0)
-
-    def repeat(self, room_name: str) -> None:
-        """Send a room's list once more, changed or not."""
-        with suppress(RoomNotFound), self.in_order(room_name):
-            self._send(self._read(room_name))
+        return self._told.in_list(room_name)
 
     def rooms_here(self) -> set[str]:
         """Return the names of the rooms of which a socket of this process hears, or watches."""
@@ -160,8 +159,30 @@ class Announcer:
             self._socketio.start_background_task(self._close_window, name, window)
 
     def emit(self, event: str, body: wire.Body, room_name: str, skip: str | None = None) -> None:
-        """Send an event to everybody in a room, but for the socket to `skip`."""
-        self._socketio.emit(event, body, to=channel(room_name), skip_sid=skip)
+        """Send a notice of a change to everybody in a room, but for the socket to `skip`."""
+
+        def send(body: wire.Body) -> None:
+            self._socketio.emit(event, body, to=channel(room_name), skip_sid=skip)
+
+        self.pass_on(event, body, send)
+
+    def pass_on(self, event: str, body: wire.Body, send: Callable[[wire.Body], None]) -> None:
+        """Have a notice sent in the order of its room's versions, as it is by then.
+
+        One that is about a room or a peer that is no more is not sent.
+        """
+        name = body["room_name"]
+        with self.in_order(name):
+            if body["version"] < self._told.newest(name):
+                try:
+                    late = told_versions.as_shown(event, body, self.read(name))
+                except RoomNotFound:
+                    return
+                if late is None:
+                    return
+                body = late
+            self._told.note_notice(name, body["version"])
+            send(body)
 
     def enter(self, sid: str, view: RoomList, *, deltas: bool) -> None:
         """Note how a socket that has just been given a room's list is told of changes.
@@ -185,7 +206,7 @@ class Announcer:
         `RoomNotFound`.
         """
         with self.in_order(room_name):
-            view = self._read(room_name)
+            view = self.read(room_name)
             history = self._histories.get(room_name)
             if history is not None and history.version != view.version:
                 self._send(view)
@@ -197,9 +218,9 @@ class Announcer:
         Makes up for what a crash or a lost message swallowed. Forgets rooms without sockets.
         """
         names = self.rooms_here()
-        for kept in (self._announced, self._histories):
-            for name in kept.keys() - names:
-                kept.pop(name, None)
+        self._told.keep(names)
+        for name in self._histories.keys() - names:
+            self._histories.pop(name, None)
         with self._app.app_context(), database.reading() as session:
             versions = rooms.versions(session, names)
         missed = [name for name in names if versions.get(name, 0) > self.announced(name)]
@@ -233,7 +254,7 @@ class Announcer:
         """
         try:
             with self.in_order(name):
-                view = self._read(name)
+                view = self.read(name)
                 if view.version != window.announced:
                     self._send(view)
                     window.announced = view.version
@@ -252,14 +273,24 @@ class Announcer:
             return False
         return True
 
-    def _read(self, name: str) -> RoomList:
-        with self._app.app_context(), database.reading() as session:
-            return self._room_lists.read(session, name)
+    def read(self, name: str) -> RoomList:
+        """Return a room's list, no older than what was told of it; raises `RoomNotFound`.
+
+        To be called within `in_order`. While another database is asked, a notice of what another
+        process has changed since may be sent, and then it is asked again.
+        """
+        with self._app.app_context():
+            for _ in range(_READS):
+                with database.reading() as session:
+                    view = self._room_lists.read(session, name)
+                if view.version >= self._told.newest(name):
+                    break
+            return view
 
     def _send(self, view: RoomList) -> None:
         """Send a list, or its changes, to every socket in the room: the same bytes to all."""
         server = self._socketio.server
-        self._announced[view.name] = view.version
+        self._told.note_list(view.name, view.version)
         participants = list(server.manager.get_participants("/", channel(view.name)))
         for_lists = [eio for sid, eio in participants if sid not in self._delta_sids]
         for_deltas = [eio for sid, eio in participants if sid in self._delta_sids]

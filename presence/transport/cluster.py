@@ -37,6 +37,9 @@ _LOBBY_SECONDS = 0.5
 # A join is committed before its socket has its seat; this long after, it has.
 _SETTLED_SECONDS = 2.0
 
+# The events that tell a room of single changes, each with the version that it made.
+_NOTICES = ("user_data_updated", "file_uploaded", "file_deleted")
+
 Handler = Callable[[Body], str | None]
 
 
@@ -180,6 +183,8 @@ class Cluster:
             question = self._questions.get(message["question"])
             if question is not None:
                 question.answer(message["answer"])
+        elif method == "emit":
+            self._on_emit(message)
         elif method in self.handlers:
             answer = self.handlers[method](message)
             if answer is not None:
@@ -187,8 +192,6 @@ class Cluster:
                 self._send(message["host_id"], reply)
         else:
             self._manager.receive(message)
-            if method == "emit":
-                self._follow_late_notice(message)
 
     def _on_changed(self, message: Body) -> None:
         name = message["room_name"]
@@ -204,17 +207,20 @@ class Cluster:
     def _on_forget(self, message: Body) -> None:
         self._run.switchboard.forget(message["room_name"], message["peer_id"])
 
-    def _follow_late_notice(self, message: Body) -> None:
-        """Repeat the list after a notice that tells of something older than the list.
-
-        A worker reads the newest list from the database while notices of the changes in it may
-        still be under way. Who goes by the last thing heard has to hear the newest last.
-        """
+    def _on_emit(self, message: Body) -> None:
+        """Send on what another worker emitted; what tells of a change, in its room's order."""
         body = message["data"][0]
-        if isinstance(body, dict) and isinstance(body.get("version"), int):
-            name = body.get("room_name", "")
-            if body["version"] < self._run.announcer.announced(name):
-                self._run.socketio.start_background_task(self._run.announcer.repeat, name)
+        is_notice = isinstance(body, dict) and message["event"] in _NOTICES
+        if not is_notice:
+            self._manager.receive(message)
+            return
+
+        def send(current: Body) -> None:
+            self._manager.receive({**message, "data": [current]})
+
+        # In a greenlet of its own, because whoever changes the room just now is waited for.
+        spawn = self._run.socketio.start_background_task
+        spawn(self._run.announcer.pass_on, message["event"], body, send)
 
     def _restored(self) -> None:
         self._run.announcer.catch_up()

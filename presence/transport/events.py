@@ -220,8 +220,7 @@ def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
     if joined.replaced_sid is not None:
         run.exit([joined.replaced_sid], joined.room_name)
     run.enter(sid, joined.room_name, joined.peer_id)
-    with database.reading() as session:
-        view = run.room_lists.read(session, joined.room_name)
+    view = run.announcer.read(joined.room_name)
     run.announcer.enter(sid, view, deltas=deltas)
     body = wire.joined(view, joined.peer_id)
     run.socketio.emit("join_room_success", body, to=sid)
