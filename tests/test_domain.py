@@ -34,6 +34,7 @@ from presence.domain.sessions import Presence, RestPresence, SocketPresence
 from presence.errors import InvalidField, PeerNotFound, RoomFull, RoomNotFound, UserDataTooLarge
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room, Worker
+from presence.transport import wire
 from tests.cluster.private_postgresql import PrivatePostgresql
 
 LIMITS = Limits(max_peers=2, max_user_data_bytes=1000)
@@ -245,6 +246,15 @@ def test_peers_are_listed_by_the_time_they_first_joined_then_by_id(session: Sess
         join(session, "r", name, name)
     session.execute(update(Peer).values(joined_at=clock.now()))
     assert [peer.peer_id for peer in rooms.view(session, "r").peers] == ["a", "b"]
+
+
+def test_peers_that_join_within_a_millisecond_are_listed_as_a_client_would_order_them(
+    session: Session,
+) -> None:
+    for number in range(50, 0, -1):
+        join(session, "r", f"p{number:02}", f"s{number}")
+    shown = [wire.peer(peer) for peer in rooms.view(session, "r").peers]
+    assert shown == sorted(shown, key=lambda peer: (peer["joined_at"], peer["peer_id"]))
 
 
 def test_a_refused_transaction_changes_nothing(app: Flask) -> None:
