@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import request
-
 from presence.transport import access
 from presence.transport.access import Need
 from presence.transport.error_handlers import as_presence_error
@@ -23,33 +21,33 @@ Handler = Callable[["Runtime", str, Any], Body]
 
 
 def register(
-    run: Runtime, name: str, handler: Handler, need: Need, *, event: str | None = None
+    run: Runtime,
+    name: str,
+    handler: Handler,
+    need: Need,
+    *,
+    event: str | None = None,
+    in_app: bool = True,
 ) -> None:
-    """Let `handler` handle an event, in an app context, from sockets that have what it needs.
+    """Let `handler` handle an event, from sockets that have what it needs.
 
-    `event` is its name in its error event.
+    `event` is its name in its error event. Flask-SocketIO's server calls it directly: the request
+    context that Flask-SocketIO would make first, of the request that opened the connection, costs
+    as much as several queries, and nothing here asks it for anything. With `in_app` the handler
+    has an app context, which the database needs; what needs one rarely opens it by itself.
     """
-    handler = _guarded(run, name, handler, need)
-
-    def handle(*args: Any) -> Body:
-        return answer(run, event or name, current_sid(), handler, args)
-
-    run.event_handlers[name] = (handler, event or name)
-    run.socketio.on_event(name, handle)
-
-
-def register_beside_flask(run: Runtime, name: str, handler: Handler, need: Need) -> None:
-    """Like `register`, but without Flask's request and app context, which cost more than a relay.
-
-    A handler that needs the database opens an app context of its own.
-    """
-    handler = _guarded(run, name, handler, need)
+    guarded = _guarded(run, name, handler, need)
+    event = event or name
 
     def handle(sid: str, *args: Any) -> Body:
-        return answer(run, name, sid, handler, args)
+        return answer(run, event, sid, guarded, args)
 
-    run.event_handlers[name] = (handler, name)
-    run.socketio.server.on(name, handle)
+    def handle_in_app(sid: str, *args: Any) -> Body:
+        with run.app.app_context():
+            return answer(run, event, sid, guarded, args)
+
+    run.event_handlers[name] = (guarded, event)
+    run.socketio.server.on(name, handle_in_app if in_app else handle)
 
 
 def answer(run: Runtime, event: str, sid: str, handler: Handler, args: tuple[Any, ...]) -> Body:
@@ -73,9 +71,3 @@ def answer(run: Runtime, event: str, sid: str, handler: Handler, args: tuple[Any
 def _guarded(run: Runtime, name: str, handler: Handler, need: Need) -> Handler:
     run.access.event_needs[name] = need
     return access.guarded(run, need, handler)
-
-
-def current_sid() -> str:
-    """Return the Socket.IO id of the socket whose event Flask-SocketIO is handling."""
-    sid: str = request.sid  # type: ignore[attr-defined]
-    return sid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -28,7 +29,7 @@ from presence.transport import (
 from presence.transport.access import Need
 from presence.transport.error_handlers import as_presence_error
 from presence.transport.messages import JoinRoom, Sync, UpdateUserData
-from presence.transport.runtime import Runtime, runtime
+from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ def init_app(run: Runtime) -> None:
         dispatch.register(run, name, on_leave_room, Need(JOIN), event="leave_room")
     dispatch.register(run, "update_user_data", on_update_user_data, Need(UPDATE))
     dispatch.register(run, "sync", on_sync, Need(JOIN))
-    run.socketio.on_event("disconnect", on_disconnect)
-    run.socketio.on_event("*", on_unknown_event)
+    run.socketio.server.on("disconnect", partial(on_disconnect, run))
+    run.socketio.server.on("*", partial(on_unknown_event, run))
 
 
 @described.event(
@@ -179,9 +180,8 @@ def on_sync(run: Runtime, sid: str, data: Any) -> Body:
     return body
 
 
-def on_disconnect(reason: str = "") -> None:
+def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
-    run, sid = runtime(), dispatch.current_sid()
     run.counters.disconnects[run.evicted_for(sid) or reason] += 1
     lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
     room_name = run.room_of(sid)
@@ -193,10 +193,11 @@ def on_disconnect(reason: str = "") -> None:
     run.access.forget(sid)
     run.announcer.forget(sid)
     if room_name is not None:
-        _end_socket(run, sid, room_name, lost=lost)
+        with run.app.app_context():
+            _end_socket(run, sid, room_name, lost=lost)
 
 
-def on_unknown_event(event: str, *_args: Any) -> Body:
+def on_unknown_event(run: Runtime, event: str, sid: str, *_args: Any) -> Body:
     """Answer an event that the server does not know."""
     # It is repeated in the answer, so it has to be text that can be sent.
     name = event[:64].encode("utf-8", "replace").decode()
@@ -205,7 +206,7 @@ def on_unknown_event(event: str, *_args: Any) -> Body:
     def refuse(_run: Runtime, _sid: str, _data: Any) -> Body:
         raise UnknownEvent(f"The server knows no event “{name}”. It knows {known}.")
 
-    return dispatch.answer(runtime(), name, dispatch.current_sid(), refuse, ())
+    return dispatch.answer(run, name, sid, refuse, ())
 
 
 def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:

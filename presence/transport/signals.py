@@ -1,7 +1,7 @@
 """The Socket.IO events ``signal`` and ``broadcast``: what peers tell each other through the server.
 
-They are registered beside Flask, without its request context, and need no query while both peers'
-sockets are this process's own: relaying offers and candidates is the busiest thing a server does.
+They are handled without an app context, and need no query while both peers' sockets are this
+process's own: relaying offers and candidates is the busiest thing a server does.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Signal(NamedTuple):
 def init_app(run: Runtime) -> None:
     """Register the events on the runtime's Socket.IO server."""
     remote_signals.init_app(run)
-    dispatch.register_beside_flask(run, "signal", on_signal, Need(SIGNAL))
-    dispatch.register_beside_flask(run, "broadcast", on_broadcast, Need(SIGNAL))
+    dispatch.register(run, "signal", on_signal, Need(SIGNAL), in_app=False)
+    dispatch.register(run, "broadcast", on_broadcast, Need(SIGNAL), in_app=False)
 
 
 @described.event(
