@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
 
 FOREVER = "forever"
-_SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 # The first is what some hosters write; the driver is always the same.
 _POSTGRESQL = ("postgres://", "postgresql://", "postgresql+psycopg2://")
@@ -488,7 +488,7 @@ def seconds_of(duration: str) -> int | None:
         raise ValueError(
             "must be a number followed by s, m, h, d or w (such as 12h or 30d), or “forever”."
         )
-    return int(found[1]) * _SECONDS_A_UNIT[found[2]]
+    return int(found[1]) * SECONDS_A_UNIT[found[2]]
 
 
 def variable_of(name: str) -> str:

@@ -30,6 +30,8 @@ from presence.storage.models import NAME_LENGTH
 
 JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN = "join", "update", "upload", "signal", "list", "admin"
 GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN)
+# What a token allows whose maker does not say: everything that people do in a room.
+USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
 # What a token says fits easily; whoever sends more wants to keep the server busy.
 MAX_TOKEN_LENGTH = 4096
 _ALGORITHM = "HS256"

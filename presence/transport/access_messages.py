@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from presence.domain import json_values, names, room_patterns
+from presence.domain import json_values, names, room_patterns, tokens
 from presence.storage.models import REASON_LENGTH
 from presence.transport.messages import Incoming, PeerId
 
@@ -48,7 +48,9 @@ class MintToken(Incoming):
     """Whom it is for."""
     room: Annotated[str, BeforeValidator(_pattern), Field(min_length=1, examples=["team-*"])]
     """A room's name, or a pattern in which an asterisk stands for anything."""
-    grants: Annotated[list[Grant], Field(min_length=1, examples=[["join", "list"]])]
+    grants: Annotated[list[Grant], Field(min_length=1, examples=[["join", "list"]])] = Field(
+        default=list(tokens.USUAL_GRANTS)  # type: ignore[arg-type]
+    )
     """What it allows."""
     ttl: Annotated[int, Field(gt=0, le=MAX_SECONDS)] = DEFAULT_TOKEN_SECONDS
     """How many seconds it is good for."""

@@ -8,12 +8,10 @@ import time
 import click
 from flask import Flask
 
-from presence.config import Settings
+from presence.config import SECONDS_A_UNIT, Settings
 from presence.domain import tokens
 from presence.errors import InvalidField
 from presence.transport.access import Access
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def init_app(app: Flask, settings: Settings, access: Access) -> None:
@@ -24,11 +22,13 @@ def init_app(app: Flask, settings: Settings, access: Access) -> None:
     @click.argument("room")
     @click.option(
         "--grants",
-        default="join,update,upload,signal,list",
+        default=",".join(tokens.USUAL_GRANTS),
         show_default=True,
         help=f"What it allows, by commas: {', '.join(tokens.GRANTS)}.",
     )
-    @click.option("--ttl", default="1h", show_default=True, help="How long it lasts: 90s, 5m, 12h.")
+    @click.option(
+        "--ttl", default="1h", show_default=True, help="How long it lasts: 90s, 5m, 12h, 30d, 2w."
+    )
     @click.option("--kid", help="Which key of PRESENCE_TOKEN_KEYS signs it; the first by default.")
     def token(peer_id: str, room: str, grants: str, ttl: str, kid: str | None) -> None:
         """Print a token for PEER_ID, good for ROOM: a name, or a pattern such as 'team-*'."""
@@ -47,8 +47,8 @@ def init_app(app: Flask, settings: Settings, access: Access) -> None:
 
 
 def _seconds(text: str) -> int:
-    """Return a duration such as ``90``, ``90s``, ``5m``, ``12h`` or ``7d`` in seconds."""
-    found = re.fullmatch(r"(\d{1,9})([smhd]?)", text.strip())
+    """Return a duration such as ``90``, ``90s``, ``5m``, ``12h``, ``7d`` or ``2w`` in seconds."""
+    found = re.fullmatch(r"(\d{1,9})([smhdw]?)", text.strip())
     if found is None or not int(found[1]):
-        raise click.BadParameter("must be a number with s, m, h or d, such as 12h.")
-    return int(found[1]) * _UNITS[found[2] or "s"]
+        raise click.BadParameter("must be a number with s, m, h, d or w, such as 12h.")
+    return int(found[1]) * SECONDS_A_UNIT[found[2] or "s"]

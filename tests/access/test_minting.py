@@ -41,6 +41,21 @@ def test_a_backend_makes_a_token_that_works(locked: LiveServer) -> None:
     assert tokens.verify(KEYS, pattern["token"]).room.text == "team-*"
 
 
+def test_what_is_left_out_is_the_same_over_rest_and_on_the_command_line(
+    locked: LiveServer, tmp_path: Path
+) -> None:
+    asked = {"peer_id": "ada", "room": "team-1"}
+    backend = token("backend", "*", "admin", ttl=9000)
+    body = ask(locked, "POST", TOKENS, backend, json=asked).json()
+    command = flask_token(
+        "ada", "team-1", **{**LOCKED, "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"}
+    )
+    made = [tokens.verify(KEYS, text) for text in (body["token"], command.stdout.strip())]
+    assert made[0].allowed == made[1].allowed == {"join", "update", "upload", "signal", "list"}
+    assert set(body["grants"]) == made[0].allowed
+    assert abs(made[0].expires_at - made[1].expires_at) < 60
+
+
 @pytest.mark.parametrize(
     ("holder", "changes", "code"),
     [
@@ -86,6 +101,9 @@ def test_the_command_line_makes_a_token(tmp_path: Path) -> None:
     assert (grants.peer_id, grants.room.text) == ("ada", "team-*")
     assert grants.allowed == {"join", "list"}
     assert 43_000 < grants.expires_at - time.time() <= 43_200
+    for_two_weeks = flask_token("ada", "team-1", "--ttl", "2w", **settings).stdout.strip()
+    left = tokens.verify(KEYS, for_two_weeks).expires_at - time.time()
+    assert 1_209_500 < left <= 1_209_600
 
 
 @pytest.mark.parametrize(
@@ -93,7 +111,7 @@ def test_the_command_line_makes_a_token(tmp_path: Path) -> None:
     [
         (["a/b", "studio"], "peer_id must not contain"),
         (["ada", "studio", "--grants", "fly"], "grants must be one or more of"),
-        (["ada", "studio", "--ttl", "soon"], "must be a number with s, m, h or d"),
+        (["ada", "studio", "--ttl", "soon"], "must be a number with s, m, h, d or w"),
         (["ada", "studio", "--kid", "z"], "names no key"),
     ],
 )
