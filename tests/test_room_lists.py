@@ -31,6 +31,7 @@ from presence.errors import PresenceError
 from presence.storage import database
 from presence.storage.models import Room
 from presence.transport import room_lists, wire
+from presence.transport.deltas import History
 from presence.transport.room_lists import RoomList, RoomLists
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "25"))
@@ -243,6 +244,32 @@ def test_a_change_costs_the_reading_of_who_changed(session: Session) -> None:
     after = kept.read(session, "r")
     assert [n for n in "abc" if after.peers[n] is not before.peers[n]] == ["b"]
     assert kept.read(session, "r") is after
+
+
+def test_a_deleted_file_is_gone_from_a_list_that_is_kept(session: Session) -> None:
+    """Its row is gone too, so nothing but its owner's mark tells that anything changed."""
+    for name in ("a", "b"):
+        join(session, "r", name)
+    stored_name = "0" * 32 + ".txt"
+    files.attach(
+        session,
+        room_name="r",
+        peer_id="a",
+        stored_name=stored_name,
+        original_name="a.txt",
+        file_type=file_types.TXT,
+        size=1,
+        renew_seconds=60,
+    )
+    kept = RoomLists()
+    before = kept.read(session, "r")
+    assert stored_name in str(before.peers["a"])
+    told = History(before)
+    files.remove(session, "r", stored_name)
+    after = kept.read(session, "r")
+    assert stored_name not in str(after.peers["a"])
+    assert after.peers["b"] is before.peers["b"]
+    assert list(told.advance(after).events) == ["peer_updated"]
 
 
 def test_many_rooms_are_read_at_once_and_kept(session: Session) -> None:
