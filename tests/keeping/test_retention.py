@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -193,14 +193,17 @@ def test_sweeping_beside_the_server_removes_and_the_server_tells(
     keeper.join("r", "ada")
     keeper.upload("r", "ada")
     keeper.leave("r", "ada")
-    shows(eve, "ada", is_active=False)
     lost = server.uploads / ("0" * 32 + ".txt")
     recent = server.uploads / ("1" * 32 + ".txt")
     foreign = server.uploads / "README"
     for path, hours in ((lost, 7), (recent, 1), (foreign, 7)):
         path.write_text("x")
         os.utime(path, (time.time() - hours * 3600,) * 2)
-    time.sleep(1.1)  # for ada's last sign of life to be a second ago
+    last_seen = datetime.fromisoformat(shows(eve, "ada", is_active=False)["last_seen"])
+    eventually(
+        lambda: datetime.now(UTC) - last_seen >= timedelta(seconds=1),
+        "ada's last sign of life is a second ago",
+    )
     before = server.stored_files()
 
     said = run_sweep(server, "--dry-run", PRESENCE_KEEP_INACTIVE_PEERS="1s")
