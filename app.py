@@ -7,7 +7,13 @@ same app from `create_app`.
 from __future__ import annotations
 
 if __name__ == "__main__":
-    import eventlet
+    import warnings
+
+    with warnings.catch_warnings():
+        # It says at every start that it is being retired; requirements.txt pins a version that has
+        # what is needed, and the server runs on threads as well.
+        warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+        import eventlet
 
     # Before anything else is imported, so that all of it cooperates.
     eventlet.monkey_patch()

@@ -40,6 +40,11 @@ _SECRETS = (
 # What is shorter would blot out ordinary words.
 _MIN_SECRET = 6
 
+# Colours: Werkzeug's development server puts them around lines of its own, terminal or not. What
+# comes from clients it writes out before.
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_COLOURFUL = "werkzeug"
+
 # Loggers of libraries that speak of every packet, or add a handler of their own otherwise.
 _QUIET = ("engineio", "engineio.server", "socketio", "socketio.server")
 
@@ -137,7 +142,8 @@ def one_line(text: str) -> str:
 
 def _message_of(record: logging.LogRecord) -> str:
     try:
-        return record.getMessage()
+        message = record.getMessage()
+        return _COLOUR.sub("", message) if record.name == _COLOURFUL else message
     except Exception:  # a format that does not fit its arguments must not cost the record
         return f"{record.msg} {record.args!r}"
 

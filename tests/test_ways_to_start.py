@@ -51,7 +51,10 @@ def test_the_same_app_is_served(
     hears(client, "peer_list_updated")
     assert requests.get(f"{server.url}/api/webrtc/rooms/r", timeout=10).json()["name"] == "r"
     assert requests.get(server.url, timeout=10).headers["Content-Type"].startswith("text/html")
-    assert "Traceback" not in server.log_text()
+    log = server.log_text()
+    assert "Traceback" not in log
+    assert "eprecat" not in log
+    assert not [line for line in log.splitlines() if "\x1b" in line or r"\x1b" in line]
 
 
 def test_the_script_installs_what_it_needs_and_says_where_the_page_is(
