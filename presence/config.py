@@ -6,6 +6,7 @@ has patched the standard library.
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
@@ -24,6 +25,14 @@ SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 # The first is what some hosters write; the driver is always the same.
 _POSTGRESQL = ("postgres://", "postgresql://", "postgresql+psycopg2://")
+
+_PREFIX = "PRESENCE_"
+# What begins so and is none of the server's business: how much the tests do, and what Kubernetes
+# tells every container of a service that is called presence.
+_NOT_MEANT = re.compile(
+    r"PRESENCE_(TEST_\w+|(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP)(_\w+)?))=.*"
+    r"|PRESENCE_(\w+_)?PORT=(tcp|udp)://.*"
+)
 
 # What HMAC-SHA256 asks of a key (RFC 7518, section 3.2).
 _MIN_KEY_BYTES = 32
@@ -494,6 +503,24 @@ def seconds_of(duration: str) -> int | None:
 def variable_of(name: str) -> str:
     """Return the environment variable that sets the field `name` of `Settings`."""
     return next(str(item.metadata["variable"]) for item in fields(Settings) if item.name == name)
+
+
+def unknown_settings(environment: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Return the variables that look like settings and are none, each with what may be meant.
+
+    Looks at `os.environ` when no environment is given.
+    """
+    # Compared without what all of them begin with; PRESENCE_PORT is meant for PORT.
+    known = [str(item.metadata["variable"]) for item in fields(Settings)]
+    by_end = {name.removeprefix(_PREFIX): name for name in known}
+    unknown = {}
+    for name, value in sorted((os.environ if environment is None else environment).items()):
+        if not name.startswith(_PREFIX) or name in known:
+            continue
+        if not _NOT_MEANT.fullmatch(f"{name}={value}"):
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX), by_end, n=1)
+            unknown[name] = by_end[near[0]] if near else None
+    return unknown
 
 
 def _parse(variable: str, default: Any, text: str) -> Any:

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from presence.config import Settings, unknown_settings
 from tests.clients import PythonClient, hears
 from tests.live_server import ROOT, LiveServer
 from tests.waiting import eventually
@@ -109,6 +111,32 @@ def test_a_setting_of_the_wrong_kind_stops_the_start_with_a_sentence(tmp_path: P
     )
     assert result.returncode != 0
     assert "PRESENCE_MAX_PEERS must be a whole number, not 'many'." in result.stderr
+
+
+def test_a_mistyped_setting_is_named_with_the_one_it_resembles(
+    start: Callable[..., LiveServer],
+) -> None:
+    server = start(WAYS["gunicorn"], PRESENCE_MAX_PEER="7", PRESENCE_PORT="8080", PRESENCE_X="s3")
+    named = [line for line in server.log_text().splitlines() if "is no setting" in line]
+    assert [line.split(": ", 1)[1] for line in named] == [
+        "PRESENCE_MAX_PEER is no setting of this server and changes nothing; "
+        "is PRESENCE_MAX_PEERS meant?",
+        "PRESENCE_PORT is no setting of this server and changes nothing; is PORT meant?",
+        "PRESENCE_X is no setting of this server and changes nothing",
+    ]
+    assert "s3" not in "".join(named)
+
+
+def test_variables_that_others_set_are_not_taken_for_settings() -> None:
+    kubernetes = {
+        "PRESENCE_SERVICE_HOST": "10.0.0.1",
+        "PRESENCE_SERVICE_PORT_HTTP": "3001",
+        "PRESENCE_PORT": "tcp://10.0.0.1:3001",
+        "PRESENCE_PORT_3001_TCP_ADDR": "10.0.0.1",
+        "PRESENCE_DB_PORT": "tcp://10.0.0.2:5432",
+    }
+    known = {str(item.metadata["variable"]): "" for item in fields(Settings)}
+    assert unknown_settings({**known, **kubernetes, "PRESENCE_TEST_SECONDS": "9", "PATH": ""}) == {}
 
 
 def test_a_command_says_in_a_line_that_a_setting_is_wrong() -> None:

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 from flask_socketio import SocketIO
 
-from presence.config import Settings
+from presence.config import Settings, unknown_settings
 from presence.domain import files, sessions, workers
 from presence.domain.peers import Limits
 from presence.domain.quotas import Quotas
@@ -136,6 +136,9 @@ class Runtime:
                         is_dead=lambda worker_id: worker_id not in living,
                         known=lambda names: files.known(session, set(names)),
                     )
+            for name, meant in unknown_settings().items():
+                hint = f"; is {meant} meant?" if meant else ""
+                log.warning("%s is no setting of this server and changes nothing%s", name, hint)
             if not self.access.is_locked:
                 log.warning("%s", OPEN_MODE)
             if self.cluster is not None:
