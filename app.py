@@ -144,7 +144,7 @@ def main() -> None:
         runtime.start()
     except database.CannotServe as error:
         sys.exit(str(error))
-    print(f"Presence is ready: {settings.page_url}", flush=True)
+    print(f"Presence is ready: {gate.whereabouts(settings)}", flush=True)
     runtime.socketio.run(app, host=settings.host, port=settings.port)
 
 

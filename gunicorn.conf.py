@@ -83,6 +83,7 @@ def post_worker_init(worker):
     """
     # Not at the top: the standard library is patched only after this file is read.
     from presence.storage.database import CannotServe  # noqa: PLC0415
+    from presence.transport.gate import whereabouts  # noqa: PLC0415
 
     logs.catch_printing()
     runtime = worker.wsgi.extensions["presence"]
@@ -97,7 +98,7 @@ def post_worker_init(worker):
         worker.farewell = runtime.socketio.start_background_task(runtime.stop)
 
     signal.signal(signal.SIGTERM, terminate)
-    worker.log.info("Presence is ready: %s", settings.page_url)
+    worker.log.info("Presence is ready: %s", whereabouts(settings))
 
 
 def worker_exit(server, worker):

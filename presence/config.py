@@ -473,12 +473,6 @@ class Settings:
             return self.database_url
         return prefix + str(ROOT / path)
 
-    @property
-    def page_url(self) -> str:
-        """Where a person on this machine opens the page."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{host}:{self.port}/"
-
 
 def urls(setting: str) -> list[str]:
     """Return the addresses in a setting that separates them by commas."""

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 # What looks whether the server is well calls it by its address, and learns nothing else.
 _FOR_PROBES = {"/healthz", "/readyz"}
+# What a person on this machine may call an address on which the server listens, besides itself.
+_HERE = {
+    "127.0.0.1": ("127.0.0.1", "localhost"),
+    "0.0.0.0": ("127.0.0.1", "localhost"),  # noqa: S104 – this listens nowhere
+    "::1": ("[::1]", "localhost"),
+    "::": ("[::1]", "localhost"),
+}
 
 
 class Gate:
@@ -51,6 +58,20 @@ class Gate:
             return
         if not allows_origin(self._settings, environ.get("HTTP_ORIGIN"), environ):
             raise OriginRefused
+
+
+def whereabouts(settings: Settings) -> str:
+    """Say where a person opens the page: by a name to which the server answers.
+
+    An address where this machine has one, else the place it listens on and a name from its list:
+    how that name leads here is for a proxy and DNS to say.
+    """
+    names = _HERE.get(settings.host, (settings.host,))
+    for name in names:
+        if not settings.is_locked or host_is_trusted(name, settings.hosts):
+            return f"http://{name}:{settings.port}/"
+    own = settings.hosts[0].removeprefix(".")
+    return f"on {names[0]}:{settings.port}, for those who call it {own}"
 
 
 def allows_origin(settings: Settings, origin: str | None, environ: WSGIEnvironment) -> bool:

@@ -10,8 +10,10 @@ import pytest
 
 from app import create_app
 from presence.config import InvalidSetting, Settings
+from presence.transport import gate
 from tests.access.keys import KEY, LOCKED
 from tests.live_server import LiveServer
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,49 @@ def test_an_open_server_says_so_and_a_locked_one_does_not(
 ) -> None:
     assert "open mode: whoever can reach this server" in new_server().log_text()
     assert "open mode" not in locked.log_text()
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "says"),
+    [
+        ("127.0.0.1", "presence.example.org, 127.0.0.1", "http://127.0.0.1:3001/"),
+        ("127.0.0.1", "localhost", "http://localhost:3001/"),
+        ("0.0.0.0", ".example.org,localhost:3001", "http://localhost:3001/"),
+        ("10.0.0.7", "10.0.0.7", "http://10.0.0.7:3001/"),
+        (
+            "127.0.0.1",
+            "presence.example.org",
+            "on 127.0.0.1:3001, for those who call it presence.example.org",
+        ),
+        ("0.0.0.0", ".example.org", "on 127.0.0.1:3001, for those who call it example.org"),
+    ],
+)
+def test_the_place_it_names_at_the_start_is_one_that_it_answers_to(
+    host: str, allowed: str, says: str
+) -> None:
+    changes = {"HOST": host, "PRESENCE_ALLOWED_HOSTS": allowed}
+    assert gate.whereabouts(Settings.from_environment({**LOCKED, **changes})) == says
+    open_to_all = gate.whereabouts(Settings(host=host))
+    assert open_to_all == f"http://{host.replace('0.0.0.0', '127.0.0.1')}:3001/"
+
+
+def test_a_locked_server_says_by_which_name_it_is_called(
+    new_server: Callable[..., LiveServer],
+) -> None:
+    # What waits for it to answer calls it by its address.
+    server = new_server(**LOCKED)
+    assert f"Presence is ready: {server.url}/" in server.log_text()
+    server.kill()
+    server.set(PRESENCE_ALLOWED_HOSTS="presence.example.org")
+    server.launch()
+    eventually(
+        lambda: (
+            f"Presence is ready: on 127.0.0.1:{server.port}, for those who call it "
+            "presence.example.org" in server.log_text()
+        ),
+        "the name is said",
+        30,
+    )
 
 
 def test_the_pages_say_that_a_server_is_open(tmp_path: Path) -> None:
