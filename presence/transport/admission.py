@@ -81,7 +81,7 @@ class Doorkeeper:
             try:
                 self._admit(environ)
             except PresenceError as error:
-                status, headers, body = http_answer(error)
+                status, headers, body = http_answer(error, environ)
                 # Readable for pages of other hosts too, like every answer.
                 headers += self._run.socketio.server.eio._cors_headers(environ)
                 start_response(status, headers)

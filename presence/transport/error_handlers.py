@@ -1,4 +1,7 @@
-"""Turns every condition into an answer: JSON with `detail` and `code`, and the right status."""
+"""Turns every condition into an answer: JSON with `detail` and `code`, and the right status.
+
+A person whose browser asks for a page gets the sentence as one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import errno
 import logging
 from contextlib import suppress
 from http import HTTPStatus
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -17,8 +20,11 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from presence import errors
 from presence.errors import PresenceError
 from presence.storage.database import DatabaseBusy
-from presence.transport import json_codec
+from presence.transport import json_codec, plain_page
 from presence.transport.draining import drain
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -120,14 +126,17 @@ def headers_of(error: PresenceError) -> dict[str, str]:
     return {"WWW-Authenticate": "Bearer"} if STATUS[type(error)] == 401 else {}
 
 
-def http_answer(error: PresenceError) -> tuple[str, list[tuple[str, str]], bytes]:
+def http_answer(
+    error: PresenceError, environ: WSGIEnvironment
+) -> tuple[str, list[tuple[str, str]], bytes]:
     """Return the status line, headers and body of an answer that is made outside Flask."""
-    status, body = HTTPStatus(STATUS[type(error)]), json_codec.dumps(error.body()).encode()
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        **headers_of(error),
-    }
+    status = HTTPStatus(STATUS[type(error)])
+    if plain_page.is_wanted(environ):
+        kind, text = plain_page.HEADERS, plain_page.explaining(error.detail)
+    else:
+        kind, text = {"Content-Type": "application/json"}, json_codec.dumps(error.body())
+    body = text.encode()
+    headers = {**kind, "Content-Length": str(len(body)), **headers_of(error)}
     return f"{status.value} {status.phrase}", list(headers.items()), body
 
 
@@ -135,6 +144,9 @@ def _answer(error: PresenceError) -> tuple[Response, int, dict[str, str]]:
     status = STATUS[type(error)]
     if status in (401, 403, 413, 429):
         drain_body()
+    if plain_page.is_wanted(request.environ):
+        page = Response(plain_page.explaining(error.detail), headers=plain_page.HEADERS)
+        return page, status, headers_of(error)
     return jsonify(error.body()), status, headers_of(error)
 
 

@@ -41,7 +41,7 @@ class Gate:
         try:
             self.check(environ)
         except PresenceError as error:
-            status, headers, body = http_answer(error)
+            status, headers, body = http_answer(error, environ)
             start_response(status, headers)
             return [body]
         return self._wsgi_app(environ, start_response)

@@ -14,7 +14,7 @@ from flask import Response
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_CSP, _PERMISSIONS = "Content-Security-Policy", "Permissions-Policy"
+CSP, _PERMISSIONS = "Content-Security-Policy", "Permissions-Policy"
 _REFERRER = "Referrer-Policy"
 
 # Devices and powers of the browser that nothing here uses.
@@ -44,7 +44,7 @@ def policy(directives: dict[str, str]) -> str:
 # What an answer gets that sets nothing of its own: it is data, and no page at all.
 ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
-    (_CSP, policy({"default-src": "'none'", "frame-ancestors": "'none'"})),
+    (CSP, policy({"default-src": "'none'", "frame-ancestors": "'none'"})),
     (_REFERRER, "no-referrer"),
     (_PERMISSIONS, _NOT_EVEN_CALLS),
 )
@@ -56,7 +56,7 @@ def protect_page(response: Response, **directives: str) -> Response:
     `directives` change its policy, with ``_`` for ``-`` in their names.
     """
     changed = {name.replace("_", "-"): value for name, value in directives.items()}
-    response.headers.setdefault(_CSP, policy({**PAGE_POLICY, **changed}))
+    response.headers.setdefault(CSP, policy({**PAGE_POLICY, **changed}))
     response.headers[_REFERRER] = "same-origin"
     response.headers[_PERMISSIONS] = _CALLS
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"

@@ -15,7 +15,7 @@ from presence.domain.rooms import PeerView, RoomView
 from presence.domain.tokens import LIST
 from presence.errors import InvalidField, PresenceError, RoomNotFound
 from presence.storage import database
-from presence.transport import access, error_handlers, messages, page_text
+from presence.transport import access, error_handlers, messages, page_text, plain_page
 from presence.transport.error_handlers import STATUS
 from presence.transport.headers import protect_page
 from presence.transport.messages import RoomAddress
@@ -50,8 +50,7 @@ def explain(error: PresenceError) -> Response:
 @bp.app_errorhandler(404)
 def explain_unknown_address(error: NotFound) -> Any:
     """Answer a person who follows a wrong link with a page, and everybody else with JSON."""
-    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
-    if best != "text/html" or request.path.startswith(("/api/", "/uploads/")):
+    if not plain_page.is_wanted(request.environ):
         return error_handlers.answer_http(error)
     response = make_response(render_template("nothing_here.html"), 404)
     return protect_page(response)

@@ -15,7 +15,7 @@ from flask_socketio import SocketIO
 from presence.config import Settings
 from presence.logs import Printed
 from presence.storage.database import CannotServe
-from presence.transport import connections, gate, json_codec, kept_requests, packets
+from presence.transport import connections, gate, json_codec, kept_requests, packets, plain_page
 from presence.transport.cluster_manager import ClusterManager
 from presence.transport.connections import Connection
 from presence.transport.heartbeat import Heartbeat
@@ -136,6 +136,9 @@ class StartOnFirstRequest:
             self._runtime.start()
         except CannotServe as error:
             log.error("%s", error)
+            if plain_page.is_wanted(environ):
+                start_response("503 Service Unavailable", list(plain_page.HEADERS.items()))
+                return [plain_page.explaining(str(error)).encode()]
             body = json_codec.dumps({"code": "cannot_serve", "detail": str(error)}).encode()
             start_response("503 Service Unavailable", [("Content-Type", "application/json")])
             return [body]
