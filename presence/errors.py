@@ -213,9 +213,9 @@ class RoomFull(PresenceError):
     max_peers: int
 
     def __init__(self, room_name: str, max_peers: int) -> None:
+        taken = "its only place is" if max_peers == 1 else f"all {max_peers} places are"
         super().__init__(
-            f"Room “{room_name}” is full: all {max_peers} places are taken. "
-            "Try again when somebody has left.",
+            f"Room “{room_name}” is full: {taken} taken. Try again when somebody has left.",
             room_name=room_name,
             max_peers=max_peers,
         )

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from presence.domain.erasure import ErasedPeers
+from presence.transport.page_text import plural
 
 if TYPE_CHECKING:
     from presence.transport.runtime import Runtime
@@ -22,9 +23,9 @@ def note_erased(run: Runtime, room_name: str, erased: ErasedPeers, why: str = ""
     run.counters.erased_peers += len(erased.peer_ids)
     run.scrub = True
     log.info(
-        "erased %d inactive peers of room %r with %d files: %s",
-        len(erased.peer_ids),
+        "erased %s of room %r with %s: %s",
+        plural(len(erased.peer_ids), "inactive peer", "inactive peers"),
         room_name,
-        len(erased.stored_names),
+        plural(len(erased.stored_names), "file", "files"),
         why or f"a room keeps {run.settings.max_kept_peers} peers",
     )

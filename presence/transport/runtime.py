@@ -28,6 +28,7 @@ from presence.transport import signals, upkeep
 from presence.transport.access import Access
 from presence.transport.broadcast import Announcer, channel
 from presence.transport.counters import Counters
+from presence.transport.page_text import plural
 from presence.transport.rates import Rates
 from presence.transport.room_lists import RoomLists
 from presence.transport.shared_bodies import SharedBodies
@@ -145,9 +146,9 @@ class Runtime:
                 self.cluster.start()
             elif len(living) > 1:
                 log.warning(
-                    "%d other processes serve this database, and REDIS_URL is not set: peers on "
+                    "%s this database, and REDIS_URL is not set: peers on "
                     "different ones cannot signal each other, and lists are up to 3 s late",
-                    len(living) - 1,
+                    plural(len(living) - 1, "other process serves", "other processes serve"),
                 )
             self.last_write = time.monotonic()
             self.socketio.start_background_task(upkeep.run, self)

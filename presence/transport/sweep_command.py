@@ -17,6 +17,7 @@ from flask import Flask
 from presence.config import seconds_of
 from presence.domain import clock, files, quotas
 from presence.storage import database
+from presence.transport.page_text import plural
 from presence.transport.sweeping import Sweeper
 
 if TYPE_CHECKING:
@@ -67,13 +68,16 @@ def init_app(app: Flask, run: Runtime) -> None:
             database.scrub()
         # A dry run does not know which files would have gone with their peers already.
         peers_and_files = (
-            f"Would remove {swept.peers} peers with their files, {swept.files} other files"
+            f"Would remove {plural(swept.peers, 'peer with its files', 'peers with their files')}, "
+            f"{plural(swept.files, 'other file', 'other files')}"
             if dry_run
-            else f"Removed {swept.peers} peers, {swept.files} files"
+            else f"Removed {plural(swept.peers, 'peer', 'peers')}, "
+            f"{plural(swept.files, 'file', 'files')}"
         )
         click.echo(
-            f"{peers_and_files}, {swept.rooms} rooms, "
-            f"{swept.activity} entries of activity and {len(lost)} files without a row."
+            f"{peers_and_files}, {plural(swept.rooms, 'room', 'rooms')}, "
+            f"{plural(swept.activity, 'entry', 'entries')} of activity and "
+            f"{plural(len(lost), 'file', 'files')} without a row."
         )
 
 

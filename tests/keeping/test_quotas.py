@@ -196,7 +196,7 @@ def test_the_longest_away_go_first_with_their_files_when_a_room_keeps_too_many(
     assert keeper.get("/rooms/r").json()["version"] > before
     assert requests.get(keeper.server.url + file["file_url"], timeout=10).status_code == 404
     assert len(keeper.server.stored_files()) == 1
-    assert "erased 1 inactive peers of room 'r' with 1 files" in keeper.server.log_text()
+    assert "erased 1 inactive peer of room 'r' with 1 file:" in keeper.server.log_text()
 
 
 def test_active_peers_never_go(keeper: Keeper) -> None:

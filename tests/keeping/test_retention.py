@@ -207,14 +207,14 @@ def test_sweeping_beside_the_server_removes_and_the_server_tells(
     before = server.stored_files()
 
     said = run_sweep(server, "--dry-run", PRESENCE_KEEP_INACTIVE_PEERS="1s")
-    assert said.startswith("Would remove 1 peers with their files, 0 other files, 0 rooms,")
-    assert "and 1 files without a row" in said
+    assert said.startswith("Would remove 1 peer with its files, 0 other files, 0 rooms,")
+    assert "and 1 file without a row" in said
     assert server.stored_files() == before
     assert list(keeper.peers("r")) == ["eve", "ada"]
 
     said = run_sweep(server, PRESENCE_KEEP_INACTIVE_PEERS="1s")
-    assert said.startswith("Removed 1 peers, 1 files, 0 rooms,")
-    assert "and 1 files without a row" in said
+    assert said.startswith("Removed 1 peer, 1 file, 0 rooms,")
+    assert "and 1 file without a row" in said
     assert server.stored_files() == sorted([recent.name, foreign.name])
     assert list(keeper.peers("r")) == ["eve"]
     eventually(

@@ -163,7 +163,7 @@ def test_a_full_room_says_so(
     ada.sees("#summary .badge", "full")
     ada.page.fill("#username", "Ada")
     ada.page.click("#join-button")
-    ada.sees("#join-problem", "is full: all 1 places are taken")
+    ada.sees("#join-problem", "is full: its only place is taken")
     rest(small, room, "leave", peer_id="first")
     ada.sees_no("#summary .badge")
     ada.join("Ada")
