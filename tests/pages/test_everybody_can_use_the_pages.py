@@ -146,6 +146,37 @@ def test_nothing_is_cut_off_on_a_narrow_phone(visit: Visit, path: str) -> None:
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+# How much of its placeholder each field shows, for those that show less than all of it.
+_CUT_OFF = """() => {
+  const pen = document.createElement("canvas").getContext("2d");
+  const all = [...document.querySelectorAll("[placeholder]")];
+  return all.filter((field) => field.clientWidth).flatMap((field) => {
+    const style = getComputedStyle(field);
+    pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    const room = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const text = pen.measureText(field.placeholder).width;
+    return text > room ? [`${field.placeholder}: ${room} of ${text}`] : [];
+  });
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("path", ["/", "/rooms/empty", "/docs/api"])
+def test_what_a_field_is_for_is_not_cut_off(visit: Visit, path: str, width: int) -> None:
+    visitor = visit(path, width=width)
+    visitor.sees("[placeholder]")
+    assert visitor.page.evaluate(_CUT_OFF) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/doctor", "/nowhere"])
+def test_the_banner_is_as_wide_as_the_window(visit: Visit, path: str) -> None:
+    for width in (1280, 360):
+        visitor = visit(path, width=width)
+        banner = visitor.sees(".open-mode").bounding_box()
+        assert banner
+        assert (banner["x"], banner["width"]) == (0, width)
+
+
 def test_the_pages_are_read_without_javascript(visit: Visit, site: LiveServer, room: str) -> None:
     join_over_rest(site, room, "ada", role="host")
     reader = visit("/", java_script_enabled=False)
