@@ -24,11 +24,15 @@ export function startJoining({ client, name: roomName, changed }) {
   const memory = remembered();
   let failure = null;
 
+  // A token is for one peer, unless it is an admin's.
+  const isFixed = pass.peerId !== null && !pass.isAdmin;
+  const ownName = !isFixed || memory.peerId === pass.peerId ? memory.tabName : "";
   // Whoever types faster than the page loads keeps what they typed.
-  username.value ||= memory.username || (pass.peerId ?? "");
+  const wasEmpty = !username.value;
+  username.value ||= ownName || pass.name || memory.username || (pass.peerId ?? "");
+  if (wasEmpty && isFixed && !ownName && !pass.name) offerKnownName(username, pass.peerId);
   peerId.value ||= memory.peerId;
-  if (pass.peerId !== null && !pass.isAdmin) {
-    // A token is for one peer.
+  if (isFixed) {
     peerId.value = memory.peerId = pass.peerId;
     peerId.readOnly = true;
   }
@@ -128,6 +132,20 @@ export function startJoining({ client, name: roomName, changed }) {
   if (isReady && memory.rooms.includes(roomName)) join();
 }
 
+/** Put in the name by which the room knows a peer, once the page shows who is or was there. */
+function offerKnownName(username, peerId) {
+  const people = document.getElementById("people");
+  const offered = username.value;
+  const shown = new MutationObserver(() => {
+    shown.disconnect();
+    const own = [...people.querySelectorAll(".id bdi")].find((id) => id.textContent === peerId);
+    if (own && username.value === offered) {
+      username.value = own.closest(".person").querySelector(".name bdi").textContent;
+    }
+  });
+  shown.observe(people, { childList: true, subtree: true });
+}
+
 function showJoined(joined) {
   for (const element of document.querySelectorAll("[data-joined-only]")) element.hidden = !joined;
   for (const element of document.querySelectorAll("[data-outside-only]")) element.hidden = joined;
@@ -138,6 +156,7 @@ function remembered() {
   const kept = readJson(sessionStorage, "presence") ?? {};
   return {
     peerId: kept.peerId ?? newPeerId(),
+    tabName: kept.username ?? "",
     username: kept.username ?? localStorage.getItem("presence-username") ?? "",
     rooms: kept.rooms ?? [],
     beenHere: false,

@@ -13,6 +13,8 @@ const claims = isLocked ? claimsOf(fromAddress() ?? sessionStorage.getItem(KEY))
 export const pass = {
   token: claims ? sessionStorage.getItem(KEY) : null,
   peerId: claims?.sub ?? null,
+  // A person's name, which backends may put into a token (RFC 7519 leaves room for it).
+  name: typeof claims?.name === "string" ? claims.name.trim() : "",
   room: claims?.room ?? "*",
   isAdmin: !isLocked || Boolean(claims?.grants?.includes("admin")),
   grants: claims?.grants ?? [],

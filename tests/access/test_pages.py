@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 
 from tests.access.callers import ROOMS, admin, ask, join, joined, upload
-from tests.access.keys import EVERYTHING, token
+from tests.access.keys import EVERYTHING, KEY, token
 from tests.clients import hears
 from tests.live_server import LiveServer
 from tests.pages.test_everybody_can_use_the_pages import findings
@@ -105,6 +107,31 @@ def test_a_link_with_a_token_opens_a_room(visit: Visit, locked: LiveServer, secr
     answer = ask(locked, "POST", f"{ROOMS}/{secret}/peers/ada/kick", admin(secret))
     assert answer.ok
     visitor.sees("#you-news", "An admin has put you out.")
+
+
+def test_the_field_for_a_name_knows_who_has_the_token(
+    visit: Visit, locked: LiveServer, secret: str
+) -> None:
+    def offers(visitor: Visitor, name: str) -> None:
+        field = visitor.page.locator("#username")
+        eventually(lambda: field.input_value() == name, f"{name} is offered")
+
+    def come(made: str) -> Visitor:
+        return visit(f"{room_path(secret)}#token={made}")
+
+    # By the name that the token says, else by the one that the room knows, else as the token does.
+    claims = {"sub": "u-7", "room": secret, "grants": list(EVERYTHING), "name": "Grace Hopper"}
+    named = jwt.encode({**claims, "exp": int(time.time()) + 600}, KEY, "HS256")
+    offers(visitor := come(named), "Grace Hopper")
+    offers(come(token("u-8", secret)), "u-8")
+    offers(come(token("mata-hari", secret)), "Mata-Hari")
+
+    # What one has called oneself in this tab is what one is called when one comes back.
+    visitor.join("Amazing Grace")
+    visitor.page.click("#leave-button")
+    visitor.sees("#join-button")
+    visitor.page.reload()
+    offers(visitor, "Amazing Grace")
 
 
 def test_a_token_can_be_pasted_and_forgotten(visit: Visit, secret: str) -> None:
