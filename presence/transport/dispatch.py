@@ -64,7 +64,7 @@ def answer(run: Runtime, event: str, sid: str, handler: Handler, args: tuple[Any
     except Exception as exception:
         error = as_presence_error(exception)
         run.counters.events[known, error.code] += 1
-        run.socketio.server.emit(f"{event}_error", error.body(), to=sid)
+        run.send(sid, f"{event}_error", error.body())
         return {"ok": False, **error.body()}
 
 

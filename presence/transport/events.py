@@ -109,7 +109,7 @@ def put_back(run: Runtime, sid: str, secret: str) -> None:
             run.secrets.await_sign_of(sid)
             _announce_join(run, sid, joined)
         except Exception as exception:
-            run.socketio.emit("join_room_error", as_presence_error(exception).body(), to=sid)
+            run.send(sid, "join_room_error", as_presence_error(exception).body())
 
 
 @described.event(
@@ -127,7 +127,7 @@ def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
             left = peers.leave_socket(session, sid)
         run.exit([sid], left.room_name)
         body = wire.left(left, reason="left")
-        run.socketio.emit("leave_room_success", body, to=sid)
+        run.send(sid, "leave_room_success", body)
     run.announcer.mark(left.room_name)
     return body
 
@@ -156,7 +156,7 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
                 max_bytes=run.settings.max_user_data_bytes,
             )
         body = wire.user_data_success(updated)
-        run.socketio.emit("update_user_data_success", body, to=sid)
+        run.send(sid, "update_user_data_success", body)
         run.announcer.emit("user_data_updated", wire.user_data_notice(updated), room_name, skip=sid)
     run.announcer.mark(room_name)
     return body
@@ -176,7 +176,7 @@ def on_sync(run: Runtime, sid: str, data: Any) -> Body:
         raise NotJoined
     with run.announcer.in_order(room_name):
         body = run.announcer.sync(room_name, message.since)
-        run.socketio.emit("sync_success", body, to=sid)
+        run.send(sid, "sync_success", body)
     return body
 
 
@@ -224,7 +224,7 @@ def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
     view = run.announcer.read(joined.room_name)
     run.announcer.enter(sid, view, deltas=deltas)
     body = wire.joined(view, joined.peer_id)
-    run.socketio.emit("join_room_success", body, to=sid)
+    run.send(sid, "join_room_success", body)
     return body
 
 

@@ -79,7 +79,8 @@ def event(name: str, body: Any, replaces: str | None = None) -> engineio.packet.
 
     With `replaces` it takes the place of an unsent packet of the same mark (see `Outbox`).
     """
-    encoded = TextPacket(packet.EVENT, data=[name, body], namespace="/").encode()
+    # In the namespace “/”, and asking for no acknowledgement, it is its type and its arguments.
+    encoded = f"{packet.EVENT}{json_codec.dumps([name, body])}"
     made = engineio.packet.Packet(engineio.packet.MESSAGE, encoded)
     made.replaces = replaces
     return made

@@ -42,7 +42,7 @@ def init_app(run: Runtime) -> None:
         seat = Seat(message["room_name"], message["peer_id"])
         if run.switchboard.seat(sid) != seat or not run.is_connected(sid):
             return _GONE
-        run.socketio.server.emit("signal", message["body"], to=sid)
+        run.send(sid, "signal", message["body"])
         return _DELIVERED
 
     elsewhere = run.cluster.elsewhere

@@ -24,7 +24,7 @@ from presence.domain.quotas import Quotas
 from presence.errors import ShuttingDown
 from presence.storage import database
 from presence.storage.blobs import LocalBlobs
-from presence.transport import signals, upkeep
+from presence.transport import packets, signals, upkeep
 from presence.transport.access import Access
 from presence.transport.broadcast import Announcer, channel
 from presence.transport.counters import Counters
@@ -34,6 +34,7 @@ from presence.transport.room_lists import RoomLists
 from presence.transport.shared_bodies import SharedBodies
 from presence.transport.socket_secrets import SocketSecrets
 from presence.transport.switchboard import HoldLimits, Seat, Switchboard
+from presence.transport.wire import Body
 
 if TYPE_CHECKING:
     from presence.transport.cluster import Cluster
@@ -212,6 +213,16 @@ class Runtime:
         """Return the name of the room a socket has joined, or None."""
         seat = self.switchboard.seat(sid)
         return seat.room_name if seat else None
+
+    def send(self, sid: str, event: str, body: Body) -> None:
+        """Send an event to one socket of this process, and to nobody if it is gone.
+
+        What may be for several, or for a socket of another worker, goes by ``socketio.emit``.
+        """
+        server = self.socketio.server
+        eio_sid = server.manager.eio_sid_from_sid(sid, "/")
+        if eio_sid is not None:
+            server._send_eio_packet(eio_sid, packets.event(event, body))
 
     def enter(self, sid: str, room_name: str, peer_id: str) -> None:
         """Let a socket hear what happens in a room, and in no other, and get its peer's signals."""

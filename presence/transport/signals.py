@@ -105,7 +105,7 @@ def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
 def deliver_waiting(run: Runtime, sid: str) -> None:
     """Send a socket that has just joined what waited for its peer, in the order it was sent."""
     while (held := run.switchboard.next_waiting(sid)) is not None:
-        run.socketio.server.emit("signal", held.body, to=sid)
+        run.send(sid, "signal", held.body)
 
 
 def sweep(run: Runtime) -> None:
@@ -161,8 +161,8 @@ def _deliver(run: Runtime, sid: str, message: Signal) -> Body:
             if held is None:
                 raise _no_more_can_wait(to)
             return _held(run, message, held)
-    if target == outcome.sid:
-        run.socketio.server.emit("signal", body, to=target)
+    if outcome.sid is not None and target == outcome.sid:
+        run.send(outcome.sid, "signal", body)
     return {**message.address, "status": "delivered", "to_session": target}
 
 

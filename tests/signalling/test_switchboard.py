@@ -12,6 +12,7 @@ from presence.config import Settings
 from presence.errors import PeerUnreachable
 from presence.storage import database
 from presence.transport import signals
+from presence.transport.broadcast import channel
 from presence.transport.runtime import Runtime
 from presence.transport.switchboard import HoldLimits, Outcome, Seat, Switchboard
 
@@ -233,7 +234,10 @@ def test_relaying_between_two_sockets_asks_the_database_nothing(
     run: Runtime = app.extensions["presence"]
     sent: list[Any] = []
     monkeypatch.setattr(run.switchboard, "_is_connected", lambda sid: True)
-    monkeypatch.setattr(run.socketio.server, "emit", lambda *args, **options: sent.append(args))
+    monkeypatch.setattr(run, "send", lambda sid, event, body: sent.append((event, sid)))
+    monkeypatch.setattr(
+        run.socketio.server, "emit", lambda event, body, **to: sent.append((event, to["to"]))
+    )
     run.switchboard.enter("sid1", ROOM, "Alice")
     run.switchboard.enter("sid2", ROOM, "Bob")
 
@@ -245,7 +249,7 @@ def test_relaying_between_two_sockets_asks_the_database_nothing(
     answer = signals.on_signal(run, "sid1", {"to": "Bob", "data": 1})
     assert (answer["status"], answer["to_session"]) == ("delivered", "sid2")
     assert signals.on_broadcast(run, "sid1", {"event": "x", "data": 1})["status"] == "delivered"
-    assert [event for event, _ in sent] == ["signal", "broadcast"]
+    assert sent == [("signal", "sid2"), ("broadcast", channel(ROOM))]
     with pytest.raises(AssertionError, match="asked"):
         signals.on_signal(run, "sid1", {"to": "Nobody", "data": 1})
 
