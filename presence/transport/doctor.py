@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import Blueprint, Response, make_response, render_template
 
+from presence.domain import retention
+from presence.domain.tokens import UPDATE
+from presence.errors import RoomNotFound
+from presence.storage import database
 from presence.transport import access
 from presence.transport.headers import protect_page
 from presence.transport.runtime import runtime
+from presence.transport.wire import Body
 
 bp = Blueprint("doctor", __name__, url_prefix="/doctor")
-bp.after_request(protect_page)
 
-# The room in which the doctor tries things. It erases what it made, and the room stays empty.
+# The room in which the doctor tries things. It erases what it made there, and then the room.
 ROOM = "doctor"
+_WHEN_EMPTY = retention.Rules(empty_rooms=timedelta(0))
 # More than the 1 MB to which nginx limits a request unless it is told otherwise.
 UPLOAD_BYTES = 1_500_000
 
@@ -41,3 +48,22 @@ def elsewhere() -> Response:
     """
     response = make_response(render_template("doctor_elsewhere.html", room_name=ROOM))
     return protect_page(response, frame_ancestors="'self'")
+
+
+@bp.delete("/rooms/<room_name>")
+@access.needs(UPDATE)
+def remove_room(room_name: str) -> Body:
+    """Remove the doctor's room, and no other, unless somebody is in it or kept there.
+
+    Raises `RoomNotFound` for other rooms.
+    """
+    if room_name != ROOM:
+        raise RoomNotFound(room_name)
+    run = runtime()
+    with run.announcer.in_order(ROOM):
+        with database.writing() as session:
+            version = retention.remove_room(session, _WHEN_EMPTY, ROOM)
+        if version is not None:
+            run.announcer.removed(ROOM, version)
+            run.scrub = True
+    return {"success": True, "removed": version is not None}

@@ -19,6 +19,8 @@ from presence.transport.headers import CSP, policy
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+# What a browser sends when somebody follows a link or a form.
+_METHODS = ("GET", "HEAD", "POST")
 # Whoever asks for these is a program, or an element of a page.
 _FOR_PROGRAMS = ("/api/", "/uploads/", "/socket.io/", "/static/")
 
@@ -52,7 +54,8 @@ HEADERS = {"Content-Type": "text/html; charset=utf-8", CSP: _POLICY, "Cache-Cont
 
 def is_wanted(environ: WSGIEnvironment) -> bool:
     """Tell whether a person in a browser asks, and not a program."""
-    if str(environ.get("PATH_INFO", "")).startswith(_FOR_PROGRAMS):
+    path = str(environ.get("PATH_INFO", ""))
+    if environ["REQUEST_METHOD"] not in _METHODS or path.startswith(_FOR_PROGRAMS):
         return False
     accepted = parse_accept_header(environ.get("HTTP_ACCEPT"), MIMEAccept)
     return accepted.best_match(["application/json", "text/html"]) == "text/html"

@@ -62,10 +62,17 @@ async function runAll() {
   run.textContent = "Run again";
 }
 
-async function tidyUp({ roomName, peerId, joined }) {
+async function tidyUp({ roomName, peerId, joined }, isLeaving = false) {
   made = null;
   if (!joined) return;
-  const path = `/api/webrtc/rooms/${encodeURIComponent(roomName)}/peers/${encodeURIComponent(peerId)}`;
+  const room = encodeURIComponent(roomName);
+  const erased = remove(`/api/webrtc/rooms/${room}/peers/${encodeURIComponent(peerId)}`);
+  // Who leaves the page waits for no answer.
+  if (!isLeaving) await erased;
+  await remove(`/doctor/rooms/${room}`);
+}
+
+async function remove(path) {
   // A page that is being closed can still send what is marked so.
   await fetch(path, { method: "DELETE", headers: headers(), keepalive: true }).catch(() => {});
 }
@@ -88,6 +95,6 @@ copy.addEventListener("click", async () => {
   }
 });
 
-addEventListener("pagehide", () => made && tidyUp(made));
+addEventListener("pagehide", () => made && tidyUp(made, true));
 run.addEventListener("click", runAll);
 runAll();

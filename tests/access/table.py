@@ -81,6 +81,7 @@ ROUTES = [
     ),
     Route("POST", f"{_ONE}/update-data", "update", acts=True, query=_WHO, json={"user_data": {}}),
     Route("DELETE", _PEER, "update", acts=True),
+    Route("DELETE", "/doctor/rooms/<room_name>", "update"),
     Route(
         "POST",
         "/api/webrtc/upload",

@@ -191,7 +191,7 @@ def test_axe_core_finds_nothing_with_or_without_a_token(
     assert findings(visitor) == []
 
 
-def test_the_doctor_tries_what_the_token_allows(visit: Visit) -> None:
+def test_the_doctor_tries_what_the_token_allows(visit: Visit, locked: LiveServer) -> None:
     visitor = visit("/doctor")
     visitor.sees("#check-rest[data-state=skipped]", "Needs a token")
     visitor.sees("#check-elsewhere[data-state=ok]", "Refused, as it should be")
@@ -201,6 +201,8 @@ def test_the_doctor_tries_what_the_token_allows(visit: Visit) -> None:
     visitor.page.click("#pass-form button")
     for name in ("rest", "polling", "websocket", "upgrade", "upload"):
         visitor.sees(f"#check-{name}[data-state=ok]")
+    visitor.page.locator("#copy-report:enabled").wait_for()
+    assert "doctor" not in ask(locked, "GET", ROOMS, admin("doctor")).json()
 
 
 def test_lines_to_copy_name_the_token_and_never_show_it(visit: Visit, room: str) -> None:

@@ -32,6 +32,7 @@ PAGES = {
     "/rooms/<room_name>/live",
     "/doctor",
     "/doctor/elsewhere",
+    "/doctor/rooms/<room_name>",
     "/docs/api",
     "/static/<path:filename>",
 }

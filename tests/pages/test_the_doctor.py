@@ -31,8 +31,21 @@ def test_everything_works_on_a_healthy_server_and_nothing_is_left_behind(
     assert set(found.values()) == {"ok"}
     visitor.sees("#check-ice", "The server names no STUN or TURN server")
     visitor.sees("#check-ice [data-remedy]", "PRESENCE_STUN_URLS")
-    room = requests.get(f"{server.url}/api/webrtc/rooms/doctor", timeout=10).json()
-    assert room["total_peer_count"] == 0
+    assert requests.get(f"{server.url}/api/webrtc/rooms", timeout=10).json() == {}
+
+
+def test_a_room_that_others_use_stays(visit: Visit, new_server: Callable[..., LiveServer]) -> None:
+    server = new_server()
+    rooms = f"{server.url}/api/webrtc/rooms"
+    for room in ("doctor", "studio"):
+        requests.post(f"{rooms}/{room}/join", json={"peer_id": "who", "username": "W"}, timeout=10)
+    requests.delete(f"{rooms}/studio/peers/who", timeout=10)
+    states(visit("/doctor", server=server))
+    assert [*requests.get(rooms, timeout=10).json()] == ["doctor", "studio"]
+    other = requests.delete(f"{server.url}/doctor/rooms/studio", timeout=10)
+    assert (other.status_code, other.json()["code"]) == (404, "room_not_found")
+    kept = requests.get(f"{rooms}/doctor", timeout=10).json()["peers"]
+    assert [peer["peer_id"] for peer in kept] == ["who"]
 
 
 def test_a_server_for_its_own_origin_only_is_found_out_and_explained(
