@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,6 +84,17 @@ def rooms_shut_to(session: Session, peer_id: str) -> set[str]:
     return set(
         session.scalars(select(Ban.room_name).where(Ban.peer_id == peer_id, _holds(Ban.until)))
     )
+
+
+def banned_from(session: Session, room_names: Iterable[str]) -> dict[str, set[str]]:
+    """Return who is banned now from each of some rooms, by the names of those that ban anybody."""
+    found: dict[str, set[str]] = {}
+    query = select(Ban.room_name, Ban.peer_id)
+    for room_name, peer_id in session.execute(
+        query.where(Ban.room_name.in_(room_names), _holds(Ban.until))
+    ):
+        found.setdefault(room_name, set()).add(peer_id)
+    return found
 
 
 def check(session: Session, room_name: str, peer_id: str) -> None:

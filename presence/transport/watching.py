@@ -6,13 +6,16 @@ makes nobody present.
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from presence import errors
-from presence.domain import room_patterns
+from presence.domain import bans, room_patterns
 from presence.domain.room_patterns import RoomPattern
 from presence.domain.tokens import LIST
+from presence.storage import database
 from presence.transport import access, answers, described, dispatch, messages
 from presence.transport.access import Need
 from presence.transport.broadcast import WATCHERS
@@ -21,6 +24,8 @@ from presence.transport.messages import RoomAddress, Watch
 from presence.transport.room_lists import RoomList
 from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
+
+log = logging.getLogger(__name__)
 
 EVERY_ROOM = room_patterns.parse("*")
 # The list of rooms changes with every change of any of them.
@@ -80,7 +85,10 @@ def on_watch(run: Runtime, sid: str, data: Any) -> Body:
 
 
 def shut_out(run: Runtime, room_name: str, peer_id: str) -> None:
-    """Let no socket of a banned peer watch a room any more, on any worker."""
+    """Let no socket of a banned peer watch a room any more, on any worker.
+
+    Those that watch the list of rooms are told for the last time: the room is gone from theirs.
+    """
     _shut_out_here(run, room_name, peer_id)
     if run.cluster is not None:
         run.cluster.tell_room(room_name, "shut_out", peer_id=peer_id)
@@ -91,6 +99,22 @@ def _shut_out_here(run: Runtime, room_name: str, peer_id: str) -> None:
     for sid, _ in list(server.manager.get_participants("/", channel)):
         if run.access.is_barred(sid, peer_id):
             server.leave_room(sid, channel)
+    for lobby in _lobbies(run):
+        if room_patterns.parse(lobby.removeprefix(LOBBY)).matches(room_name):
+            for sid in _barred(run, lobby, {peer_id}):
+                run.socketio.emit("rooms_changed", {}, to=sid)
+
+
+def _lobbies(run: Runtime) -> list[str]:
+    """Return the channels of those who watch the list of rooms, one for each pattern of theirs."""
+    channels = list(run.socketio.server.manager.rooms.get("/", {}))
+    return [name for name in channels if isinstance(name, str) and name.startswith(LOBBY)]
+
+
+def _barred(run: Runtime, channel: str, peer_ids: Iterable[str]) -> list[str]:
+    """Return the sockets in a channel that are closed out of what is closed to these peers."""
+    found = list(run.socketio.server.manager.get_participants("/", channel)) if peer_ids else []
+    return [sid for sid, _ in found if any(run.access.is_barred(sid, one) for one in peer_ids)]
 
 
 def pattern_of(run: Runtime, sid: str) -> RoomPattern:
@@ -101,7 +125,7 @@ def pattern_of(run: Runtime, sid: str) -> RoomPattern:
 class _Lobby:
     """Tells those who watch the list of rooms, at most once in a while.
 
-    Each hears of the rooms that its token is for only.
+    Each hears only of the rooms that its token is for and from which it is not banned.
     """
 
     def __init__(self, run: Runtime) -> None:
@@ -122,8 +146,22 @@ class _Lobby:
         self._run.socketio.sleep(_LOBBY_SECONDS)
         with self._guard:
             changed, self._changed = self._changed, set()
-        for channel in list(self._run.socketio.server.manager.rooms.get("/", {})):
-            if isinstance(channel, str) and channel.startswith(LOBBY):
-                pattern = room_patterns.parse(channel.removeprefix(LOBBY))
-                if any(map(pattern.matches, changed)):
-                    self._run.socketio.emit("rooms_changed", {}, to=channel)
+        banned = self._banned_from(changed)
+        for channel in _lobbies(self._run):
+            pattern = room_patterns.parse(channel.removeprefix(LOBBY))
+            seen = [banned.get(name, set()) for name in changed if pattern.matches(name)]
+            if seen:
+                # Who may see none of these rooms has nothing to look at.
+                without = _barred(self._run, channel, set.intersection(*seen))
+                self._run.socketio.emit("rooms_changed", {}, to=channel, skip_sid=without)
+
+    def _banned_from(self, room_names: set[str]) -> dict[str, set[str]]:
+        """Return who is banned from these rooms; nobody where that cannot be read just now."""
+        if not self._run.access.is_locked:
+            return {}
+        try:
+            with self._run.app.app_context(), database.reading() as session:
+                return bans.banned_from(session, room_names)
+        except Exception:
+            log.exception("who is banned could not be read; everybody is told that rooms changed")
+            return {}

@@ -9,7 +9,7 @@ import requests
 
 from tests.access.callers import ROOMS, admin, ask, join, joined, upload
 from tests.access.keys import LOCKED, token
-from tests.clients import KINDS, events, hears, shows
+from tests.clients import KINDS, Client, events, hears, shows
 from tests.live_server import LiveServer
 from tests.waiting import eventually
 
@@ -103,6 +103,45 @@ def test_who_is_banned_hears_no_more_of_a_room_it_watched(locked: LiveServer, ro
     assert banned.call("watch", {"room_name": room})["code"] == "banned"
     assert events(banned, "room_changed") == []
     for client in watchers:
+        client.disconnect()
+
+
+def test_who_is_banned_hears_of_the_list_of_rooms_when_theirs_changes(
+    locked: LiveServer, room: str
+) -> None:
+    """Once for the room that is gone from it, and no more for what happens there."""
+    watched = f"{room}-*"
+    banned, other = (
+        KINDS["python"](locked.url, ["websocket"], {"token": token(name, watched, "list")})
+        for name in ("ada", "bob")
+    )
+    for client in (banned, other):
+        client.call("watch", {})
+
+    def heard(client: Client) -> int:
+        return len(events(client, "rooms_changed"))
+
+    def settled(change: Callable[[], object]) -> tuple[int, int]:
+        """Return how often both had heard once the other has heard of a change."""
+        before = heard(other)
+        change()
+        eventually(lambda: heard(other) > before, "the other hears of it")
+        # Answered after all that was sent before it.
+        banned.call("watch", {})
+        return heard(banned), heard(other)
+
+    shut = f"{room}-shut"
+    first = settled(lambda: over_rest(locked, shut, "carol"))
+    assert first[0] == 1
+    # Nobody is put out, so that only the ban itself changes what anybody sees.
+    assert act(locked, shut, "peers/ada/ban").ok
+    eventually(lambda: heard(banned) == 2, "the banned one hears that a room is gone")
+    eventually(lambda: heard(other) > first[1], "the window has closed")
+    for name in ("dave", "erin"):
+        assert settled(lambda name=name: over_rest(locked, shut, name))[0] == 2  # type: ignore[misc]
+    # Together with a room that it may see it hears of both, and they look the same.
+    assert settled(lambda: over_rest(locked, f"{room}-free", "carol"))[0] == 3
+    for client in (banned, other):
         client.disconnect()
 
 
