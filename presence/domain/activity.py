@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +20,10 @@ UPDATED = "updated"
 UPLOADED = "uploaded"
 FILE_DELETED = "file_deleted"
 
-# How many entries a room keeps.
+# How many entries a room keeps for sure.
 KEPT = 200
+# How many entries more it comes to have on average, before what is too long ago is forgotten.
+_FORGET_EVERY = 32
 # Updates of one peer within this time are one entry: many clients send their state all the time.
 _SAME_UPDATE = timedelta(seconds=60)
 _MAX_KEYS = 12
@@ -59,7 +62,10 @@ def record(
         called=username,
         about=detail,
     )
-    _FORGET_OLD.run(session, of_room=room_id)
+    # Not every time, since it looks through all that is kept; by chance, so that no room is left
+    # out whatever order rooms take turns in.
+    if random.randrange(_FORGET_EVERY) == 0:  # noqa: S311
+        _FORGET_OLD.run(session, of_room=room_id)
 
 
 def record_update(

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 
-from presence.domain import activity, clock
+from presence.domain import activity, clock, rooms
+from presence.storage import database
+from presence.storage.models import Activity
 from tests.pages.test_reading_the_pages import join, leave, read, words
 
 
@@ -87,6 +90,25 @@ def test_the_diary_keeps_its_newest_entries_only(client: FlaskClient) -> None:
         join(client, "studio")
         leave(client, "studio")
     assert len(diary(client, limit=activity.KEPT)["activity"]) == activity.KEPT
+
+
+def test_what_is_too_long_ago_is_forgotten_sooner_or_later(client: FlaskClient) -> None:
+    join(client, "studio")
+    many = activity.KEPT * 10
+    with client.application.app_context(), database.writing() as session:
+        room_id, _version = rooms.identify(session, "studio")
+        for number in range(many):
+            who = f"p{number}"
+            activity.record(
+                session, room_id, activity.JOINED, peer_id=who, username=who, at=clock.now()
+            )
+        kept = session.scalar(select(func.count(Activity.id)))
+    assert kept is not None
+    assert activity.KEPT <= kept < many / 2
+    newest = diary(client, limit=activity.KEPT)["activity"]
+    assert [entry["peer_id"] for entry in newest] == [
+        f"p{number}" for number in range(many - 1, many - 1 - activity.KEPT, -1)
+    ]
 
 
 def test_erasing_a_peer_erases_what_is_told_of_it(client: FlaskClient) -> None:
