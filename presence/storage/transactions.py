@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
@@ -21,6 +21,30 @@ from presence.storage.prepared import Driver
 # Set on the driver's connection while a transaction is begun, so that a session which joins does
 # not begin another one.
 _BEGUN = "begun"
+
+
+class _SessionOnDemand:
+    """Stands for a session, which is made when something is asked of it.
+
+    That takes as long as some statements do, and `Prepared` ones, all that most transactions have,
+    ask only for the driver.
+    """
+
+    def __init__(self, engine: Engine, pooled: Any, driver: Driver) -> None:
+        self.info = {prepared.DRIVER: driver}
+        self._made_of = engine, pooled
+        self._made: Session | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the session has by this name."""
+        if self._made is None:
+            self._made = Session(bind=Connection(*self._made_of), info=self.info)
+        return getattr(self._made, name)
+
+    def joined(self) -> Session | None:
+        """Return the session if it was made and has taken part in the transaction."""
+        made = self._made
+        return made if made is not None and made.in_transaction() else None
 
 
 @contextmanager
@@ -42,13 +66,14 @@ def begun(
             with prepared.database_errors(driver.dialect):
                 begin(driver.connection)
         pooled.info[_BEGUN] = True
-        connection = Connection(engine, pooled)
-        session = Session(bind=connection, info={prepared.DRIVER: driver})
+        session = _SessionOnDemand(engine, pooled, driver)
         try:
-            yield session
+            yield cast(Session, session)
         finally:
-            if session.in_transaction():
-                session.close()
+            joined = session.joined()
+            if joined is not None:
+                connection = cast(Connection, joined.get_bind())
+                joined.close()
                 connection.rollback()
     finally:
         pooled.info.pop(_BEGUN, None)
@@ -67,8 +92,9 @@ def is_begun(connection: Connection) -> bool:
 
 def commit(session: Session) -> None:
     """Commit the transaction of a session that `begun` gave."""
-    if session.in_transaction():
-        session.commit()
+    joined = cast(_SessionOnDemand, session).joined()
+    if joined is not None:
+        joined.commit()
     driver: Driver = session.info[prepared.DRIVER]
     with prepared.database_errors(driver.dialect):
         driver.connection.commit()
