@@ -6,14 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import alembic.command
+import alembic.config
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app import create_app
 from presence.config import Settings
+from presence.domain import peers, rooms, sessions, workers
+from presence.domain.peers import Limits
+from presence.domain.sessions import SocketPresence
 from presence.storage import database
-from presence.storage.models import db
+from presence.storage.models import Room, db
 from tests.cluster.private_postgresql import PrivatePostgresql
 from tests.live_server import ROOT
 
@@ -59,3 +66,34 @@ def test_several_processes_migrate_one_after_the_other(url: str) -> None:
         with database.reading() as session:
             assert session.connection().exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
             assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_database_of_before_knows_how_many_are_active(url: str) -> None:
+    """Rooms as revision 0006 had them, with peers by no, one and two sessions."""
+    with create_app(Settings(database_url=url)).app_context():
+        database.upgrade()
+        with database.writing() as session:
+            workers.register(session, "w" * 32, alone=True)
+            for peer_id, sids in {"ada": ["s1", "s2"], "bo": ["s3"], "cy": ["s4"]}.items():
+                for sid in sids:
+                    join(session, peer_id, sid)
+            sessions.end_socket(session, "s4")
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(database.MIGRATIONS))
+        alembic.command.downgrade(config, "0006")
+        database.upgrade()
+        with database.reading() as session:
+            assert session.scalars(select(Room.active_peers)).all() == [2]
+            assert [peer.session_count for peer in rooms.view(session, "r").peers] == [2, 1, 0]
+
+
+def join(session: Session, peer_id: str, sid: str) -> None:
+    peers.join(
+        session,
+        room_name="r",
+        peer_id=peer_id,
+        username=peer_id,
+        new_data={},
+        presence=SocketPresence(sid, "w" * 32),
+        limits=Limits(max_peers=10, max_user_data_bytes=1000),
+    )

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain import clock
-from presence.storage.models import Occupancy, Peer, PeerSession
+from presence.storage.models import Occupancy, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
 
 MINUTES = 60
@@ -32,9 +32,14 @@ def count_active(session: Session, room_id: int) -> int:
 
 
 def note(session: Session, room_id: int, at: datetime, active: int | None = None) -> None:
-    """Note how many peers are active in a room now that it changed, where the caller knows it."""
+    """Note how many peers are active in a locked room now that it changed.
+
+    To be called whenever sessions of its peers have begun or ended; counts them unless the caller
+    knows.
+    """
     if active is None:
         active = count_active(session, room_id)
+    _KEEP.run(session, of_room=room_id, active=active)
     minute = _minute(at)
     if _CHANGE.run(session, of_room=room_id, in_minute=minute, active=active):
         return
@@ -78,9 +83,12 @@ def _minute(at: datetime) -> int:
 
 
 _COUNT = Prepared(
-    select(func.count(PeerSession.peer_row_id.distinct()))
-    .join(Peer, Peer.id == PeerSession.peer_row_id)
-    .where(Peer.room_id == bindparam("of_room"))
+    select(func.count()).where(
+        Peer.room_id == bindparam("of_room"), Peer.id.in_(select(PeerSession.peer_row_id))
+    )
+)
+_KEEP = Prepared(
+    update(Room).where(Room.id == bindparam("of_room")).values(active_peers=bindparam("active"))
 )
 # The room is locked, so nobody else begins the same minute.
 _CHANGE = Prepared(

@@ -130,7 +130,10 @@ def join(
     is_news = _forget_expired(session, room, now)
     peer = peer_rows.find(session, room, peer_id)
     was_active = peer is not None and peer.session_count > 0
-    active = occupancy.count_active(session, room.id)
+    # What the room has noted is right unless a session has just been ended.
+    active = room.active_peers
+    if previous or is_news or active >= room.max_peers:
+        active = occupancy.count_active(session, room.id)
     if not was_active and active >= room.max_peers:
         raise RoomFull(room.name, room.max_peers)
 

@@ -23,7 +23,7 @@ from presence.errors import (
     TooManyFiles,
     TooManyRooms,
 )
-from presence.storage.models import File, Peer, Room, Usage
+from presence.storage.models import File, Peer, PeerSession, Room, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +120,19 @@ def is_miscounted(session: Session) -> bool:
     rooms, file_bytes = session.execute(select(Usage.rooms, Usage.file_bytes)).one()
     if (rooms, file_bytes) != session.execute(select(_all_rooms(), _all_bytes())).one():
         return True
-    return (
-        session.scalar(select(Room.id).where(Room.file_bytes != _room_bytes()).limit(1)) is not None
-    )
+    wrong = (Room.file_bytes != _room_bytes()) | (Room.active_peers != _room_active())
+    return session.scalar(select(Room.id).where(wrong).limit(1)) is not None
 
 
 def recount(session: Session) -> None:
     """Count everything anew."""
-    session.execute(
-        update(Room)
-        .where(Room.file_bytes != _room_bytes())
-        .values(file_bytes=_room_bytes())
-        .execution_options(synchronize_session=False)
-    )
+    for column, counted in ((Room.file_bytes, _room_bytes()), (Room.active_peers, _room_active())):
+        session.execute(
+            update(Room)
+            .where(column != counted)
+            .values({column: counted})
+            .execution_options(synchronize_session=False)
+        )
     session.execute(
         update(Usage)
         .values(rooms=_all_rooms(), file_bytes=_all_bytes())
@@ -145,6 +145,16 @@ def _room_bytes() -> ScalarSelect[Any]:
         select(func.coalesce(func.sum(File.size), 0))
         .join(Peer, Peer.id == File.peer_row_id)
         .where(Peer.room_id == Room.id)
+        .correlate(Room)
+        .scalar_subquery()
+    )
+
+
+def _room_active() -> ScalarSelect[Any]:
+    return (
+        select(func.count())
+        .select_from(Peer)
+        .where(Peer.room_id == Room.id, Peer.id.in_(select(PeerSession.peer_row_id)))
         .correlate(Room)
         .scalar_subquery()
     )

@@ -22,12 +22,16 @@ _BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LockedRoom:
-    """A room that this transaction is changing, with the version the change gives it."""
+    """A room that this transaction is changing, with the version the change gives it.
+
+    ``active_peers`` is how many were active before.
+    """
 
     id: int
     name: str
     max_peers: int
     version: int
+    active_peers: int
 
 
 @dataclass(slots=True)
@@ -175,7 +179,7 @@ _CHANGE = Prepared(
     update(Room)
     .where(Room.name == bindparam("room_name"))
     .values(version=Room.version + 1)
-    .returning(Room.id, Room.name, Room.max_peers, Room.version)
+    .returning(Room.id, Room.name, Room.max_peers, Room.version, Room.active_peers)
 )
 _TAKE_BACK = Prepared(
     update(Room).where(Room.id == bindparam("room_id")).values(version=Room.version - 1)

@@ -80,7 +80,10 @@ def _where_it_ends(name: str) -> Index:
 
 
 class Room(Base):
-    """A room; its version is raised by one in every transaction that changes what it shows."""
+    """A room; its version is raised by one in every transaction that changes what it shows.
+
+    ``active_peers`` is what counting those of its peers who have sessions gives.
+    """
 
     __tablename__ = "rooms"
 
@@ -89,6 +92,7 @@ class Room(Base):
     max_peers: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(BigInteger, default=0)
+    active_peers: Mapped[int] = mapped_column(Integer, server_default="0")
     file_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     # Since when it has had no peer at all, active or not; not looked at while it has one.
     empty_since: Mapped[datetime | None] = mapped_column(UtcDateTime)

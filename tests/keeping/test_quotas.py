@@ -259,11 +259,17 @@ def test_counting_anew_puts_right_what_was_wrong(session: Session) -> None:
     join(session, "r", "ada")
     attach(session, "1.txt", 10)
     assert not quotas.is_miscounted(session)
-    for wrong in ("rooms SET file_bytes = 7", "usage SET file_bytes = -1", "usage SET rooms = 99"):
+    for wrong in (
+        "rooms SET file_bytes = 7",
+        "rooms SET active_peers = 7",
+        "usage SET file_bytes = -1",
+        "usage SET rooms = 99",
+    ):
         session.connection().exec_driver_sql(f"UPDATE {wrong}")
         assert quotas.is_miscounted(session)
         quotas.recount(session)
         assert counted(session) == (10, 10)
+        assert not quotas.is_miscounted(session)
 
 
 def test_no_limit_means_any_number(session: Session) -> None:
