@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    func,
     insert,
     select,
     update,
@@ -219,7 +220,12 @@ _START = Prepared(
 )
 _RENEW = Prepared(
     update(PeerSession)
-    .where(PeerSession.peer_row_id == bindparam("peer"), PeerSession.sid.is_(None))
+    .where(
+        PeerSession.peer_row_id == bindparam("peer"),
+        # Not `is_(None)`: for that SQLite goes through all REST sessions there are, by the index
+        # of sids, as if there could be but one without.
+        func.coalesce(PeerSession.sid, "") == "",
+    )
     .values(expires_at=bindparam("until"))
 )
 _SUSPEND = Prepared(
