@@ -20,6 +20,7 @@ from presence.domain import peers, rooms, sessions, workers
 from presence.domain.peers import Limits
 from presence.domain.sessions import SocketPresence
 from presence.storage import database
+from presence.storage.database import CannotServe
 from presence.storage.models import Room, db
 from tests.cluster.private_postgresql import PrivatePostgresql
 from tests.live_server import ROOT
@@ -97,3 +98,19 @@ def join(session: Session, peer_id: str, sid: str) -> None:
         presence=SocketPresence(sid, "w" * 32),
         limits=Limits(max_peers=10, max_user_data_bytes=1000),
     )
+
+
+def test_tables_of_a_newer_version_are_refused_and_left_as_they_are(
+    url: str, tmp_path: Path
+) -> None:
+    app = create_app(Settings(database_url=url, upload_dir=str(tmp_path / "up")))
+    with app.app_context():
+        database.upgrade()
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for _ in range(2):  # as with every request that finds no server
+        with pytest.raises(CannotServe, match=r"a version that this one does not know .*'9999'"):
+            app.extensions["presence"].start()
+    with app.app_context(), db.engine.connect() as connection:
+        left = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    assert left == "9999"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from alembic.util import CommandError
 from flask import Flask, current_app
 from flask_socketio import SocketIO
 
@@ -118,8 +119,7 @@ class Runtime:
                 return
             self.settings.upload_path.mkdir(parents=True, exist_ok=True)
             with self.app.app_context():
-                self._claim = database.claim()
-                database.upgrade()
+                self._claim = _claim_database()
                 # Only one process can use an SQLite file for serving, so it is alone there.
                 alone = database.is_sqlite()
                 left_behind: list[sessions.Ended] = []
@@ -253,6 +253,25 @@ class Runtime:
     def _connection_of(self, sid: str) -> Any:
         server = self.socketio.server
         return server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, "/"))
+
+
+def _claim_database() -> IO[str] | None:
+    """Claim the database, as `database.claim` does, and bring its tables up to date.
+
+    Raises `CannotServe`, also where they are of a newer version.
+    """
+    claim = database.claim()
+    try:
+        database.upgrade()
+    except CommandError as error:
+        if claim is not None:
+            claim.close()  # else the next try would find the database claimed
+        raise database.CannotServe(
+            f"The tables of the database are of a version that this one does not know ({error}). "
+            "They were left as they are. Start the version that made them, or put back the backup "
+            "from before the upgrade."
+        ) from error
+    return claim
 
 
 def _blobs(settings: Settings, worker_id: str) -> LocalBlobs:
