@@ -16,6 +16,7 @@ from presence.config import Settings
 from presence.storage import database
 from tests.live_server import LiveServer
 from tests.test_rest import Rest
+from tests.waiting import eventually
 
 
 class Keeper(Rest):
@@ -60,7 +61,7 @@ class Keeper(Rest):
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Flask]:
     """The app over an empty database, not serving."""
     url = f"sqlite:///{tmp_path}/presence.db"
     if request.param == "postgresql":
@@ -68,7 +69,10 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
     made = create_app(Settings(database_url=url, upload_dir=f"{tmp_path}/uploads"))
     with made.app_context():
         database.upgrade()
-    return made
+    yield made
+    # Else it would go on trying when the database is gone, and fill the output with that.
+    windows = made.extensions["presence"].announcer._windows
+    eventually(lambda: not windows, "nothing is left to be announced")
 
 
 @pytest.fixture
