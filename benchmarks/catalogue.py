@@ -72,20 +72,8 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
     """Return every workload by name, storms of joins in each of the sizes."""
     found = [_storm(count) for count in sizes.storms]
     found += [
-        Workload(
-            "updates",
-            f"{sizes.update_peers} peers, {sizes.updates} updates in {sizes.update_seconds:g} s",
-            frozenset({"rooms"}),
-            rooms_workloads.updates,
-            (
-                _CPU,
-                _P50,
-                _P99,
-                Column("list_p50_ms", "list p50 ms", 1),
-                Column("list_p99_ms", "list p99 ms", 1),
-                _TRAFFIC,
-            ),
-        ),
+        _updates("updates", sizes, 1),
+        _updates("updates-often", sizes, 4),
         Workload(
             "relay",
             f"signals of 1.2 kB, {sizes.pairs} pairs, acknowledged",
@@ -210,6 +198,24 @@ def targets(sizes: Sizes) -> list[Target]:
             partial(_growth, first=f"join-{first}", last=f"join-{last}"),
         ),
     ]
+
+
+def _updates(name: str, sizes: Sizes, times: int) -> Workload:
+    count = sizes.updates * times
+    return Workload(
+        name,
+        f"{sizes.update_peers} peers, {count:,} updates in {sizes.update_seconds:g} s",
+        frozenset({"rooms"}),
+        partial(rooms_workloads.updates, times=times),
+        (
+            _CPU,
+            _P50,
+            _P99,
+            Column("list_p50_ms", "list p50 ms", 1),
+            Column("list_p99_ms", "list p99 ms", 1),
+            _TRAFFIC,
+        ),
+    )
 
 
 def _storm(count: int) -> Workload:

@@ -52,8 +52,10 @@ def joins_at_once(run: Run, count: int) -> Figures:
     }
 
 
-def updates(run: Run) -> Figures:
+def updates(run: Run, times: int = 1) -> Figures:
     """Let the peers of one room change their data in turns, evenly over some seconds.
+
+    `times` says how many times as often as the sizes have it.
 
     Some of them note when they first see each change, in whatever event shows it first, and when
     they see it in a list.
@@ -64,14 +66,15 @@ def updates(run: Run) -> Figures:
     clients = observers + connect(run.load, sizes.update_peers - sizes.observers)
     join_all(run.load, clients, "busy")
     run.load.settle()
+    count = sizes.updates * times
     sent: dict[tuple[int, int], float] = {}
     seen = _Seen(sent, observers)
     for observer in observers:
         observer.on_message = seen.take
 
     with run.measuring() as measured:
-        for number in range(sizes.updates):
-            due = measured.started + number * sizes.update_seconds / sizes.updates
+        for number in range(count):
+            due = measured.started + number * sizes.update_seconds / count
             run.load.run(max(0.0, due - time.perf_counter()))
             who = number % len(clients)
             mark = (who, number)

@@ -14,6 +14,10 @@ from tests.live_server import LiveServer
 from tests.waiting import eventually
 
 
+def of_version(version: int) -> Callable[[dict[str, Any]], bool]:
+    return lambda body: body["version"] == version
+
+
 def test_a_storm_of_joins_costs_a_few_lists_and_the_last_shows_everybody(
     server: LiveServer, room: str, connect: Callable[..., Any]
 ) -> None:
@@ -94,3 +98,20 @@ def test_one_busy_client_does_not_silence_the_others(
     handled = requests.get(f"{server.url}/api/webrtc/rooms/{room}", timeout=10).json()
     assert handled["peers"][0]["user_data"]["n"] < 1999, "answered before the burst has ended"
     hears(busy, "update_user_data_success", lambda body: body["user_data"]["n"] == 1999, 30)
+
+
+def test_notices_that_wait_for_each_other_in_a_large_room_do_not_wait_for_the_list(
+    new_server: Callable[..., LiveServer], connect: Callable[..., Any]
+) -> None:
+    # A notice waits for 3 ms here, a list for 60 s; and no ping takes a notice along.
+    server = new_server(PRESENCE_ANNOUNCE_WINDOW=60, PRESENCE_PING_INTERVAL=60)
+    clients = [connect(server, "python", ["websocket"]) for _ in range(40)]
+    for number, client in enumerate(clients):
+        client.call("join_room", {"room_name": "r", "peer_id": f"p{number}", "username": "P"})
+    for number in range(20):
+        clients[1].emit("update_user_data", {"user_data": {"n": number}})
+        updated = clients[1].call("update_user_data", {"user_data": {"n": number, "last": True}})
+        hears(clients[0], "user_data_updated", of_version(updated["version"]))
+    versions = [body["version"] for body in events(clients[0], "user_data_updated")]
+    assert len(versions) == 40
+    assert len(events(clients[0], "peer_list_updated")) == 1

@@ -10,11 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakValueDictionary
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -26,18 +24,25 @@ from presence.storage import database
 from presence.transport import deltas, packets, told_versions, wire
 from presence.transport.counters import Histogram
 from presence.transport.deltas import History
+from presence.transport.multicast import Gatherer, send_to_all
 from presence.transport.room_lists import RoomList, RoomLists
+from presence.transport.room_locks import InOrder, RoomLocks
 from presence.transport.told_versions import ToldVersions
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
-# For how many windows the next list waits at most while messages wait to be handled, which are
-# likely to change the room again: under load fewer lists cost less of what there is too little of.
-_BUSY_WINDOWS = 10
 # How many times as long as a list took to send the next one waits, up to a second.
 _REST = 4
 _MAX_REST_SECONDS = 1.0
+# The same for one that only repeats what notices have told. It may be the length of all peers, and
+# whoever wanted to know of the changes does.
+_REST_WHEN_TOLD = 100
+# For how many windows the next list waits at most while messages wait to be handled, which are
+# likely to change the room again: under load fewer lists cost less of what there is too little of.
+_BUSY_WINDOWS = 10
+# How often in a window it is looked whether messages still wait.
+_LOOKS = 5
 # How often a list is read at most that turns out to be older than what was told meanwhile: a
 # database that was put back to an earlier state always is.
 _READS = 3
@@ -51,15 +56,6 @@ def channel(room_name: str) -> str:
     return _CHANNEL + room_name
 
 
-class _RoomLock:
-    """A lock that can be held in a dictionary of weak references."""
-
-    def __init__(self) -> None:
-        # Reentrant: sending to a socket can reveal that it is dead, and its disconnect handler
-        # then changes the same room.
-        self.lock = threading.RLock()
-
-
 @dataclass
 class _Window:
     """The time during which a room's changes share an announcement."""
@@ -68,6 +64,8 @@ class _Window:
     since: float = field(default_factory=time.perf_counter)  # when the first change was marked
     announced: int = 0  # the version that was announced last
     own: bool = False  # changed by this process, so that others are to be told
+    news: bool = False  # changed in a way that no notice told of
+    hurry: threading.Event | None = None  # set when a list that could wait tells news after all
 
 
 class Announcer:
@@ -89,38 +87,43 @@ class Announcer:
         # Tells whether messages wait to be handled.
         self._is_busy: Callable[[], bool] = socketio.server.eio.is_behind
         self._guard = threading.Lock()
-        self._locks: WeakValueDictionary[str, _RoomLock] = WeakValueDictionary()
+        self._locks = RoomLocks()
         self._windows: dict[str, _Window] = {}
         # The sockets that get changes instead of lists, and what they were told of their rooms.
         self._delta_sids: set[str] = set()
         self._histories: dict[str, History] = {}
         self._told = ToldVersions()
+        self._notices = Gatherer(
+            socketio.server.eio,
+            window,
+            lambda name: [eio_sid for _sid, eio_sid in self._sockets(name)],
+            self._later,
+        )
         # Called with every room that was announced, in the order of its versions.
         self.listeners: list[Callable[[RoomList], None]] = []
         # Called with every room that this process changed, to let other workers know.
         self.tell_others: Callable[[RoomList], None] | None = None
+        # Called with every notice of a change of this process: event, body and room.
+        self.tell_others_notice: Callable[[str, wire.Body, str], None] | None = None
 
-    @contextmanager
-    def in_order(self, *room_names: str | None) -> Generator[None]:
+    def in_order(self, *room_names: str | None) -> InOrder:
         """Keep what this process reads or changes of rooms, and sends of it, in one order.
 
         Without it, a thread that read version 5 could send it after another has sent version 6.
         Take it around a change together with the messages about it, before `database.writing`.
         """
-        # Held in a variable for as long as the block runs: the dictionary refers to them weakly.
-        locks = [self._lock_of(name) for name in sorted({n for n in room_names if n is not None})]
-        with ExitStack() as stack:
-            for item in locks:
-                stack.enter_context(item.lock)
-            yield
+        return self._locks.of({name for name in room_names if name is not None})
 
-    def mark(self, *room_names: str) -> None:
-        """Note that rooms changed: announce each now, or with the others of its open window."""
-        self._mark(room_names, own=True)
+    def mark(self, *room_names: str, told: bool = False) -> None:
+        """Note that rooms changed: announce each now, or with the others of its open window.
+
+        `told` says that a notice has told of the change, so that the list is less urgent.
+        """
+        self._mark(room_names, own=True, news=not told)
 
     def mark_from_elsewhere(self, *room_names: str) -> None:
         """Like `mark`, for changes that another process made."""
-        self._mark(room_names, own=False)
+        self._mark(room_names, own=False, news=True)
 
     def removed(self, room_name: str, version: int) -> None:
         """Tell whoever watches that a room, which had come to this version, is no more."""
@@ -144,7 +147,7 @@ class Announcer:
             if isinstance(name, str) and name.startswith((_CHANNEL, WATCHERS))
         }
 
-    def _mark(self, room_names: Iterable[str], *, own: bool) -> None:
+    def _mark(self, room_names: Iterable[str], *, own: bool, news: bool) -> None:
         for name in sorted(room_names):
             with self._guard:
                 if name in self._windows:
@@ -153,36 +156,41 @@ class Announcer:
                         open_window.marked = True
                         open_window.since = time.perf_counter()
                     open_window.own |= own
+                    open_window.news |= news
+                    if news and open_window.hurry is not None:
+                        open_window.hurry.set()
                     continue
                 window = self._windows[name] = _Window(own=own)
             self._announce(name, window)
             self._socketio.start_background_task(self._close_window, name, window)
 
     def emit(self, event: str, body: wire.Body, room_name: str, skip: str | None = None) -> None:
-        """Send a notice of a change to everybody in a room, but for the socket to `skip`."""
+        """Send a notice of a change to everybody in a room, but for the socket to `skip`.
 
-        def send(body: wire.Body) -> None:
-            self._socketio.emit(event, body, to=channel(room_name), skip_sid=skip)
-
-        self.pass_on(event, body, send)
-
-    def pass_on(self, event: str, body: wire.Body, send: Callable[[wire.Body], None]) -> None:
-        """Have a notice sent in the order of its room's versions, as it is by then.
-
-        One that is about a room or a peer that is no more is not sent.
+        To be called within `in_order`.
         """
-        name = body["room_name"]
-        with self.in_order(name):
-            if body["version"] < self._told.newest(name):
-                try:
-                    late = told_versions.as_shown(event, body, self.read(name))
-                except RoomNotFound:
-                    return
-                if late is None:
-                    return
-                body = late
-            self._told.note_notice(name, body["version"])
-            send(body)
+        self._notify(event, body, room_name, skip)
+        if self.tell_others_notice is not None:
+            self.tell_others_notice(event, body, room_name)
+
+    def pass_on(self, event: str, body: wire.Body, room_name: str) -> None:
+        """Send a notice of a change of another process to the sockets of this one."""
+        with self.in_order(room_name):
+            self._notify(event, body, room_name)
+
+    def _notify(self, event: str, body: wire.Body, room_name: str, skip: str | None = None) -> None:
+        """Send a notice as the room is by now, unless the room or the peer is no more."""
+        if body["version"] < self._told.newest(room_name):
+            try:
+                late = told_versions.as_shown(event, body, self.read(room_name))
+            except RoomNotFound:
+                return
+            if late is None:
+                return
+            body = late
+        self._told.note_notice(room_name, body["version"])
+        eio_sids = [eio_sid for sid, eio_sid in self._sockets(room_name) if sid != skip]
+        self._notices.send(room_name, eio_sids, packets.event(event, body))
 
     def enter(self, sid: str, view: RoomList, *, deltas: bool) -> None:
         """Note how a socket that has just been given a room's list is told of changes.
@@ -217,8 +225,10 @@ class Announcer:
 
         Makes up for what a crash or a lost message swallowed. Forgets rooms without sockets.
         """
+        self._locks.tidy()
         names = self.rooms_here()
         self._told.keep(names)
+        self._notices.keep(names)
         for name in self._histories.keys() - names:
             self._histories.pop(name, None)
         with self._app.app_context(), database.reading() as session:
@@ -228,24 +238,34 @@ class Announcer:
 
     def _close_window(self, name: str, window: _Window) -> None:
         """Announce once more at the window's end while marks keep coming, then forget the room."""
-        wait = self._window
+        wait = rest = self._window
         while True:
             self._socketio.sleep(wait)
-            for _ in range(_BUSY_WINDOWS - 1):
-                if not (window.marked and self._is_busy()):
-                    break
-                self._socketio.sleep(self._window)
+            self._wait_while_told(window, rest - wait)
+            busy_until = time.perf_counter() + self._window * (_BUSY_WINDOWS - 1)
+            while window.marked and self._is_busy() and time.perf_counter() < busy_until:
+                self._socketio.sleep(self._window / _LOOKS)
             with self._guard:
                 if not window.marked:
                     del self._windows[name]
                     return
-                window.marked = False
+                window.marked = window.news = False
             began = time.perf_counter()
-            wait = _RETRY_SECONDS
+            wait = rest = _RETRY_SECONDS
             if self._announce(name, window):
                 self._socketio.sleep(0)  # streams write when the others have had their turn
                 took = time.perf_counter() - began
                 wait = max(self._window, min(_REST * took, _MAX_REST_SECONDS))
+                rest = max(wait, min(_REST_WHEN_TOLD * took, _MAX_REST_SECONDS))
+
+    def _wait_while_told(self, window: _Window, seconds: float) -> None:
+        """Wait with a list that only repeats what notices have told, until it does not."""
+        if seconds <= 0:
+            return
+        window.hurry = hurry = threading.Event()
+        if window.marked and not window.news:
+            hurry.wait(seconds)
+        window.hurry = None
 
     def _announce(self, name: str, window: _Window) -> bool:
         """Send a room's list to its sockets, unless the last one already showed all of it.
@@ -269,7 +289,7 @@ class Announcer:
         except Exception:
             log.exception("room %r could not be announced; trying again", name)
             with self._guard:
-                window.marked = True
+                window.marked = window.news = True
             return False
         return True
 
@@ -291,7 +311,7 @@ class Announcer:
         """Send a list, or its changes, to every socket in the room: the same bytes to all."""
         server = self._socketio.server
         self._told.note_list(view.name, view.version)
-        participants = list(server.manager.get_participants("/", channel(view.name)))
+        participants = list(self._sockets(view.name))
         for_lists = [eio for sid, eio in participants if sid not in self._delta_sids]
         for_deltas = [eio for sid, eio in participants if sid in self._delta_sids]
         sent: list[tuple[list[str], Any]] = []
@@ -305,12 +325,18 @@ class Announcer:
         else:
             self._histories.pop(view.name, None)
         for eio_sids, packet in sent:
-            for eio_sid in eio_sids:
-                server._send_eio_packet(eio_sid, packet)
+            send_to_all(server.eio, eio_sids, packet)
 
-    def _lock_of(self, name: str) -> _RoomLock:
-        with self._guard:
-            lock = self._locks.get(name)
-            if lock is None:
-                lock = self._locks[name] = _RoomLock()
-            return lock
+    def _sockets(self, room_name: str) -> Iterator[tuple[str, str]]:
+        """Return the sockets in a room, with the ids of their connections."""
+        found: Iterator[tuple[str, str]] = self._socketio.server.manager.get_participants(
+            "/", channel(room_name)
+        )
+        return found
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        def wait() -> None:
+            self._socketio.sleep(seconds)
+            call()
+
+        self._socketio.start_background_task(wait)

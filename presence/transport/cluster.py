@@ -37,9 +37,6 @@ _LOBBY_SECONDS = 0.5
 # A join is committed before its socket has its seat; this long after, it has.
 _SETTLED_SECONDS = 2.0
 
-# The events that tell a room of single changes, each with the version that it made.
-_NOTICES = ("user_data_updated", "file_uploaded", "file_deleted")
-
 Handler = Callable[[Body], str | None]
 
 
@@ -76,10 +73,15 @@ class Cluster:
         self._listed: set[str] = set()
         self.elsewhere = Elsewhere(run.announcer.announced)
         # What is done at which message; what it returns is the answer to a question.
-        self.handlers: dict[str, Handler] = {"exit": self._on_exit, "forget": self._on_forget}
+        self.handlers: dict[str, Handler] = {
+            "exit": self._on_exit,
+            "forget": self._on_forget,
+            "notice": self._on_notice,
+        }
         # Called with the name of a room that changed elsewhere.
         self.listeners: list[Callable[[str], None]] = []
         run.announcer.tell_others = self._tell_changed
+        run.announcer.tell_others_notice = self._tell_notice
 
     @property
     def up(self) -> bool:
@@ -166,6 +168,10 @@ class Cluster:
         if is_first:
             self._run.socketio.start_background_task(self._tell_lobby)
 
+    def _tell_notice(self, event: str, body: Body, room_name: str) -> None:
+        """Let the workers with sockets in a room send what this one told its own."""
+        self.tell_room(room_name, "notice", event=event, body=body)
+
     def _tell_lobby(self) -> None:
         self._run.socketio.sleep(_LOBBY_SECONDS)
         listed, self._listed = self._listed, set()
@@ -183,8 +189,6 @@ class Cluster:
             question = self._questions.get(message["question"])
             if question is not None:
                 question.answer(message["answer"])
-        elif method == "emit":
-            self._on_emit(message)
         elif method in self.handlers:
             answer = self.handlers[method](message)
             if answer is not None:
@@ -207,20 +211,10 @@ class Cluster:
     def _on_forget(self, message: Body) -> None:
         self._run.switchboard.forget(message["room_name"], message["peer_id"])
 
-    def _on_emit(self, message: Body) -> None:
-        """Send on what another worker emitted; what tells of a change, in its room's order."""
-        body = message["data"][0]
-        is_notice = isinstance(body, dict) and message["event"] in _NOTICES
-        if not is_notice:
-            self._manager.receive(message)
-            return
-
-        def send(current: Body) -> None:
-            self._manager.receive({**message, "data": [current]})
-
+    def _on_notice(self, message: Body) -> None:
         # In a greenlet of its own, because whoever changes the room just now is waited for.
-        spawn = self._run.socketio.start_background_task
-        spawn(self._run.announcer.pass_on, message["event"], body, send)
+        content = (message["event"], message["body"], message["room_name"])
+        self._run.socketio.start_background_task(self._run.announcer.pass_on, *content)
 
     def _restored(self) -> None:
         self._run.announcer.catch_up()

@@ -79,6 +79,13 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         super().send(pkt)
         self._bound(pkt, self.queue.size - before, self.queue.size)
 
+    def send_shared(self, pkt: Any, _is_held: bool) -> None:
+        """Send a packet that goes to many (see `multicast`)."""
+        self.send(pkt)
+
+    def release(self) -> None:
+        """Write what is held: nothing, for this kind of connection writes as soon as it can."""
+
     def _bound(self, pkt: Any, added: int, waiting: int) -> None:
         """Give the connection up if too much waits for it, now that `pkt` added to it.
 

@@ -158,7 +158,7 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
         body = wire.user_data_success(updated)
         run.send(sid, "update_user_data_success", body)
         run.announcer.emit("user_data_updated", wire.user_data_notice(updated), room_name, skip=sid)
-    run.announcer.mark(room_name)
+    run.announcer.mark(room_name, told=True)
     return body
 
 

@@ -83,6 +83,8 @@ def event(name: str, body: Any, replaces: str | None = None) -> engineio.packet.
     encoded = f"{packet.EVENT}{json_codec.dumps([name, body])}"
     made = engineio.packet.Packet(engineio.packet.MESSAGE, encoded)
     made.replaces = replaces
+    # What it is on a WebSocket, once that is known (see `stream_connections.frame_of`).
+    made.frame = made.compressed_frame = None
     return made
 
 

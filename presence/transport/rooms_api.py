@@ -158,7 +158,7 @@ def update_data(room_name: str) -> Body:
                 max_bytes=run.settings.max_user_data_bytes,
             )
         run.announcer.emit("user_data_updated", wire.user_data_notice(updated), updated.room_name)
-    run.announcer.mark(updated.room_name)
+    run.announcer.mark(updated.room_name, told=True)
     return {"success": True, **wire.user_data_success(updated)}
 
 
@@ -219,7 +219,7 @@ def delete_file(room_name: str, filename: str) -> Body:
             change = files.remove(session, address.room_name, filename)
             withdraw([change.file.stored_name])
         run.announcer.emit("file_deleted", wire.file_notice(change), change.room_name)
-    run.announcer.mark(change.room_name)
+    run.announcer.mark(change.room_name, told=True)
     return wire.file_change(change)
 
 

@@ -60,6 +60,7 @@ class StreamConnection(Connection):
         self._stream: Stream | None = None
         # Takes the place of the queue when the client has upgraded.
         self._outbox: StreamOutbox | None = None
+        self._compress = False
 
     def send(self, pkt: Any) -> None:
         """Queue a packet; a connection for which too much waits already is given up instead."""
@@ -69,11 +70,37 @@ class StreamConnection(Connection):
         elif not self._given_up and self.check_ping_timeout():
             before = stream.size
             self.queue.put(pkt)
-            added = stream.size - before
-            if stream.size > MAX_QUEUED_BYTES:
-                # Much of it may be of this very moment, and the kernel has not seen it yet.
-                stream.flush()
-            self._bound(pkt, added, stream.backlog)
+            self._bound_stream(stream, pkt, before)
+
+    def send_shared(self, pkt: Any, is_held: bool) -> None:
+        """Send a packet that goes to many; one that is held, with whatever is sent next."""
+        stream = self._stream
+        if stream is None or not self.upgraded or self._given_up:
+            self.send(pkt)
+            return
+        before = stream.size
+        replaces = pkt.replaces
+        frame = pkt.compressed_frame if self._compress else pkt.frame
+        if frame is None:
+            frame = frame_of(pkt, compress=self._compress)
+        stream.put(frame, replaces, is_held)
+        if not before:
+            # A list does not count against the reader (see `_bound`), and nothing else waits.
+            self._uncounted = 0 if replaces is None else stream.size
+        elif replaces is not None or stream.size > MAX_QUEUED_BYTES:
+            self._bound_stream(stream, pkt, before)
+
+    def release(self) -> None:
+        """Write what is held."""
+        if self._stream is not None:
+            self._stream.release()
+
+    def _bound_stream(self, stream: Stream, pkt: Any, before: int) -> None:
+        added = stream.size - before
+        if stream.size > MAX_QUEUED_BYTES:
+            # Much of it may be of this very moment, and the kernel has not seen it yet.
+            stream.flush()
+        self._bound(pkt, added, stream.backlog)
 
     def let_it_read(self) -> None:
         """Wait while much of what the client has asked for is not sent yet; a stream does so."""
@@ -138,6 +165,7 @@ class StreamConnection(Connection):
         self._stream = stream = Stream(turns(), sock if is_tls else sock.fd.dup(), reader, self)
         limit_kernel_buffer(stream.socket)
         stream.put(answer)
+        self._compress = compress
         self._outbox = StreamOutbox(stream, compress=compress)
         if self.connected:
             patience = self.server.ping_interval + self.server.ping_timeout

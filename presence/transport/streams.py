@@ -183,10 +183,19 @@ class Stream:
         self._on_gone: Callable[[], None] | None = None
         self._listen()
 
-    def put(self, frame: bytes, replaces: Hashable = None) -> None:
-        """Send a frame soon, instead of an earlier one with the same mark that was not sent yet."""
+    def put(self, frame: bytes, replaces: Hashable = None, is_held: bool = False) -> None:
+        """Send a frame soon, instead of an earlier one with the same mark that was not sent yet.
+
+        One that `is_held` waits for another frame that is not, or for `release`.
+        """
         if self._state == _OPEN:
-            self._put(frame, replaces)
+            self._put(frame, replaces, is_held)
+
+    def release(self) -> None:
+        """Send what waits soon."""
+        if self._waiting and not self._in_line_to_write and self._writing is None:
+            self._in_line_to_write = True
+            self._turns.to_write(self)
 
     def close(self, code: int, reason: str = "") -> None:
         """Send what waits, then a close frame, and end the connection within seconds."""
@@ -275,7 +284,7 @@ class Stream:
         if self._writing is None and self._state != _GONE:
             self._send()
 
-    def _put(self, frame: bytes, replaces: Hashable = None) -> None:
+    def _put(self, frame: bytes, replaces: Hashable = None, is_held: bool = False) -> None:
         if replaces is None:
             replaces = next(_serial)
         else:
@@ -284,11 +293,12 @@ class Stream:
                 self.size -= len(earlier)
         self._waiting[replaces] = frame
         self.size += len(frame)
-        if not self._in_line_to_write and self._writing is None:
+        if not is_held and not self._in_line_to_write and self._writing is None:
             self._in_line_to_write = True
             self._turns.to_write(self)
 
     def _send(self) -> None:
+        is_all = True
         while data := self._unsent or self._take():
             try:
                 sent = self.socket.send(data)
@@ -302,9 +312,12 @@ class Stream:
                 self._unsent = memoryview(data)[sent:]
                 if self._writing is None:
                     self._writing = self._add(hubs.hub.WRITE, self._on_writable)
+                is_all = False
                 break
             self._unsent = b""
-        else:
+            if not self._waiting:
+                break
+        if is_all:
             if self._writing is not None:
                 self._turns.hub.remove(self._writing)
                 self._writing = None

@@ -190,5 +190,5 @@ def _attach(run: Runtime, form: IncomingForm, address: PeerAddress) -> Body:
                 files.remove(session, address.room_name, stored_name)
             raise
         run.announcer.emit("file_uploaded", wire.file_notice(change), change.room_name)
-    run.announcer.mark(change.room_name)
+    run.announcer.mark(change.room_name, told=True)
     return wire.file_change(change)
