@@ -198,5 +198,5 @@ def test_objects_without_a_row_are_swept_away(server: LiveServer, bucket: Privat
         timeout=60,
         check=True,
     )
-    assert "and 1 files without a row" in ran.stdout
+    assert "and 1 file without a row" in ran.stdout
     assert bucket.names() == sorted([kept, "README"])
