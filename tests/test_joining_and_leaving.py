@@ -272,14 +272,20 @@ def test_versions_never_go_back_on_one_socket(
     others = [connect(server) for _ in range(5)]
     for number, other in enumerate(others):
         other.emit("join_room", joining(room, f"peer{number}"))
+    comes_again = connect(server, "javascript")
     for step in range(40):
         others[step % 5].emit("update_user_data", {"user_data": {"step": step}})
-    for other in others:
+        if step % 3 == 0:
+            comes_again.emit("join_room", joining(room, "comes again"))
+        elif step % 3 == 1:
+            comes_again.emit("sync", {"since": 0})
+    for other in [*others, comes_again]:
         other.call("leave_room", {})
     hears(
         watcher,
         "peer_list_updated",
-        lambda body: (body["active_peers"], body["total_peers"]) == (1, 6),
+        lambda body: (body["active_peers"], body["total_peers"]) == (1, 7),
     )
-    versions = [body["version"] for _event, body in watcher.received if "version" in body]
-    assert versions == sorted(versions)
+    for client in (watcher, comes_again):
+        versions = [body["version"] for _event, body in client.received if "version" in body]
+        assert versions == sorted(versions)

@@ -60,3 +60,16 @@ def test_a_socket_that_is_gone_cannot_enter_a_room() -> None:
     with pytest.raises(KeyError):
         manager.enter_room("gone", "/", "a")
     assert list(manager.get_participants("/", "a")) == []
+
+
+def test_a_socket_that_is_gone_leaves_no_room_behind() -> None:
+    manager = managed(SocketRooms())
+    for others in (True, False):
+        sid, other = manager.connect("e0", "/"), manager.connect("e1", "/")
+        manager.disconnect(sid, "/")
+        if not others:
+            manager.disconnect(other, "/")
+        with pytest.raises(KeyError):
+            manager.enter_room(sid, "/", "a")
+        assert "a" not in manager.rooms.get("/", {})
+        assert manager.eio_sid_from_sid(sid, "/") is None

@@ -35,9 +35,11 @@ _RETRY_SECONDS = 1.0
 # How many times as long as a list took to send the next one waits, up to a second.
 _REST = 4
 _MAX_REST_SECONDS = 1.0
-# The same for one that only repeats what notices have told. It may be the length of all peers, and
-# whoever wanted to know of the changes does.
+# How many times as long as writing a list takes one waits that only repeats what notices have told:
+# whoever wanted to know of the changes does. By estimate, for reading the list is nobody's burden.
 _REST_WHEN_TOLD = 100
+_SECONDS_PER_WRITE = 8e-6
+_SECONDS_PER_BYTE = 6e-10
 # For how many windows the next list waits at most while messages wait to be handled, which are
 # likely to change the room again: under load fewer lists cost less of what there is too little of.
 _BUSY_WINDOWS = 10
@@ -65,6 +67,7 @@ class _Window:
     announced: int = 0  # the version that was announced last
     own: bool = False  # changed by this process, so that others are to be told
     news: bool = False  # changed in a way that no notice told of
+    writing: float = 0.0  # about how many seconds writing the last announcement took
     hurry: threading.Event | None = None  # set when a list that could wait tells news after all
 
 
@@ -161,8 +164,9 @@ class Announcer:
                         open_window.hurry.set()
                     continue
                 window = self._windows[name] = _Window(own=own)
+            began = time.perf_counter()
             self._announce(name, window)
-            self._socketio.start_background_task(self._close_window, name, window)
+            self._socketio.start_background_task(self._close_window, name, window, began)
 
     def emit(self, event: str, body: wire.Body, room_name: str, skip: str | None = None) -> None:
         """Send a notice of a change to everybody in a room, but for the socket to `skip`.
@@ -197,6 +201,7 @@ class Announcer:
 
         To be called within `in_order`.
         """
+        self._told.note_notice(view.name, view.version)
         if deltas:
             self._delta_sids.add(sid)
             self._histories.setdefault(view.name, History(view))
@@ -218,6 +223,7 @@ class Announcer:
             history = self._histories.get(room_name)
             if history is not None and history.version != view.version:
                 self._send(view)
+            self._told.note_notice(room_name, view.version)
             return deltas.synced(view, since, history.since(since) if history else None)
 
     def catch_up(self) -> None:
@@ -236,9 +242,12 @@ class Announcer:
         missed = [name for name in names if versions.get(name, 0) > self.announced(name)]
         self.mark_from_elsewhere(*missed)
 
-    def _close_window(self, name: str, window: _Window) -> None:
-        """Announce once more at the window's end while marks keep coming, then forget the room."""
-        wait = rest = self._window
+    def _close_window(self, name: str, window: _Window, began: float) -> None:
+        """Announce once more at the window's end while marks keep coming, then forget the room.
+
+        The announcement that opened it `began` then.
+        """
+        wait, rest = self._rests_since(began, window)
         while True:
             self._socketio.sleep(wait)
             self._wait_while_told(window, rest - wait)
@@ -254,16 +263,21 @@ class Announcer:
             wait = rest = _RETRY_SECONDS
             if self._announce(name, window):
                 self._socketio.sleep(0)  # streams write when the others have had their turn
-                took = time.perf_counter() - began
-                wait = max(self._window, min(_REST * took, _MAX_REST_SECONDS))
-                rest = max(wait, min(_REST_WHEN_TOLD * took, _MAX_REST_SECONDS))
+                wait, rest = self._rests_since(began, window)
+
+    def _rests_since(self, began: float, window: _Window) -> tuple[float, float]:
+        """Return for how many seconds the next list waits, and one that tells nothing new."""
+        took = time.perf_counter() - began
+        wait = max(self._window, min(_REST * took, _MAX_REST_SECONDS))
+        return wait, max(wait, min(_REST_WHEN_TOLD * window.writing, _MAX_REST_SECONDS))
 
     def _wait_while_told(self, window: _Window, seconds: float) -> None:
         """Wait with a list that only repeats what notices have told, until it does not."""
         if seconds <= 0:
             return
         window.hurry = hurry = threading.Event()
-        if window.marked and not window.news:
+        # Marked or not: who changes something a little later would else get a list at once.
+        if not window.news:
             hurry.wait(seconds)
         window.hurry = None
 
@@ -276,7 +290,7 @@ class Announcer:
             with self.in_order(name):
                 view = self.read(name)
                 if view.version != window.announced:
-                    self._send(view)
+                    window.writing = self._send(view)
                     window.announced = view.version
                     self._latency.observe(time.perf_counter() - window.since)
                     for tell in self.listeners:
@@ -307,8 +321,11 @@ class Announcer:
                     break
             return view
 
-    def _send(self, view: RoomList) -> None:
-        """Send a list, or its changes, to every socket in the room: the same bytes to all."""
+    def _send(self, view: RoomList) -> float:
+        """Send a list, or its changes, to every socket in the room: the same bytes to all.
+
+        Returns about how many seconds of writing that is.
+        """
         server = self._socketio.server
         self._told.note_list(view.name, view.version)
         participants = list(self._sockets(view.name))
@@ -319,13 +336,16 @@ class Announcer:
             body = wire.peer_list(view)
             sent.append((for_lists, packets.event("peer_list_updated", body, replaces=view.name)))
         if for_deltas:
-            change = self._histories[view.name].advance(view)
+            change = self._histories.setdefault(view.name, History(view)).advance(view)
             for event, body in deltas.bodies(change, view).items():
                 sent.append((for_deltas, packets.event(event, body)))
         else:
             self._histories.pop(view.name, None)
+        seconds = 0.0
         for eio_sids, packet in sent:
             send_to_all(server.eio, eio_sids, packet)
+            seconds += len(eio_sids) * (_SECONDS_PER_WRITE + len(packet.data) * _SECONDS_PER_BYTE)
+        return seconds
 
     def _sockets(self, room_name: str) -> Iterator[tuple[str, str]]:
         """Return the sockets in a room, with the ids of their connections."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -80,9 +82,11 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
             )
             _offer_recovery(run, session, sid, deltas)
             withdraw(joined.erased.stored_names)
-        removal.note_erased(run, joined.room_name, joined.erased)
-        body = _answer_join(run, sid, joined, deltas)
-    _announce_join(run, sid, joined)
+        with _looked_after(run):
+            removal.note_erased(run, joined.room_name, joined.erased)
+            body = _answer_join(run, sid, joined, deltas)
+    with _looked_after(run):
+        _announce_join(run, sid, joined)
     return body
 
 
@@ -105,9 +109,11 @@ def put_back(run: Runtime, sid: str, secret: str) -> None:
                     if joined is None:
                         return
                     _offer_recovery(run, session, sid, place.deltas)
-                _answer_join(run, sid, joined, place.deltas)
+                with _looked_after(run):
+                    _answer_join(run, sid, joined, place.deltas)
             run.secrets.await_sign_of(sid)
-            _announce_join(run, sid, joined)
+            with _looked_after(run):
+                _announce_join(run, sid, joined)
         except Exception as exception:
             run.send(sid, "join_room_error", as_presence_error(exception).body())
 
@@ -226,6 +232,19 @@ def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
     body = wire.joined(view, joined.peer_id)
     run.send(sid, "join_room_success", body)
     return body
+
+
+@contextmanager
+def _looked_after(run: Runtime) -> Generator[None]:
+    """Have it looked for sessions of sockets that are gone if what follows a join's commit fails.
+
+    The connection may have been lost meanwhile, and its disconnect found nothing to end yet.
+    """
+    try:
+        yield
+    except Exception:
+        run.lost_a_disconnect = True
+        raise
 
 
 def _announce_join(run: Runtime, sid: str, joined: Joined) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
+
+from engineio.exceptions import SocketIsClosedError
 
 # How long packets to many are gathered before they are written, for each recipient of them: about
 # ten times what a write takes, so that writing takes a tenth of the time at most.
@@ -27,7 +30,9 @@ def send_to_all(
     for eio_sid in eio_sids:
         connection = connections.get(eio_sid)
         if connection is not None and not connection.closed:
-            connection.send_shared(packet, is_held)
+            # On threads it may be closed between the look and the sending.
+            with suppress(SocketIsClosedError):
+                connection.send_shared(packet, is_held)
 
 
 def release(engine: Any, eio_sids: Iterable[str]) -> None:
@@ -64,7 +69,7 @@ class Gatherer:
         """Send a packet to members of a group, now or with others that come soon."""
         now = time.monotonic()
         wait = self._rests_until.get(group, now) - now
-        if wait <= 0:
+        if wait <= 0 or not self._engine.holds:
             send_to_all(self._engine, eio_sids, packet)
             self._rest(group, len(eio_sids), now)
             return

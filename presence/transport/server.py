@@ -70,6 +70,8 @@ def make_socketio(app: Flask, settings: Settings) -> SocketIO:
     engine.heartbeat = Heartbeat(engine)
     kept_requests.init_app(engine)
     engine.is_behind = is_behind
+    # Whether connections can hold back a packet until the next one (see `multicast`).
+    engine.holds = mode == "eventlet"
     engine.websocket_compression = settings.websocket_compression
     packets.guard(socketio.server, Floodgate(socketio.server, settings))
     return socketio

@@ -29,6 +29,9 @@ class SocketRooms(Manager):  # type: ignore[misc]
         """
         if room == sid:
             return
+        if eio_sid is None and sid not in self.rooms.get(namespace, {}).get(None, ()):
+            # It is gone. The library finds that out when it has made the room for it already.
+            raise KeyError(sid)
         super().basic_enter_room(sid, namespace, room, eio_sid=eio_sid)
         rooms = self._rooms_of.get(sid, ())
         if room is not None and room not in rooms:

@@ -87,7 +87,7 @@ class StreamConnection(Connection):
         if not before:
             # A list does not count against the reader (see `_bound`), and nothing else waits.
             self._uncounted = 0 if replaces is None else stream.size
-        elif replaces is not None or stream.size > MAX_QUEUED_BYTES:
+        elif replaces is not None or self._uncounted or stream.size > MAX_QUEUED_BYTES:
             self._bound_stream(stream, pkt, before)
 
     def release(self) -> None:

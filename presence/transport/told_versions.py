@@ -27,8 +27,9 @@ class ToldVersions:
         self._in_lists[room_name] = version
 
     def note_notice(self, room_name: str, version: int) -> None:
-        """Note that a notice of a single change was sent."""
-        self._in_notices[room_name] = version
+        """Note that a version was told of in another way, be it to one socket only."""
+        if version > self._in_notices.get(room_name, 0):
+            self._in_notices[room_name] = version
 
     def in_list(self, room_name: str) -> int:
         """Return the version that was shown last, 0 if none was lately."""
