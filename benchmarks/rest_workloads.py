@@ -76,7 +76,7 @@ def _list_again(run: Run) -> tuple[Figures, float]:
         lambda client: client.request("GET", _ROOMS, headers=headers),
         note=lambda client: statuses.append(client.status),
     )
-    return figures, statuses.count(304) / len(statuses)
+    return figures, statuses.count(304) / max(1, len(statuses))
 
 
 def _closed_loop(

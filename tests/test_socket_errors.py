@@ -164,6 +164,10 @@ def test_an_unknown_event_whose_name_is_no_text_is_answered(server: LiveServer) 
     assert "Traceback" not in server.log_text()
 
 
+class NotGreeted(Exception):
+    """The server closed the connection instead of completing it."""
+
+
 class RawSocket:
     """A WebSocket that speaks Engine.IO by hand, to send what no client would."""
 
@@ -181,6 +185,8 @@ class RawSocket:
         self._socket.recv()
         self.send("40" + (json.dumps(auth) if auth is not None else ""))
         answer = self.receive()
+        if answer in {"", "1"}:  # Engine.IO's own close
+            raise NotGreeted
         assert answer.startswith("40")
         self.connected: dict[str, Any] = json.loads(answer[2:])
 

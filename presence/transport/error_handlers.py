@@ -181,3 +181,9 @@ def drain_body() -> None:
             drain(request.__dict__.get("stream") or stream, request.content_length)
         elif request.environ.get("wsgi.input_terminated"):
             drain(stream, None)
+
+
+def is_passing(error: PresenceError) -> bool:
+    """Tell whether the same may well work a little later, as nobody but the server is at fault."""
+    passing = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE)
+    return STATUS[type(error)] in passing

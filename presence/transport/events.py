@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from presence.transport import (
     wire,
 )
 from presence.transport.access import Need
-from presence.transport.error_handlers import as_presence_error
+from presence.transport.error_handlers import as_presence_error, is_passing
 from presence.transport.messages import JoinRoom, Sync, UpdateUserData
 from presence.transport.runtime import Runtime
 from presence.transport.wire import Body
@@ -90,32 +90,46 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
     return body
 
 
-def put_back(run: Runtime, sid: str, secret: str) -> None:
+def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> bool:
     """Give a socket that shows a secret the place of the one it was given to, if it still can be.
 
-    The client did not ask for it in an event of its own, so a refusal comes as ``join_room_error``.
+    `greet` completes its connection, which gives it its next secret: the one it showed is of no use
+    to it from then on. So where this fails only for the moment, False is returned and it is not
+    greeted; it is to be closed, and comes back with the secret that it has. The client did not ask
+    for its place in an event of its own, so a refusal comes as ``join_room_error``.
     """
+    is_greeted = False
     with run.app.app_context():
-        with database.reading() as session:
-            place = recovery.find(session, secret)
-        if place is None:
-            return
         try:
+            with database.reading() as session:
+                place = recovery.find(session, secret)
+            if place is None:
+                greet()
+                return True
             access.check_place(run, sid, place.room_name, place.peer_id)
             with run.announcer.in_order(place.room_name):
                 with database.writing() as session:
                     presence = SocketPresence(sid, run.worker_id)
                     joined = peers.resume(session, secret, presence, run.limits)
-                    if joined is None:
-                        return
-                    _offer_recovery(run, session, sid, place.deltas)
+                    if joined is not None:
+                        _offer_recovery(run, session, sid, place.deltas)
+                greet()
+                is_greeted = True
+                if joined is None:
+                    return True
                 with _looked_after(run):
                     _answer_join(run, sid, joined, place.deltas)
             run.secrets.await_sign_of(sid)
             with _looked_after(run):
                 _announce_join(run, sid, joined)
         except Exception as exception:
-            run.send(sid, "join_room_error", as_presence_error(exception).body())
+            error = as_presence_error(exception)
+            if not is_greeted:
+                if is_passing(error):
+                    return False
+                greet()
+            run.send(sid, "join_room_error", error.body())
+    return True
 
 
 @described.event(

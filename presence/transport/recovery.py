@@ -10,6 +10,7 @@ The protocol also lets a server replay missed packets; here the client gets the 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from socketio import packet
@@ -30,18 +31,44 @@ def init_app(run: Runtime) -> None:
     send_packet, handle_connect = server._send_packet, server._handle_connect
     handle_event = server._handle_event
 
+    # The CONNECT packets that wait until it is known whether a socket can have its place back.
+    waiting: dict[str, Any] = {}
+
     def send(eio_sid: str, pkt: Any) -> None:
         if pkt.packet_type == packet.CONNECT and isinstance(pkt.data, dict) and "sid" in pkt.data:
             pkt.data = {**pkt.data, "pid": run.secrets.make(pkt.data["sid"])}
+            if eio_sid in waiting:
+                waiting[eio_sid] = pkt
+                return
         send_packet(eio_sid, pkt)
 
     def connect(eio_sid: str, namespace: str | None, data: Any) -> None:
-        handle_connect(eio_sid, namespace, data)
+        if run.stopping:
+            # It would get a secret here that the next process knows nothing of.
+            close(eio_sid)
+            return
         shown = data.get("pid") if isinstance(data, dict) else None
-        if isinstance(shown, str) and len(shown) <= _MAX_SECRET and shown.isascii():
-            sid = server.manager.sid_from_eio_sid(eio_sid, namespace or "/")
-            if sid is not None and run.is_connected(sid):
-                events.put_back(run, sid, shown)
+        if not (isinstance(shown, str) and len(shown) <= _MAX_SECRET and shown.isascii()):
+            handle_connect(eio_sid, namespace, data)
+            return
+        waiting[eio_sid] = None
+        try:
+            handle_connect(eio_sid, namespace, data)
+        finally:
+            greeting = waiting.pop(eio_sid)
+        if greeting is None:
+            return  # it was refused
+        greet = partial(send_packet, eio_sid, greeting)
+        sid = server.manager.sid_from_eio_sid(eio_sid, namespace or "/")
+        if sid is None or not run.is_connected(sid):
+            return  # it is gone
+        if not events.put_back(run, sid, shown, greet):
+            close(eio_sid)
+
+    def close(eio_sid: str) -> None:
+        connection = server.eio.sockets.get(eio_sid)
+        if connection is not None:
+            connection.close(wait=False)
 
     def handle(eio_sid: str, namespace: str | None, ack_id: int | None, data: Any) -> None:
         # Only a client that has its CONNECT packet sends events.

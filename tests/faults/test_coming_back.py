@@ -12,8 +12,9 @@ import pytest
 import requests
 
 from tests.clients import events, hears, shows
+from tests.faults.test_storage_faults import locked
 from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
+from tests.test_socket_errors import NotGreeted, RawSocket
 from tests.waiting import eventually
 
 Connect = Callable[..., Any]
@@ -139,6 +140,20 @@ def test_a_secret_takes_the_place_of_a_socket_that_is_not_known_to_be_lost(
     first.close()
     assert is_put_back(second)
     second.close()
+
+
+def test_who_cannot_be_put_back_for_the_moment_is_closed_and_keeps_its_secret(
+    new_server: NewServer,
+) -> None:
+    server = new_server()
+    first = RawSocket(server)
+    first.send("42" + json.dumps(["join_room", ALICE]))
+    eventually(lambda: first.receive().startswith('42["join_room_success"'), "joined")
+    first.cut()
+    eventually(lambda: active(server) == {"alice": False}, "inactive")
+    with locked(server), pytest.raises(NotGreeted):
+        RawSocket(server, auth={"pid": first.connected["pid"]})
+    assert is_put_back(RawSocket(server, auth={"pid": first.connected["pid"]}))
 
 
 def test_a_secret_is_gone_with_a_disconnect_in_good_order(server: LiveServer) -> None:
