@@ -189,21 +189,7 @@ def test_the_pages_are_read_without_javascript(visit: Visit, site: LiveServer, r
     reader.sees("main", "The checks need JavaScript")
 
 
-def stretch(visitor: Visitor, updates: list[float]) -> tuple[float, float]:
-    """Return a page's longest task in ms over ten rounds of updates, and its fragments a second."""
-    visitor.page.evaluate("tasks.length = 0")
-    visitor.requests.clear()
-    rounds = len(updates)
-    began = time.monotonic()
-    while len(updates) < rounds + 10:
-        # Turns of the page's own loop: each is answered at once while nothing blocks it.
-        visitor.page.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
-    seconds = time.monotonic() - began
-    fragments = [url for url in visitor.requests if "/live" in url]
-    longest: float = visitor.page.evaluate("Math.max(0, ...tasks)")
-    return longest, len(fragments) / seconds
-
-
+@pytest.mark.alone
 def test_a_hundred_people_changing_each_second_leave_the_page_responsive(
     visit: Visit, busy: str, updates: list[float]
 ) -> None:
@@ -216,7 +202,15 @@ def test_a_hundred_people_changing_each_second_leave_the_page_responsive(
     ada.is_live()
     ada.sees_here("peer99")
     ada.page.fill("#username", "Half a na")
-    # A page that blocks does so in every stretch; a machine that is busy with other tests, in some.
-    stretches = (stretch(ada, updates) for _ in range(3))
-    assert any(longest < 200 and 0.5 < per_second < 3 for longest, per_second in stretches)
+    ada.page.evaluate("tasks.length = 0")
+    ada.requests.clear()
+    rounds = len(updates)
+    began = time.monotonic()
+    while len(updates) < rounds + 10:
+        # Turns of the page's own loop: each is answered at once while nothing blocks it.
+        ada.page.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
+    seconds = time.monotonic() - began
+    fragments = [url for url in ada.requests if "/live" in url]
+    assert max(ada.page.evaluate("tasks"), default=0) < 200
+    assert 0.5 < len(fragments) / seconds < 3
     assert ada.page.input_value("#username") == "Half a na"
