@@ -44,6 +44,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # again, letting the others run in between.
 BUSY_TIMEOUT_MS = 20
 WRITE_TIMEOUT_SECONDS = 3.0
+# `checkpoints` works the log of changes off much sooner; at this length (64 MB) SQLite does it.
+_MOST_LOG_PAGES = 16_000
 _RETRY_SECONDS = 0.02
 # A second process may have to wait until the first has migrated a large database.
 MIGRATION_TIMEOUT_MS = 60_000
@@ -97,6 +99,7 @@ def _configure_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
+            f"wal_autocheckpoint={_MOST_LOG_PAGES}",
             # What is deleted is overwritten with zeros, not only given free.
             "secure_delete=ON",
         ):
@@ -204,6 +207,12 @@ def is_sqlite() -> bool:
     return db.engine.dialect.name == "sqlite"
 
 
+def path() -> str | None:
+    """Return where the SQLite file is; None for other databases. Needs an app context."""
+    name = db.engine.url.database
+    return name if is_sqlite() and name not in (None, "", ":memory:") else None
+
+
 def scrub() -> bool:
     """See to it that nothing of what was deleted is left in the database's files.
 
@@ -239,12 +248,10 @@ def claim() -> IO[str] | None:
     which know how to be shared). Needs an app context. Raises `CannotServe`, with the file as it
     was.
     """
-    if not is_sqlite():
+    file = path()
+    if file is None:
         return None
-    path = db.engine.url.database or ":memory:"
-    if path == ":memory:":
-        return None
-    lock = _claim_file(Path(f"{path}.lock"))
+    lock = _claim_file(Path(f"{file}.lock"))
     try:
         with db.engine.connect() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
@@ -253,7 +260,7 @@ def claim() -> IO[str] | None:
     if found != "ok":
         lock.close()
         raise CannotServe(
-            f"The database {path} is damaged ({found}). It was left as it is. Put a good copy in "
+            f"The database {file} is damaged ({found}). It was left as it is. Put a good copy in "
             "its place, or move it away to begin with an empty one."
         )
     return lock
