@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from presence.domain import clock
 from presence.errors import Banned, BanNotFound, RoomClosed
 from presence.storage.database import insert_or_update
 from presence.storage.models import Ban, Closing
+from presence.storage.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,8 @@ def check_join(session: Session, room_name: str, peer_id: str) -> None:
 def forget_expired(session: Session) -> None:
     """Delete the bans and closings whose time is over."""
     now = clock.now()
-    for model in (Ban, Closing):
-        session.execute(
-            delete(model).where(model.until <= now).execution_options(synchronize_session=False)
-        )
+    for forget in _FORGET:
+        forget.run(session, now=now)
 
 
 def _bar(room_name: str, peer_id: str | None, seconds: float | None, reason: str) -> Bar:
@@ -152,3 +151,8 @@ def _holds(until: Any) -> ColumnElement[bool]:
 def _written(until: datetime | None) -> str | None:
     """Return an instant as an error's body has it: ISO 8601 in UTC, to the second."""
     return None if until is None else until.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+_FORGET = [
+    Prepared(delete(model).where(model.until <= bindparam("now"))) for model in (Ban, Closing)
+]

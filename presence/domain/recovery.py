@@ -127,7 +127,7 @@ def confirm(session: Session, sid: str) -> None:
 
 def forget_expired(session: Session) -> None:
     """Delete the secrets whose time is over."""
-    _delete(session, Recovery.expires_at <= clock.now())
+    _FORGET.run(session, now=clock.now())
 
 
 def _delete(session: Session, *conditions: ColumnElement[bool]) -> None:
@@ -157,6 +157,7 @@ def _offering(insert: Any) -> Any:
 
 
 _OFFER = Prepared(_offering)
+_FORGET = Prepared(delete(Recovery).where(Recovery.expires_at <= bindparam("now")))
 _WITHDRAW = Prepared(delete(Recovery).where(Recovery.sid == bindparam("of_sid")))
 _ENDED = (Recovery.expires_at.is_(None), ~exists().where(PeerSession.sid == Recovery.sid))
 _SETTLE = Prepared(update(Recovery).where(*_ENDED).values(expires_at=bindparam("until")))

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from presence.domain import clock, erasure, quotas, rooms
 from presence.domain.erasure import ErasedPeers
 from presence.errors import RoomNotFound
 from presence.storage.models import Activity, File, Peer, PeerSession, Room
+from presence.storage.prepared import Prepared
 
 # Rows that are looked at in one go: about a millisecond.
 WINDOW = 500
@@ -56,11 +57,11 @@ def crowded_rooms(session: Session, rules: Rules, after: int) -> Window:
     """Find rooms that keep more peers than they should, as (name, peers too many, inactive)."""
     if not rules.kept_peers:
         return _NOTHING
-    peers = select(func.count(Peer.id)).where(Peer.room_id == Room.id)
-    inactive = peers.where(~exists().where(PeerSession.peer_row_id == Peer.id)).scalar_subquery()
-    excess = peers.scalar_subquery() - rules.kept_peers
-    crowded = (excess > 0) & (inactive > 0)
-    return _window(session, select(Room.name, excess, inactive), Room, crowded, after, size=_ROOMS)
+    # Prepared, since this rule is the only one that holds by itself: it runs every second.
+    ((last,),) = _NEXT_ROOMS.rows(session, after=after)
+    if last is None:
+        return _NOTHING
+    return Window(_CROWDED.rows(session, kept=rules.kept_peers, after=after, last=last), last)
 
 
 def overdue_files(session: Session, rules: Rules, after: int) -> Window:
@@ -174,16 +175,30 @@ def _window(
     model: Any,
     overdue: ColumnElement[bool],
     after: int,
-    *,
-    size: int = WINDOW,
 ) -> Window:
     """Run a query over the next rows of a table, keeping to those that are overdue."""
-    ids = select(model.id).where(model.id > after).order_by(model.id).limit(size).subquery()
-    last = session.scalar(select(func.max(ids.c.id)))
+    last = session.scalar(_last_of_window(model, after, WINDOW))
     if last is None:
         return _NOTHING
     found = session.execute(query.where(model.id > after, model.id <= last, overdue)).all()
     return Window(found, last)
 
 
+def _last_of_window(model: Any, after: Any, size: int) -> Select[int | None]:
+    """Select the id of the last of the next rows of a table; None at its end."""
+    ids = select(model.id).where(model.id > after).order_by(model.id).limit(size).subquery()
+    return select(func.max(ids.c.id))
+
+
+def _crowded() -> Select[str, int, int]:
+    peers = select(func.count(Peer.id)).where(Peer.room_id == Room.id)
+    inactive = peers.where(~exists().where(PeerSession.peer_row_id == Peer.id)).scalar_subquery()
+    excess = peers.scalar_subquery() - bindparam("kept", type_=Integer)
+    return select(Room.name, excess, inactive).where(
+        Room.id > bindparam("after"), Room.id <= bindparam("last"), excess > 0, inactive > 0
+    )
+
+
 _NOTHING = Window((), None)
+_NEXT_ROOMS = Prepared(_last_of_window(Room, bindparam("after"), _ROOMS))
+_CROWDED = Prepared(_crowded())

@@ -131,8 +131,7 @@ def versions(session: Session, names: Collection[str]) -> dict[str, int]:
     ordered = list(names)
     for start in range(0, len(ordered), _BATCH):
         batch = ordered[start : start + _BATCH]
-        for row in session.execute(select(Room.name, Room.version).where(Room.name.in_(batch))):
-            found[row.name] = row.version
+        found.update(_VERSIONS.rows(session, names=batch))
     return found
 
 
@@ -180,6 +179,9 @@ _CHANGE = Prepared(
     .where(Room.name == bindparam("room_name"))
     .values(version=Room.version + 1)
     .returning(Room.id, Room.name, Room.max_peers, Room.version, Room.active_peers)
+)
+_VERSIONS = Prepared(
+    select(Room.name, Room.version).where(Room.name.in_(bindparam("names", expanding=True)))
 )
 _TAKE_BACK = Prepared(
     update(Room).where(Room.id == bindparam("room_id")).values(version=Room.version - 1)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain import clock, recovery, sessions
 from presence.storage import database
 from presence.storage.models import PeerSession, Worker
+from presence.storage.prepared import Prepared
 
 # A worker that has not renewed its row for this long has died. With what passes until a survivor
 # looks, its peers are inactive within 12 s.
@@ -35,15 +36,12 @@ def register(session: Session, worker_id: str, *, alone: bool) -> set[str]:
 
 def renew(session: Session, worker_id: str) -> bool:
     """Renew a worker's row; return whether it was still there."""
-    result = session.execute(
-        update(Worker).where(Worker.id == worker_id).values(renewed_at=database.now(session))
-    )
-    return bool(result.rowcount)  # type: ignore[attr-defined]
+    return bool(_RENEW.run(session, of_worker=worker_id, instant=database.now(session)))
 
 
 def any_dead(session: Session) -> bool:
     """Tell whether `end_dead` would end anything."""
-    return bool(session.scalar(select(exists().where(Worker.renewed_at < _lease_ends(session)))))
+    return bool(_DEAD.rows(session, instant=_lease_ends(session)))
 
 
 def end_dead(session: Session, *, everybody: bool = False) -> set[str]:
@@ -121,3 +119,11 @@ def living(session: Session) -> set[str]:
 def _lease_ends(session: Session) -> datetime:
     """Return the instant before which a worker must have been renewed to count as dead."""
     return database.now(session) - LEASE
+
+
+_RENEW = Prepared(
+    update(Worker)
+    .where(Worker.id == bindparam("of_worker"))
+    .values(renewed_at=bindparam("instant"))
+)
+_DEAD = Prepared(select(Worker.id).where(Worker.renewed_at < bindparam("instant")).limit(1))

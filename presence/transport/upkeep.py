@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from presence.domain import bans, recovery, sessions, workers
 from presence.storage import database
+from presence.storage.checkpoints import Checkpointer
 from presence.transport.sweeping import Sweeper
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def run(runtime: Runtime) -> None:
     """Look after the sessions for as long as the process runs; a failure is logged and retried."""
     renewed = time.monotonic()
     sweeper = Sweeper(runtime)
+    checkpointer = Checkpointer()
     while True:
         runtime.socketio.sleep(_INTERVAL_SECONDS)
         try:
@@ -33,8 +35,9 @@ def run(runtime: Runtime) -> None:
                 renewed = time.monotonic()
         except Exception:
             log.exception("the upkeep of sessions failed; trying again")
+        runtime.socketio.sleep(0)  # let others in between
         try:
-            _sweep(runtime, sweeper)
+            _sweep(runtime, sweeper, checkpointer)
         except Exception:
             log.exception("what is overdue could not be removed; trying again")
 
@@ -85,9 +88,10 @@ def _once(runtime: Runtime, renew: bool) -> None:
             runtime.cluster.look_after()
 
 
-def _sweep(runtime: Runtime, sweeper: Sweeper) -> None:
+def _sweep(runtime: Runtime, sweeper: Sweeper, checkpointer: Checkpointer) -> None:
     """Remove some of what is overdue, and wipe what was erased from the database's files."""
     with runtime.app.app_context():
+        checkpointer.step()
         sweeper.step()
         if runtime.scrub:
             runtime.scrub = False
