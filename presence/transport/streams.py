@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # How long messages are handled before what they put out is sent, and timers and others get a turn.
 _TURN_SECONDS = 0.002
+# How much of it one connection gets, before those that asked for less.
+_SHARE_SECONDS = 0.0005
 # Handlers that wait (for a lock, for a database) each hold a greenlet; so many are kept for reuse.
 _IDLE_WORKERS = 16
 
@@ -70,14 +72,23 @@ class Turns:
         self.buffer = bytearray(_BYTES_PER_READ)
         self.view = memoryview(self.buffer)
         self._readable: deque[Stream] = deque()
+        # Those that had more to say than their share of a turn. They come after all others, for a
+        # socket that floods is one of them.
+        self._left_over: deque[Stream] = deque()
+        self._is_one_due = False
         self._writable: list[Stream] = []
         self._scheduled = False
         self._idle: list[Any] = []
-        self._until = 0.0
+        self._until = self._share_until = 0.0
 
     def to_read(self, stream: Stream) -> None:
         """Have a stream served soon."""
         self._readable.append(stream)
+        self._schedule()
+
+    def to_go_on(self, stream: Stream) -> None:
+        """Have a stream served on after those that have not had their share yet."""
+        self._left_over.append(stream)
         self._schedule()
 
     def to_write(self, stream: Stream) -> None:
@@ -86,12 +97,12 @@ class Turns:
         self._schedule()
 
     def is_over(self) -> bool:
-        """Tell whether it is time to let others have a turn."""
-        return time.monotonic() >= self._until
+        """Tell whether the stream that is served has had its share of this turn."""
+        return time.monotonic() >= self._share_until
 
     def is_behind(self) -> bool:
         """Tell whether streams wait to be served."""
-        return bool(self._readable)
+        return bool(self._readable or self._left_over)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -102,11 +113,12 @@ class Turns:
         """Serve for a while; called by the hub, which a worker that waits comes back to."""
         self._scheduled = False
         self._until = time.monotonic() + _TURN_SECONDS
+        self._is_one_due = bool(self._left_over)
         try:
-            while self._readable and not self.is_over():
+            while (stream := self._next()) is not None:
                 worker = self._idle.pop() if self._idle else greenlet.greenlet(self._work)
                 worker.parent = self.hub.greenlet
-                worker.switch()
+                worker.switch(stream)
         finally:
             writable, self._writable = self._writable, []
             for stream in writable:
@@ -115,22 +127,37 @@ class Turns:
                 except Exception:
                     log.exception("closed a connection after an unexpected error")
                     stream.drop()
-            if self._readable or self._writable:
+            if self._readable or self._left_over or self._writable:
                 self._schedule()
 
-    def _work(self) -> None:
+    def _work(self, stream: Stream | None) -> None:
         while True:
-            while self._readable and not self.is_over():
-                stream = self._readable.popleft()
+            while stream is not None:
                 try:
                     stream.serve()
                 except Exception:
                     log.exception("closed a connection after an unexpected error")
                     stream.drop()
+                stream = self._next()
             if len(self._idle) >= _IDLE_WORKERS:
                 return
             self._idle.append(greenlet.getcurrent())
-            self.hub.switch()
+            stream = self.hub.switch()
+
+    def _next(self) -> Stream | None:
+        """Take out the stream to serve next in this turn; None when it is over.
+
+        It ends with one of those that were left over, so that whoever comes meanwhile waits for no
+        more than one share.
+        """
+        now = time.monotonic()
+        self._share_until = now + _SHARE_SECONDS
+        if self._readable and now < self._until:
+            return self._readable.popleft()
+        if self._is_one_due:
+            self._is_one_due = False
+            return self._left_over.popleft()
+        return None
 
 
 class Stream:
@@ -251,7 +278,7 @@ class Stream:
                     return
                 if self._turns.is_over():
                     self._left_over = True
-                    self._turns.to_read(self)
+                    self._turns.to_go_on(self)
                     return
         except WebSocketError as error:
             log.warning("closed a connection that broke the WebSocket protocol: %s", error)

@@ -6,7 +6,6 @@ with 2000 and 20, is for a machine that does nothing else. The figures are print
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import threading
@@ -18,18 +17,21 @@ from typing import Any
 import pytest
 
 from presence.transport.descriptors import make_room_for
-from tests.abuse.streams import TEXT, Stream, WebSocketStream, frame
+from tests.abuse.flooder import EVENTS_PER_SECOND, flooding
+from tests.abuse.streams import Stream, WebSocketStream
 from tests.live_server import LiveServer
 
 HALF_OPEN = int(os.environ.get("PRESENCE_TEST_HALF_OPEN", "300"))
 FLOOD_SECONDS = float(os.environ.get("PRESENCE_TEST_FLOOD_SECONDS", "2"))
-EVENTS_PER_SECOND = 1000
+# Calm and flood take turns, so that what else the machine does falls on both. For so long a socket
+# may send all it wants, more or less, before it is slowed.
+ROUND_SECONDS = 4.0
 
 # The promise: a new client joins in time, and what others wait for an answer doubles at most. On a
 # busy machine the slowest of a few answers says little, so a small run only finds what is far off.
 JOINS_WITHIN = 2.0
 CAMPAIGN = FLOOD_SECONDS >= 20
-PERCENTILE, TOLERANCE = (99, 0.01) if CAMPAIGN else (50, 0.25)
+PERCENTILE, TOLERANCE = (99, 0.0) if CAMPAIGN else (50, 0.25)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def join(server: LiveServer, peer_id: str) -> tuple[WebSocketStream, float]:
 
 
 def round_trips(stream: WebSocketStream, seconds: float) -> list[float]:
-    """Ask for something every 20 ms; return how long each answer took."""
+    """Ask for something every few milliseconds; return how long each answer took."""
     taken = []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -59,7 +61,7 @@ def round_trips(stream: WebSocketStream, seconds: float) -> list[float]:
         stream.text('421["sync",{"since":0}]')
         stream.wait_for("431")
         taken.append(time.monotonic() - began)
-        time.sleep(0.02)
+        time.sleep(0.012)
     return taken
 
 
@@ -111,41 +113,21 @@ def test_half_open_connections_keep_nobody_out(target: LiveServer, sent: str) ->
 )
 def test_a_flood_of_events_is_not_felt_by_others(target: LiveServer, flood: dict[str, Any]) -> None:
     bystander, _ = join(target, "bystander")
-    calm = round_trips(bystander, FLOOD_SECONDS)
-    flooder, _ = join(target, "flooder")
-    flooder.socket.settimeout(FLOOD_SECONDS + 30)
-    # In a room of its own, or the bystander would be told of each change.
-    flooder.emit("join_room", {"room_name": "other", "peer_id": "flooder", "username": "F"})
-    message = frame(TEXT, b"42" + json.dumps([flood["event"], flood["body"]]).encode())
-    stop = threading.Event()
-
-    def pour() -> None:
-        while not stop.wait(0.05):
-            flooder.send(message * (EVENTS_PER_SECOND // 20))
-
-    def drain() -> None:
-        with suppress(OSError):
-            while flooder.socket.recv(65_536):
-                pass
-
-    threads = [threading.Thread(target=work) for work in (pour, drain)]
-    for thread in threads:
-        thread.start()
-    try:
-        took = join(target, "newcomer")[1]
-        flooded = round_trips(bystander, FLOOD_SECONDS)
-    finally:
-        stop.set()
-        flooder.shut_down()
-        with suppress(OSError):
-            flooder.socket.shutdown(2)
-        for thread in threads:
-            thread.join()
+    round_trips(bystander, 0.5)  # until what is done the first time has been done
+    calm: list[float] = []
+    flooded: list[float] = []
+    took = []
+    for number in range(max(1, round(FLOOD_SECONDS / ROUND_SECONDS))):
+        calm += round_trips(bystander, min(FLOOD_SECONDS, ROUND_SECONDS))
+        # In a room of its own, or the bystander would be told of each change.
+        with flooding(target, f"other-{number}", flood["event"], flood["body"]):
+            took.append(join(target, f"newcomer-{number}")[1])
+            flooded += round_trips(bystander, min(FLOOD_SECONDS, ROUND_SECONDS))
     before, meanwhile = slow(calm), slow(flooded)
     print(
         f"\n{EVENTS_PER_SECOND} {flood['event']}/s: p{PERCENTILE} {before * 1000:.1f} ms before, "
-        f"{meanwhile * 1000:.1f} ms meanwhile; a new client joined within {took:.3f} s"
+        f"{meanwhile * 1000:.1f} ms meanwhile; a new client joined within {max(took):.3f} s"
     )
-    assert took < JOINS_WITHIN
+    assert max(took) < JOINS_WITHIN
     assert meanwhile < 2 * before + TOLERANCE
     assert "Traceback" not in target.log_text()
