@@ -56,6 +56,7 @@ def relay(run: Run) -> Figures:
     before = relayed.delivered
     with run.measuring() as measured:
         run.load.run(run.sizes.relay_seconds)
+        run.load.await_(lambda: relayed.delivered > before, "a signal is delivered")
         count = relayed.delivered - before
     return {
         **measured.figures(),

@@ -113,6 +113,7 @@ def _closed_loop(
             ask(client)
         if left is None:
             run.load.run(run.sizes.rest_seconds)
+            run.load.await_(lambda: bool(answered), "a request is answered")
         else:
             run.load.await_(lambda: not busy, "every request is answered", 300)
     for client in clients:
