@@ -45,7 +45,10 @@ def _leave_out_defaults(schema: dict[str, Any]) -> None:
 class Answer(BaseModel):
     """Base of every body that the server sends; a field with a default may be missing."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra=_leave_out_defaults)
+    # Only descriptions ask for them, so none is built before.
+    model_config = ConfigDict(
+        use_attribute_docstrings=True, json_schema_extra=_leave_out_defaults, defer_build=True
+    )
 
 
 class Peer(Answer):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gc
 import logging
 import socket
 import struct
@@ -190,10 +189,6 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the end, with the app that was loaded."""
         ImpatientReader.seconds = self.wsgi.extensions["presence"].settings.read_seconds
-        # All that is loaded stays. A full collection that looked through it each time stopped every
-        # socket for 90 ms.
-        gc.collect()
-        gc.freeze()
         super().run()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
