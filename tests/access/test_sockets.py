@@ -92,7 +92,7 @@ Returning = Callable[[str], JavaScriptClient]
 
 
 def test_a_fresh_token_gets_the_place_back(returning: Returning, room: str) -> None:
-    client = returning(token("ada", room, ttl=2))
+    client = returning(token("ada", room, ttl=5))
     assert client.call("join_room", join(room, "ada"))["ok"]
     client.show({"token": token("ada", room)})
     hears(client, "token_expired")
@@ -104,7 +104,7 @@ def test_a_fresh_token_gets_the_place_back(returning: Returning, room: str) -> N
 def test_the_old_token_gets_nothing_back(
     locked: LiveServer, returning: Returning, room: str
 ) -> None:
-    client = returning(token("ada", room, ttl=2))
+    client = returning(token("ada", room, ttl=5))
     assert client.call("join_room", join(room, "ada"))["ok"]
     assert hears(client, "connect_error")["code"] == "token_expired"
     peer = ask(locked, "GET", f"{ROOMS}/{room}/peers/ada", admin(room)).json()
