@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.bare_domain import app, session
 from tests.chromium import chromium
 from tests.clients import KINDS, Client
 from tests.cluster.private_cluster import PrivateCluster
 from tests.cluster.private_postgresql import PrivatePostgresql
 from tests.live_server import LiveServer
 
-__all__ = ["chromium"]
+__all__ = ["app", "chromium", "session"]
 
 SAMPLES = Path(__file__).parent / "samples"
 

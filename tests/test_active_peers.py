@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app import create_app
-from presence.config import Settings
 from presence.domain import clock, moderation, peers, recovery, sessions, workers
 from presence.domain.peers import Limits
 from presence.domain.sessions import RestPresence, SocketPresence
 from presence.errors import PresenceError, RoomFull
-from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room
-from tests.cluster.private_postgresql import PrivatePostgresql
+from tests.bare_domain import WORKER
 
 LIMITS = Limits(max_peers=3, max_user_data_bytes=1000, max_kept_peers=5)
-WORKER = "w" * 32
 ROOMS = ("den", "hall")
 PEERS = ("ada", "bo", "cy", "di", "ed", "flo")
 SIDS = ("s1", "s2", "s3", "s4", "s5", "s6", "s7")
 STEPS = 150
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
-    """The app over an empty database of each kind, not serving."""
-    url = f"sqlite:///{tmp_path}/test.db"
-    if request.param == "postgresql":
-        postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
-        url = postgresql.new_database()
-    return create_app(Settings(database_url=url, upload_dir=str(tmp_path / "uploads")))
-
-
-@pytest.fixture
-def session(app: Flask) -> Generator[Session]:
-    """A session in a write transaction, with one worker registered."""
-    with app.app_context():
-        database.upgrade()
-        with database.writing() as made:
-            workers.register(made, WORKER, alone=True)
-            yield made
 
 
 class _History:

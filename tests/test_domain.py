@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Generator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app import create_app
 from presence.config import InvalidSetting, Settings
 from presence.domain import (
     clock,
@@ -35,30 +32,9 @@ from presence.errors import InvalidField, PeerNotFound, RoomFull, RoomNotFound, 
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room, Worker
 from presence.transport import wire
-from tests.cluster.private_postgresql import PrivatePostgresql
+from tests.bare_domain import WORKER
 
 LIMITS = Limits(max_peers=2, max_user_data_bytes=1000)
-WORKER = "w" * 32
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
-    """The app over an empty database of each kind, not serving."""
-    url = f"sqlite:///{tmp_path}/test.db"
-    if request.param == "postgresql":
-        postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
-        url = postgresql.new_database()
-    return create_app(Settings(database_url=url, upload_dir=str(tmp_path / "uploads")))
-
-
-@pytest.fixture
-def session(app: Flask) -> Generator[Session]:
-    """A session in a write transaction, with one worker registered."""
-    with app.app_context():
-        database.upgrade()
-        with database.writing() as made:
-            workers.register(made, WORKER, alone=True)
-            yield made
 
 
 def join(session: Session, room: str, peer_id: str, presence: Presence | str, **data: Any) -> Any:
