@@ -74,6 +74,7 @@ def test_who_is_inside_may_join_again_and_open_another_tab(
     assert hears(outside, "join_room_error")["code"] == "room_full"
 
 
+@pytest.mark.timeout(120 + 5 * ROUNDS)
 @pytest.mark.parametrize("mode", ["eventlet", "threading"])
 def test_of_many_that_join_at_once_exactly_as_many_get_in_as_there_are_places(
     new_server: NewServer, mode: str
