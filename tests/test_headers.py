@@ -59,6 +59,7 @@ def answers(server: LiveServer, tmp_path: Path, **headers: str) -> dict[str, req
     }
 
 
+@pytest.mark.cluster
 def test_every_answer_is_protected_and_sets_no_cookie(server: LiveServer, tmp_path: Path) -> None:
     for what, response in answers(server, tmp_path, Accept="text/html").items():
         assert response.status_code < 500, what

@@ -20,6 +20,7 @@ def kick(session: Session, room_name: str, peer_id: str) -> Left:
     Raises `RoomNotFound` or `PeerNotFound`.
     """
     version = peer_rows.version_where_known(session, room_name, peer_id)
+    rooms.lock(session, room_name)
     recovery.withdraw_all(session, room_name, peer_id)
     left = _put_out(session, room_name, KICKED, Peer.peer_id == peer_id)
     return left[0] if left else Left(room_name, peer_id, version, is_active=False)
@@ -33,6 +34,7 @@ def ban(
     It need not have been there, and need not be there now: then nobody leaves.
     """
     bar = bans.ban(session, room_name, peer_id, seconds, reason)
+    rooms.lock(session, room_name)
     recovery.withdraw_all(session, room_name, peer_id)
     return bar, _put_out(session, room_name, BANNED, Peer.peer_id == peer_id)
 
@@ -45,6 +47,7 @@ def close_room(
     The room need not exist.
     """
     bar = bans.close(session, room_name, seconds, reason)
+    rooms.lock(session, room_name)
     recovery.withdraw_room(session, room_name)
     return bar, _put_out(session, room_name, CLOSED)
 

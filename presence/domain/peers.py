@@ -199,6 +199,10 @@ def resume(
     The socket that held it before may not be known to be lost yet; its session ends. None if the
     secret is not good (any more). Raises `RoomFull`, `Banned` or `RoomClosed`.
     """
+    place = recovery.find(session, secret)
+    if place is None:
+        return None
+    rooms.lock(session, place.room_name)
     place = recovery.use(session, secret, presence.sid)
     if place is None:
         return None
@@ -221,6 +225,7 @@ def leave(session: Session, room_name: str, peer_id: str) -> Left:
     Raises `RoomNotFound` or `PeerNotFound`.
     """
     version = peer_rows.version_where_known(session, room_name, peer_id)
+    rooms.lock(session, room_name)
     recovery.withdraw_all(session, room_name, peer_id)
     ended = peer_rows.sessions_of(session, room_name, peer_id)
     if not ended:
@@ -237,13 +242,16 @@ def leave_socket(session: Session, sid: str) -> Left:
     own = sessions.of_socket(session, sid)
     if not own:
         raise NotJoined
-    recovery.withdraw(session, sid)
     room_name, peer_id = own[0].room_name, own[0].peer_id
+    rooms.lock(session, room_name)
+    recovery.withdraw(session, sid)
     ended = [
         item
         for item in peer_rows.sessions_of(session, room_name, peer_id)
         if item.sid is None or item.sid == sid
     ]
+    if not any(item.sid == sid for item in ended):
+        raise NotJoined  # another took its place meanwhile
     return _leave(session, room_name, peer_id, ended)
 
 

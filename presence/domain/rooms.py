@@ -80,6 +80,15 @@ def change(session: Session, name: str) -> LockedRoom:
     return LockedRoom(*row)
 
 
+def lock(session: Session, name: str) -> None:
+    """Lock a room until the transaction ends, without a change; nothing if there is none.
+
+    For transactions that touch secrets (see `recovery`) before they know whether they change the
+    room: all lock the room first, or two of them could wait for each other for ever.
+    """
+    _LOCK.rows(session, room_name=name)
+
+
 def change_or_make(
     session: Session, names: Iterable[str], max_peers: int, now: datetime, max_rooms: int = 0
 ) -> dict[str, LockedRoom]:
@@ -182,6 +191,10 @@ _CHANGE = Prepared(
 )
 _VERSIONS = Prepared(
     select(Room.name, Room.version).where(Room.name.in_(bindparam("names", expanding=True)))
+)
+# As strongly as an update does; SQLite locks all there is when the transaction begins.
+_LOCK = Prepared(
+    select(Room.id).where(Room.name == bindparam("room_name")).with_for_update(key_share=True)
 )
 _TAKE_BACK = Prepared(
     update(Room).where(Room.id == bindparam("room_id")).values(version=Room.version - 1)

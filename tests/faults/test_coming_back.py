@@ -116,6 +116,7 @@ def is_put_back(raw: RawSocket) -> bool:
             return bool(json.loads(text[3:])[0]["ok"])
 
 
+@pytest.mark.cluster
 def test_a_secret_works_once_and_for_nobody_who_guesses(server: LiveServer) -> None:
     first, pid = joined_as_alice(server)
     guesser, _ = connecting(server, pid[:-1] + ("A" if pid[-1] != "A" else "B"))
@@ -165,6 +166,7 @@ def test_a_secret_is_gone_with_a_disconnect_in_good_order(server: LiveServer) ->
     again.close()
 
 
+@pytest.mark.cluster
 def test_a_secret_is_gone_when_the_peer_leaves_over_rest(server: LiveServer) -> None:
     raw, pid = joined_as_alice(server)
     raw.cut()

@@ -48,6 +48,7 @@ class Return(threading.Thread):
             pass
 
 
+@pytest.mark.cluster
 @pytest.mark.timeout(1200)
 def test_a_late_disconnect_never_ends_who_has_come_back(server: LiveServer, room: str) -> None:
     chance = random.Random(7)
