@@ -28,36 +28,31 @@ from flask import Flask
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
 from presence.storage import database
-from presence.transport import (
+from presence.transport.admission import (
     access,
-    activity_api,
-    addresses,
-    admission,
-    api_page,
-    bodies,
-    descriptions_api,
-    doctor,
+    client_addresses,
+    connection_limits,
     error_handlers,
-    events,
-    file_links,
-    gate,
-    headers,
-    health_api,
-    ice_api,
-    json_codec,
-    moderation_api,
-    pages,
-    recovery,
-    rooms_api,
-    server,
-    signals,
-    sweep_command,
-    token_command,
-    tokens_api,
-    uploads_api,
-    watching,
+    hosts_and_origins,
+    request_bodies,
+    security_headers,
 )
-from presence.transport.runtime import Runtime
+from presence.transport.commands import sweep, token
+from presence.transport.engine import socketio_server
+from presence.transport.events import joining, recovery, signals, watching
+from presence.transport.pages import api, doctor, views
+from presence.transport.process.runtime import Runtime
+from presence.transport.rest import (
+    activity,
+    descriptions,
+    health,
+    ice,
+    moderation,
+    rooms,
+    tokens,
+    uploads,
+)
+from presence.transport.wire import file_urls, json_codec
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -88,44 +83,44 @@ def create_app(settings: Settings | None = None) -> Flask:
     json_codec.init_app(app)
     database.init_app(app, settings)
 
-    socketio = server.make_socketio(app, settings)
+    socketio = socketio_server.make_socketio(app, settings)
     runtime = Runtime(app, settings, socketio)
     app.extensions["presence"] = runtime
 
     error_handlers.init_app(app)
-    file_links.init_app(app, settings)
-    token_command.init_app(app, settings, runtime.access)
-    sweep_command.init_app(app, runtime)
-    events.init_app(runtime)
+    file_urls.init_app(app, settings)
+    token.init_app(app, settings, runtime.access)
+    sweep.init_app(app, runtime)
+    joining.init_app(runtime)
     recovery.init_app(runtime)
     signals.init_app(runtime)
     watching.init_app(runtime)
-    app.register_blueprint(rooms_api.bp)
-    app.register_blueprint(activity_api.bp)
-    app.register_blueprint(ice_api.bp)
-    app.register_blueprint(descriptions_api.bp)
-    app.register_blueprint(moderation_api.bp)
-    app.register_blueprint(tokens_api.bp)
-    health_api.init_app(app, runtime)
-    app.register_blueprint(uploads_api.bp)
-    app.register_blueprint(pages.bp)
+    app.register_blueprint(rooms.bp)
+    app.register_blueprint(activity.bp)
+    app.register_blueprint(ice.bp)
+    app.register_blueprint(descriptions.bp)
+    app.register_blueprint(moderation.bp)
+    app.register_blueprint(tokens.bp)
+    health.init_app(app, runtime)
+    app.register_blueprint(uploads.bp)
+    app.register_blueprint(views.bp)
     app.register_blueprint(doctor.bp)
-    app.register_blueprint(api_page.bp)
+    app.register_blueprint(api.bp)
 
     if settings.is_locked:
-        app.wsgi_app = gate.Gate(app.wsgi_app, settings)  # type: ignore[method-assign]
-    app.wsgi_app = bodies.CheckedBodies(app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = hosts_and_origins.Gate(app.wsgi_app, settings)  # type: ignore[method-assign]
+    app.wsgi_app = request_bodies.CheckedBodies(app.wsgi_app)  # type: ignore[method-assign]
     if not settings.websocket_compression:
-        app.wsgi_app = server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]
-    admission.init_app(app, runtime)
+        app.wsgi_app = socketio_server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]
+    connection_limits.init_app(app, runtime)
     access.init_app(app, runtime)
     if settings.trusted_proxies:
-        app.wsgi_app = addresses.behind_proxies(  # type: ignore[method-assign]
+        app.wsgi_app = client_addresses.behind_proxies(  # type: ignore[method-assign]
             app.wsgi_app, settings.trusted_proxies
         )
-    app.wsgi_app = server.StartOnFirstRequest(app.wsgi_app, runtime)  # type: ignore[method-assign]
-    app.wsgi_app = headers.Headers(app.wsgi_app)  # type: ignore[method-assign]
-    app.wsgi_app = server.LoggedErrors(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = socketio_server.StartOnFirstRequest(app.wsgi_app, runtime)  # type: ignore[method-assign]
+    app.wsgi_app = security_headers.Headers(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = socketio_server.LoggedErrors(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -144,7 +139,7 @@ def main() -> None:
         runtime.start()
     except database.CannotServe as error:
         sys.exit(str(error))
-    print(f"Presence is ready: {gate.whereabouts(settings)}", flush=True)
+    print(f"Presence is ready: {hosts_and_origins.whereabouts(settings)}", flush=True)
     runtime.socketio.run(app, host=settings.host, port=settings.port)
 
 

@@ -11,7 +11,7 @@ from gunicorn import glogging
 
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
-from presence.transport.descriptors import make_room_for
+from presence.transport.process.file_descriptors import make_room_for
 
 # What is loaded stays, so looking through it again and again while it is loaded finds nothing: that
 # was a seventh of a worker's start. `post_worker_init` switches it on again.
@@ -25,7 +25,7 @@ except InvalidSetting as error:
 
 wsgi_app = "app:create_app()"
 bind = f"{settings.host}:{settings.port}"
-worker_class = "presence.transport.gunicorn_worker.Worker"
+worker_class = "presence.transport.engine.gunicorn_worker.Worker"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1
 # A polling client uses two, and whoever is refused has to be told so. Without file descriptors for
@@ -88,7 +88,7 @@ def post_worker_init(worker):
     """
     # Not at the top: the standard library is patched only after this file is read.
     from presence.storage.database import CannotServe  # noqa: PLC0415
-    from presence.transport.gate import whereabouts  # noqa: PLC0415
+    from presence.transport.admission.hosts_and_origins import whereabouts  # noqa: PLC0415
 
     logs.catch_printing()
     runtime = worker.wsgi.extensions["presence"]

@@ -1,8 +1,8 @@
 """The conditions the server reports to a client, each a class named after it.
 
 Every one carries a ``code`` that a program can compare and a ``detail`` that tells a person what
-to do. The domain raises them; `presence.transport.error_handlers` turns them into HTTP answers
-and Socket.IO events, and holds the HTTP status of each.
+to do. The domain raises them; `presence.transport.admission.error_handlers` turns them into HTTP
+answers and Socket.IO events, and holds the HTTP status of each.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from presence.config import Settings
-from presence.domain import workers
+from presence.domain.peers import workers
 from presence.storage import database
 from tests.cluster.private_postgresql import PrivatePostgresql
 

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain import clock, moderation, peers, recovery, sessions, workers
-from presence.domain.peers import Limits
-from presence.domain.sessions import RestPresence, SocketPresence
+from presence.domain.peers import moderation, peers, recovery, sessions, workers
+from presence.domain.peers.peers import Limits
+from presence.domain.peers.sessions import RestPresence, SocketPresence
+from presence.domain.values import clock
 from presence.errors import PresenceError, RoomFull
 from presence.storage.models import Peer, PeerSession, Room
 from tests.bare_domain import WORKER

@@ -13,25 +13,16 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from presence.config import InvalidSetting, Settings
-from presence.domain import (
-    clock,
-    file_types,
-    files,
-    json_values,
-    names,
-    peers,
-    rooms,
-    sessions,
-    user_data,
-    word_documents,
-    workers,
-)
-from presence.domain.peers import Limits
-from presence.domain.sessions import Presence, RestPresence, SocketPresence
+from presence.domain.files import file_types, files, word_documents
+from presence.domain.peers import peers, sessions, workers
+from presence.domain.peers.peers import Limits
+from presence.domain.peers.sessions import Presence, RestPresence, SocketPresence
+from presence.domain.rooms import rooms
+from presence.domain.values import clock, json_values, names, user_data
 from presence.errors import InvalidField, PeerNotFound, RoomFull, RoomNotFound, UserDataTooLarge
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room, Worker
-from presence.transport import wire
+from presence.transport.wire import serializers
 from tests.bare_domain import WORKER
 
 LIMITS = Limits(max_peers=2, max_user_data_bytes=1000)
@@ -136,7 +127,7 @@ def test_a_lease_is_counted_on_the_databases_clock(
 ) -> None:
     join(session, "r", "a", "sid")
     a_fast_clock = clock.now() + workers.LEASE * 10
-    monkeypatch.setattr("presence.domain.clock.now", lambda: a_fast_clock)
+    monkeypatch.setattr("presence.domain.values.clock.now", lambda: a_fast_clock)
     assert not workers.any_dead(session)
     assert workers.end_dead(session) == set()
     assert workers.living(session) == {WORKER}
@@ -230,7 +221,7 @@ def test_peers_that_join_within_a_millisecond_are_listed_as_a_client_would_order
     for number in range(25):
         for name in ("b", "a"):
             join(session, f"r{number}", name, f"{name}{number}")
-        shown = [wire.peer(peer) for peer in rooms.view(session, f"r{number}").peers]
+        shown = [serializers.peer(peer) for peer in rooms.view(session, f"r{number}").peers]
         assert shown == sorted(shown, key=lambda peer: (peer["joined_at"], peer["peer_id"]))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from presence import errors
 from presence.errors import PresenceError
-from presence.transport.error_handlers import STATUS, as_presence_error
+from presence.transport.admission.error_handlers import STATUS, as_presence_error
 
 CONDITIONS = [
     item

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from presence.config import Settings
-from presence.domain import peers, rooms, sessions, workers
-from presence.domain.peers import Limits
-from presence.domain.sessions import SocketPresence
+from presence.domain.peers import peers, sessions, workers
+from presence.domain.peers.peers import Limits
+from presence.domain.peers.sessions import SocketPresence
+from presence.domain.rooms import rooms
 from presence.storage import database
 from presence.storage.database import CannotServe
 from presence.storage.models import Room, db

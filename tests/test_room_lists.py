@@ -24,15 +24,19 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from presence.config import Settings
-from presence.domain import clock, file_types, files, lists, peers, rooms, sessions, workers
-from presence.domain.peers import Limits
-from presence.domain.sessions import RestPresence, SocketPresence
+from presence.domain.files import file_types, files
+from presence.domain.peers import peers, sessions, workers
+from presence.domain.peers.peers import Limits
+from presence.domain.peers.sessions import RestPresence, SocketPresence
+from presence.domain.rooms import lists, rooms
+from presence.domain.values import clock
 from presence.errors import PresenceError
 from presence.storage import database
 from presence.storage.models import Room
-from presence.transport import room_lists, wire
-from presence.transport.deltas import History
-from presence.transport.room_lists import RoomList, RoomLists
+from presence.transport.live import room_lists
+from presence.transport.live.deltas import History
+from presence.transport.live.room_lists import RoomList, RoomLists
+from presence.transport.wire import serializers
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "25"))
 LIMITS = Limits(max_peers=5, max_user_data_bytes=1000)
@@ -66,7 +70,7 @@ def read_anew(session: Session, room_name: str) -> dict[str, Any]:
                 "total_peers": len(view.peers),
                 "max_peers": view.max_peers,
                 "version": view.version,
-                "peers": [wire.peer(peer) for peer in view.peers],
+                "peers": [serializers.peer(peer) for peer in view.peers],
             }
         )
     )
@@ -74,7 +78,7 @@ def read_anew(session: Session, room_name: str) -> dict[str, Any]:
 
 
 def shown(kept: RoomList) -> dict[str, Any]:
-    body: dict[str, Any] = orjson.loads(orjson.dumps(wire.peer_list(kept)))
+    body: dict[str, Any] = orjson.loads(orjson.dumps(serializers.peer_list(kept)))
     assert list(kept.peers) == [peer["peer_id"] for peer in body["peers"]]
     assert kept.size == sum(map(len, kept.peers.values()))
     return body

@@ -16,7 +16,7 @@ import websocket
 from pydantic import ValidationError
 
 from presence.errors import InvalidField
-from presence.transport import messages
+from presence.transport.wire import messages
 from tests.clients import events, hears
 from tests.live_server import LiveServer
 from tests.waiting import eventually

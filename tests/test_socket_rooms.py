@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import socketio
 
-from presence.transport.socket_rooms import SocketRooms
+from presence.transport.engine.socket_rooms import SocketRooms
 
 
 def managed(manager: Any) -> Any:

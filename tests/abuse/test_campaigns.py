@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from presence.transport.descriptors import make_room_for
+from presence.transport.process.file_descriptors import make_room_for
 from tests.abuse.flooder import EVENTS_PER_SECOND, flooding
 from tests.abuse.streams import Stream, WebSocketStream
 from tests.live_server import LiveServer

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from presence.config import Settings
-from presence.transport.pace import Pace
+from presence.transport.engine.throttle import Pace
 from tests.abuse.streams import TEXT, WebSocketStream, frame
 from tests.clients import events, hears, shows
 from tests.live_server import LiveServer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from presence.transport.addresses import address_of
+from presence.transport.admission.client_addresses import address_of
 from tests.abuse.streams import WebSocketStream
 from tests.live_server import LiveServer
 

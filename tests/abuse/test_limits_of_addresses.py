@@ -13,7 +13,7 @@ import requests
 
 from presence.config import InvalidSetting, Settings, variable_of
 from presence.errors import TooManyRequests
-from presence.transport.rates import Rates
+from presence.transport.admission.rates import Rates
 from tests.abuse.streams import WebSocketStream
 from tests.live_server import LiveServer
 from tests.waiting import eventually

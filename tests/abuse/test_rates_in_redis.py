@@ -9,8 +9,8 @@ import pytest
 
 from presence.config import Settings
 from presence.errors import TooManyRequests
-from presence.transport import rates as rates_module
-from presence.transport.rates import Rates
+from presence.transport.admission import rates as rates_module
+from presence.transport.admission.rates import Rates
 from tests.cluster.private_redis import PrivateRedis
 
 LIMIT = 10

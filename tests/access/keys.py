@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from presence.domain import tokens
-from presence.domain.tokens import KeyRing
+from presence.domain.permissions import tokens
+from presence.domain.permissions.tokens import KeyRing
 
 KEY = "the key of the tests, which has more than 32 bytes"
 NEWER = "a newer key of the tests of more than 32 bytes too"

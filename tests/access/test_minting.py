@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 import pytest
 
-from presence.domain import tokens
+from presence.domain.permissions import tokens
 from tests.access.callers import ROOMS, ask, join
 from tests.access.keys import KEYS, LOCKED, token
 from tests.live_server import ROOT, LiveServer

@@ -10,7 +10,7 @@ import pytest
 
 from app import create_app
 from presence.config import InvalidSetting, Settings
-from presence.transport import gate
+from presence.transport.admission import hosts_and_origins
 from tests.access.keys import KEY, LOCKED
 from tests.live_server import LiveServer
 from tests.waiting import eventually
@@ -68,8 +68,8 @@ def test_the_place_it_names_at_the_start_is_one_that_it_answers_to(
     host: str, allowed: str, says: str
 ) -> None:
     changes = {"HOST": host, "PRESENCE_ALLOWED_HOSTS": allowed}
-    assert gate.whereabouts(Settings.from_environment({**LOCKED, **changes})) == says
-    open_to_all = gate.whereabouts(Settings(host=host))
+    assert hosts_and_origins.whereabouts(Settings.from_environment({**LOCKED, **changes})) == says
+    open_to_all = hosts_and_origins.whereabouts(Settings(host=host))
     assert open_to_all == f"http://{host.replace('0.0.0.0', '127.0.0.1')}:3001/"
 
 

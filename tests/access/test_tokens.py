@@ -10,8 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
-from presence.domain import room_patterns, tokens
-from presence.domain.tokens import KeyRing
+from presence.domain.permissions import room_patterns, tokens
+from presence.domain.permissions.tokens import KeyRing
 from presence.errors import (
     InvalidField,
     NotGranted,

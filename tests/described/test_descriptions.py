@@ -18,8 +18,10 @@ from app import create_app
 from presence import errors
 from presence.config import Settings
 from presence.errors import PresenceError
-from presence.transport import messages, openapi, schemas, signals
-from presence.transport.notices import NOTICES
+from presence.transport.events import signals
+from presence.transport.rest import openapi, schemas
+from presence.transport.wire import messages
+from presence.transport.wire.server_events import NOTICES
 from tests import needs
 from tests.described.strict import Body, check
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from presence.domain import file_types
+from presence.domain.files import file_types
 from presence.errors import FileTypeRefused, ImageTooLarge
 from tests.keeping.disguises import ACCEPTED, REFUSED
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from presence.domain import file_types
+from presence.domain.files import file_types
 from tests.conftest import SAMPLES
 from tests.keeping.conftest import Keeper
 from tests.keeping.disguises import ACCEPTED, REFUSED

@@ -12,10 +12,12 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from presence.domain import file_types, files, peers, quotas
-from presence.domain.peers import Limits
-from presence.domain.quotas import Quotas
-from presence.domain.sessions import RestPresence
+from presence.domain.files import file_types, files
+from presence.domain.peers import peers
+from presence.domain.peers.peers import Limits
+from presence.domain.peers.sessions import RestPresence
+from presence.domain.rooms import quotas
+from presence.domain.rooms.quotas import Quotas
 from presence.errors import PeerStorageFull, TooManyRooms
 from presence.storage.models import File, Room, Usage
 from tests.clients import events, shows

@@ -17,10 +17,11 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from presence.config import InvalidSetting, Settings
-from presence.domain import clock, retention, rooms
+from presence.domain.rooms import retention, rooms
+from presence.domain.values import clock
 from presence.storage import database
 from presence.storage.models import Activity, File, Peer, Room, Usage
-from presence.transport.sweeping import Sweeper
+from presence.transport.process.sweeping import Sweeper
 from tests.clients import events, hears, shows
 from tests.keeping.conftest import Keeper
 from tests.keeping.test_quotas import attach, join

@@ -10,7 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from presence.domain import activity, clock, rooms
+from presence.domain.rooms import activity, rooms
+from presence.domain.values import clock
 from presence.storage import database
 from presence.storage.models import Activity
 from tests.pages.test_reading_the_pages import join, leave, read, words

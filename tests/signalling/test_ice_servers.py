@@ -16,7 +16,7 @@ import requests
 from aioice import stun, turn
 
 from presence.config import InvalidSetting, Settings
-from presence.domain.ice import IceServers, turn_credentials
+from presence.domain.permissions.ice import IceServers, turn_credentials
 from tests.live_server import LiveServer
 from tests.signalling.conftest import InLoop, Member, NewClient, NewPage, NewServer
 from tests.signalling.test_calls import AiortcPeer, talk

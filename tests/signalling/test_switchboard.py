@@ -11,10 +11,10 @@ from app import create_app
 from presence.config import Settings
 from presence.errors import PeerUnreachable
 from presence.storage import database
-from presence.transport import signals
-from presence.transport.broadcast import channel
-from presence.transport.runtime import Runtime
-from presence.transport.switchboard import HoldLimits, Outcome, Seat, Switchboard
+from presence.transport.events import signals
+from presence.transport.live.announcer import channel
+from presence.transport.live.switchboard import HoldLimits, Outcome, Seat, Switchboard
+from presence.transport.process.runtime import Runtime
 
 ROOM = "studio"
 
@@ -263,7 +263,9 @@ def test_without_a_line_to_another_process_a_signal_to_its_peer_is_not_called_de
     run: Runtime = app.extensions["presence"]
     with app.app_context():
         database.upgrade()
-    monkeypatch.setattr("presence.domain.peers.sockets", lambda *_: [("a", "w1"), ("b", "w2")])
+    monkeypatch.setattr(
+        "presence.domain.peers.peers.sockets", lambda *_: [("a", "w1"), ("b", "w2")]
+    )
     run.switchboard.enter("sid1", ROOM, "Alice")
     for message in ({"to": "Bob", "data": 1}, {"to": "Bob", "data": 1, "to_session": "a"}):
         with pytest.raises(PeerUnreachable, match="Nothing was sent"):

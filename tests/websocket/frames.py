@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from presence.transport import websocket
+from presence.transport.engine import websocket
 
 
 def client_frame(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from presence.transport import websocket
-from presence.transport.websocket import Reader, WebSocketError
+from presence.transport.engine import websocket
+from presence.transport.engine.websocket import Reader, WebSocketError
 from tests.websocket.frames import client_frame
 
 LIMIT = 1000

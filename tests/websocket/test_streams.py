@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import websocket as client_library
 
-from presence.transport import websocket
+from presence.transport.engine import websocket
 from tests.clients import hears, shows
 from tests.live_server import LiveServer
 from tests.waiting import eventually

@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 import eventlet
 import pytest
 
-from presence.transport.streams import Stream, Turns
-from presence.transport.websocket import Reader
+from presence.transport.engine.streams import Stream, Turns
+from presence.transport.engine.websocket import Reader
 from tests.websocket.frames import client_frame
 
 MESSAGE_SECONDS = 0.0003

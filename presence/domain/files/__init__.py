@@ -1,0 +1,1 @@
+"""Uploaded files, and whether one is what its name says."""

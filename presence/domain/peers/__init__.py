@@ -1,0 +1,1 @@
+"""Peers in rooms: joining, leaving, the sessions that keep them active, coming back."""

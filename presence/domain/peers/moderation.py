@@ -1,0 +1,82 @@
+"""What an admin does to others: putting peers out of a room, for now, for a time or for good."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from presence.domain.peers import peer_rows, recovery, sessions
+from presence.domain.peers.peers import Left
+from presence.domain.permissions import bans
+from presence.domain.permissions.bans import Bar
+from presence.domain.rooms import activity, occupancy, rooms
+from presence.domain.values import clock
+from presence.errors import RoomNotFound
+from presence.storage.models import Peer, Room
+
+KICKED, BANNED, CLOSED = "kicked", "banned", "room_closed"
+
+
+def kick(session: Session, room_name: str, peer_id: str) -> Left:
+    """Make a peer inactive, ending all its sessions; it may come back.
+
+    Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    version = peer_rows.version_where_known(session, room_name, peer_id)
+    rooms.lock(session, room_name)
+    recovery.withdraw_all(session, room_name, peer_id)
+    left = _put_out(session, room_name, KICKED, Peer.peer_id == peer_id)
+    return left[0] if left else Left(room_name, peer_id, version, is_active=False)
+
+
+def ban(
+    session: Session, room_name: str, peer_id: str, seconds: float | None, reason: str
+) -> tuple[Bar, list[Left]]:
+    """Put a peer out and let it not come back for so many seconds, or until the ban is lifted.
+
+    It need not have been there, and need not be there now: then nobody leaves.
+    """
+    bar = bans.ban(session, room_name, peer_id, seconds, reason)
+    rooms.lock(session, room_name)
+    recovery.withdraw_all(session, room_name, peer_id)
+    return bar, _put_out(session, room_name, BANNED, Peer.peer_id == peer_id)
+
+
+def close_room(
+    session: Session, room_name: str, seconds: float | None, reason: str
+) -> tuple[Bar, list[Left]]:
+    """Put everybody out of a room and let nobody in for so many seconds, or until it is reopened.
+
+    The room need not exist.
+    """
+    bar = bans.close(session, room_name, seconds, reason)
+    rooms.lock(session, room_name)
+    recovery.withdraw_room(session, room_name)
+    return bar, _put_out(session, room_name, CLOSED)
+
+
+def _put_out(
+    session: Session, room_name: str, reason: str, *conditions: ColumnElement[bool]
+) -> list[Left]:
+    """End the sessions in a room that meet the conditions; returns the leaving of each peer."""
+    try:
+        # Locked before looking: whoever joins meanwhile is found, or finds the ban.
+        room = rooms.change(session, room_name)
+    except RoomNotFound:
+        return []
+    ended = sessions.find(session, Room.name == room_name, *conditions)
+    if not ended:
+        rooms.unchanged(session, room)
+        return []
+    now = clock.now()
+    sessions.close(session, ended, now)
+    activity.record_lost(session, room.id, {item.peer_row_id for item in ended}, now, reason)
+    occupancy.note(session, room.id, now)
+    sids: dict[str, list[str]] = {item.peer_id: [] for item in ended}
+    for item in ended:
+        if item.sid is not None:
+            sids[item.peer_id].append(item.sid)
+    return [
+        Left(room_name, peer_id, room.version, is_active=False, sids=tuple(own))
+        for peer_id, own in sorted(sids.items())
+    ]

@@ -1,0 +1,348 @@
+"""Peers: joining a room, leaving it, changing user data, being looked up and being erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from presence.domain.peers import peer_rows, recovery, sessions
+from presence.domain.peers.sessions import Ended, Presence, SocketPresence
+from presence.domain.permissions import bans
+from presence.domain.rooms import activity, erasure, occupancy, rooms
+from presence.domain.rooms.erasure import NOBODY, ErasedPeers
+from presence.domain.values import clock, user_data
+from presence.errors import Conflict, NotJoined, RoomFull
+from presence.storage.models import Peer, PeerSession, Room
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a joining or updating peer is held to; bytes are of compact JSON.
+
+    Bans count only where a peer is who it says it is.
+    """
+
+    max_peers: int
+    max_user_data_bytes: int
+    # 0 for any number, of both.
+    max_rooms: int = 0
+    max_kept_peers: int = 0
+    heeds_bans: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A peer's leaving; ``sids`` are the sockets that stood for it, ``is_active`` if others do."""
+
+    room_name: str
+    peer_id: str
+    version: int
+    is_active: bool
+    sids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A peer's joining; ``left`` is what the same socket left by it, if anything.
+
+    ``is_news`` is false where nobody needs to hear of it: the peer was away for less than the
+    grace. ``replaced_sid`` is the lost socket whose place was taken. ``erased`` are peers that had
+    to go for a new one; the caller removes the bytes of their files.
+    """
+
+    room_name: str
+    peer_id: str
+    username: str
+    version: int
+    left: Left | None
+    is_news: bool = True
+    replaced_sid: str | None = None
+    erased: ErasedPeers = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A peer's changed user data; ``changed`` names the keys that differ from before."""
+
+    room_name: str
+    peer_id: str
+    username: str
+    user_data: dict[str, Any]
+    changed: list[str]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """An erased peer: the sockets that stood for it and the files it owned."""
+
+    room_name: str
+    peer_id: str
+    version: int
+    sids: tuple[str, ...]
+    stored_names: tuple[str, ...]
+
+
+def join(
+    session: Session,
+    *,
+    room_name: str,
+    peer_id: str,
+    username: str,
+    new_data: dict[str, Any],
+    presence: Presence,
+    limits: Limits,
+) -> Joined:
+    """Make a peer active in a room, making room and peer when they are new.
+
+    `new_data` is merged into what is stored and never wipes it. A socket is in one room at a time:
+    whatever peer it stood for before is left in the same transaction, so that a refusal leaves
+    everything as it was. A new peer may cost the room those longest away (see
+    `Limits.max_kept_peers`). Raises `RoomFull`, `TooManyRooms`, `UserDataTooLarge`, `Banned` or
+    `RoomClosed`.
+    """
+    now = clock.now()
+    previous: list[Ended] = []
+    if isinstance(presence, SocketPresence):
+        previous = sessions.of_socket(session, presence.sid)
+    # Whatever room is left is locked together with the one that is joined.
+    names = {room_name, *(item.room_name for item in previous)}
+    locked = rooms.change_or_make(session, names, limits.max_peers, now, limits.max_rooms)
+    room = locked[room_name]
+    if limits.heeds_bans:
+        # With the room locked, so that a ban cannot come between this look and the joining.
+        bans.check_join(session, room_name, peer_id)
+
+    sessions.close(session, previous, now)
+    is_news = _forget_expired(session, room, now)
+    peer = peer_rows.find(session, room, peer_id)
+    was_active = peer is not None and peer.session_count > 0
+    # What the room has noted is right unless a session has just been ended.
+    active = room.active_peers
+    if previous or is_news or active >= room.max_peers:
+        active = occupancy.count_active(session, room.id)
+    if not was_active and active >= room.max_peers:
+        raise RoomFull(room.name, room.max_peers)
+
+    erased = NOBODY
+    merged = user_data.merge(
+        peer.user_data if peer else {}, new_data, max_bytes=limits.max_user_data_bytes
+    )
+    suspended = peer_rows.suspended_sessions(session, peer)
+    if (
+        peer
+        and suspended
+        and not previous
+        and not is_news
+        and (username, merged) == (peer.username, peer.user_data)
+    ):
+        # Back within the grace, and as it was: its new socket takes the lost one's place.
+        sessions.close(session, suspended[:1], peer.last_seen)
+        sessions.start(session, peer.id, presence, now)
+        room = rooms.unchanged(session, room)
+        return Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
+    if peer:
+        is_changed = bool(user_data.changed_keys(peer.user_data, merged))
+        peer_rows.store(
+            session,
+            peer,
+            room,
+            now=now,
+            username=username,
+            user_data=merged if is_changed else None,
+        )
+        sessions.close(session, suspended, now)
+        peer_row_id = peer.id
+    else:
+        erased = erasure.make_place(session, room, limits.max_kept_peers)
+        peer_row_id = peer_rows.add(
+            session, room, peer_id=peer_id, username=username, user_data=merged, now=now
+        )
+    sessions.start(session, peer_row_id, presence, now)
+
+    left = None
+    for item in previous:
+        if item.peer_row_id != peer_row_id:
+            peer_rows.saw(session, item.peer_row_id, now)
+            still_active = peer_rows.count_sessions(session, item.peer_row_id) > 0
+            from_room = locked[item.room_name]
+            left = Left(item.room_name, item.peer_id, from_room.version, still_active)
+            activity.record_lost(session, from_room.id, {item.peer_row_id}, now, "left")
+            occupancy.note(session, from_room.id, now)
+    # A socket that joins once more as who it is already has not come anew.
+    if not was_active and peer_row_id not in {item.peer_row_id for item in previous}:
+        activity.record(
+            session, room.id, activity.JOINED, peer_id=peer_id, username=username, at=now
+        )
+    occupancy.note(session, room.id, now, active if was_active else active + 1)
+    return Joined(room.name, peer_id, username, room.version, left, erased=erased)
+
+
+def resume(
+    session: Session, secret: str, presence: SocketPresence, limits: Limits
+) -> Joined | None:
+    """Give a socket the place that a secret belongs to (see `recovery`), as it was left.
+
+    The socket that held it before may not be known to be lost yet; its session ends. None if the
+    secret is not good (any more). Raises `RoomFull`, `Banned` or `RoomClosed`.
+    """
+    place = recovery.find(session, secret)
+    if place is None:
+        return None
+    rooms.lock(session, place.room_name)
+    place = recovery.use(session, secret, presence.sid)
+    if place is None:
+        return None
+    joined = join(
+        session,
+        room_name=place.room_name,
+        peer_id=place.peer_id,
+        username=place.username,
+        new_data={},
+        presence=presence,
+        limits=limits,
+    )
+    sessions.close(session, sessions.of_socket(session, place.sid), clock.now())
+    return replace(joined, replaced_sid=place.sid)
+
+
+def leave(session: Session, room_name: str, peer_id: str) -> Left:
+    """Make a peer inactive, ending all its sessions. Leaving twice is no error.
+
+    Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    version = peer_rows.version_where_known(session, room_name, peer_id)
+    rooms.lock(session, room_name)
+    recovery.withdraw_all(session, room_name, peer_id)
+    ended = peer_rows.sessions_of(session, room_name, peer_id)
+    if not ended:
+        return Left(room_name, peer_id, version, is_active=False)
+    return _leave(session, room_name, peer_id, ended)
+
+
+def leave_socket(session: Session, sid: str) -> Left:
+    """Let the peer that a socket stands for leave its room, as it asked to; raises `NotJoined`.
+
+    The socket's own session ends, and with it what an earlier REST join of the peer left behind;
+    the peer stays active while another socket stands for it.
+    """
+    own = sessions.of_socket(session, sid)
+    if not own:
+        raise NotJoined
+    room_name, peer_id = own[0].room_name, own[0].peer_id
+    rooms.lock(session, room_name)
+    recovery.withdraw(session, sid)
+    ended = [
+        item
+        for item in peer_rows.sessions_of(session, room_name, peer_id)
+        if item.sid is None or item.sid == sid
+    ]
+    if not any(item.sid == sid for item in ended):
+        raise NotJoined  # another took its place meanwhile
+    return _leave(session, room_name, peer_id, ended)
+
+
+def update_user_data(
+    session: Session,
+    *,
+    room_name: str,
+    peer_id: str,
+    new_data: dict[str, Any],
+    remove: Iterable[str] = (),
+    replace: bool = False,
+    if_version: int | None = None,
+    renew_seconds: float | None = None,
+    max_bytes: int,
+) -> Updated:
+    """Merge `new_data` into what is stored for a peer, active or not.
+
+    `remove` and `replace` are as in `user_data.merge`; with `if_version` the peer's data must not
+    have changed since that version of the room; `renew_seconds` renews the peer's REST session if
+    it has one. Raises `RoomNotFound`, `PeerNotFound`, `Conflict` or `UserDataTooLarge`.
+    """
+    now = clock.now()
+    room = rooms.change(session, room_name)
+    peer = peer_rows.get(session, room, peer_id)
+    if if_version is not None and peer.data_version > if_version:
+        raise Conflict(peer.user_data, peer.data_version)
+    merged = user_data.merge(
+        peer.user_data, new_data, remove=remove, replace=replace, max_bytes=max_bytes
+    )
+    changed = user_data.changed_keys(peer.user_data, merged)
+    peer_rows.store(session, peer, room, now=now, user_data=merged if changed else None)
+    if renew_seconds is not None:
+        sessions.renew(session, peer.id, renew_seconds, now)
+    if changed:
+        activity.record_update(
+            session, room.id, peer_id=peer_id, username=peer.username, at=now, keys=changed
+        )
+    return Updated(room.name, peer.peer_id, peer.username, merged, changed, room.version)
+
+
+def erase(session: Session, room_name: str, peer_id: str) -> Erased:
+    """Delete a peer with its user data, sessions, secrets, activity and file rows.
+
+    The caller removes the files' bytes. Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    room = rooms.change(session, room_name)
+    peer = peer_rows.get(session, room, peer_id)
+    ended = peer_rows.sessions_of(session, room_name, peer_id)
+    gone = erasure.erase(session, room, [peer.id])
+    return Erased(room.name, peer_id, room.version, _sids(ended), gone.stored_names)
+
+
+def is_active(session: Session, room_name: str, peer_id: str) -> bool:
+    """Tell whether a peer is active; raises `RoomNotFound` or `PeerNotFound`."""
+    peer_rows.version_where_known(session, room_name, peer_id)
+    return bool(peer_rows.sessions_of(session, room_name, peer_id))
+
+
+def sockets(session: Session, room_name: str, peer_id: str) -> list[tuple[str, str]]:
+    """Return (sid, worker id) of every socket that stands for a peer, the newest last.
+
+    Raises `RoomNotFound` or `PeerNotFound`.
+    """
+    peer_rows.version_where_known(session, room_name, peer_id)
+    rows = session.execute(
+        select(PeerSession.sid, PeerSession.worker_id)
+        .join(Peer, Peer.id == PeerSession.peer_row_id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(Room.name == room_name, Peer.peer_id == peer_id, PeerSession.sid.is_not(None))
+        .order_by(PeerSession.started_at, PeerSession.id)
+    )
+    return [(row.sid, row.worker_id) for row in rows]
+
+
+def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -> Left:
+    """End sessions of one peer because it leaves; it was last seen now, active or not."""
+    room = rooms.change(session, room_name)
+    now = clock.now()
+    sessions.close(session, ended, now)
+    peer_row_id = ended[0].peer_row_id
+    peer_rows.saw(session, peer_row_id, now)
+    still_active = peer_rows.count_sessions(session, peer_row_id) > 0
+    activity.record_lost(session, room.id, {peer_row_id}, now, "left")
+    occupancy.note(session, room.id, now)
+    return Left(room_name, peer_id, room.version, still_active, _sids(ended))
+
+
+def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> bool:
+    """Free the places of REST sessions whose time is over but which nobody swept up yet.
+
+    Returns whether there were any.
+    """
+    expired = sessions.expired_in(session, room.id, now)
+    if expired:
+        sessions.close(session, expired, now)
+        lost = {item.peer_row_id for item in expired}
+        activity.record_lost(session, room.id, lost, now, "expired")
+    return bool(expired)
+
+
+def _sids(ended: list[Ended]) -> tuple[str, ...]:
+    return tuple(item.sid for item in ended if item.sid is not None)

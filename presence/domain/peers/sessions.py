@@ -1,0 +1,256 @@
+"""Sessions: the reasons why a peer is active, and every way in which one ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from presence.domain.rooms import activity, occupancy, rooms
+from presence.domain.values import clock
+from presence.errors import NotJoined
+from presence.storage.models import Peer, PeerSession, Room, UtcDateTime
+from presence.storage.prepared import Prepared
+
+# Databases limit the values in one statement.
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPresence:
+    """Present through a live socket, held by a worker."""
+
+    sid: str
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestPresence:
+    """Present through a REST call, for so many seconds unless renewed."""
+
+    seconds: float
+
+
+Presence = SocketPresence | RestPresence
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session that is about to end, with the room and peer it stands for."""
+
+    session_id: int
+    sid: str | None
+    peer_row_id: int
+    peer_id: str
+    room_name: str
+
+
+def peer_of(session: Session, sid: str) -> tuple[str, str]:
+    """Return (room name, peer_id) of the peer that a socket stands for; raises `NotJoined`."""
+    found = of_socket(session, sid)
+    if not found:
+        raise NotJoined
+    return found[0].room_name, found[0].peer_id
+
+
+def find(session: Session, *conditions: ColumnElement[bool]) -> list[Ended]:
+    """Return the sessions that meet all `conditions`, ordered by room."""
+    return [Ended(*row) for row in session.execute(_with_peer(*conditions))]
+
+
+def of_socket(session: Session, sid: str) -> list[Ended]:
+    """Return the session of a socket: a list of it, or an empty one."""
+    return [Ended(*row) for row in _OF_SOCKET.rows(session, of_sid=sid)]
+
+
+def of_peer(session: Session, room_name: str, peer_id: str) -> list[Ended]:
+    """Return the sessions of a peer; none if there is no such peer."""
+    return [Ended(*row) for row in _OF_PEER.rows(session, room_name=room_name, who=peer_id)]
+
+
+def suspended_of(session: Session, peer_row_id: int) -> list[Ended]:
+    """Return the sessions of a peer's sockets that were lost and may still come back."""
+    return [Ended(*row) for row in _SUSPENDED_OF.rows(session, peer=peer_row_id)]
+
+
+def expired_in(session: Session, room_id: int, now: datetime) -> list[Ended]:
+    """Return the sessions in a room whose time is over."""
+    # Hardly ever is there any, in this room or another, and an index tells.
+    if not any_expired(session, now):
+        return []
+    return [Ended(*row) for row in _EXPIRED_IN.rows(session, of_room=room_id, now=now)]
+
+
+def sockets_of_worker(session: Session, worker_id: str) -> set[str]:
+    """Return the sids of a worker's sockets that stand for a peer."""
+    sids = session.scalars(select(PeerSession.sid).where(PeerSession.worker_id == worker_id))
+    return {sid for sid in sids if sid is not None}
+
+
+def of_sockets(session: Session) -> list[Ended]:
+    """Return every session through a socket, ordered by room."""
+    return find(session, PeerSession.sid.is_not(None))
+
+
+def start(session: Session, peer_row_id: int, presence: Presence, now: datetime) -> None:
+    """Record why a peer is active. A peer has at most one REST session, which is renewed."""
+    if isinstance(presence, SocketPresence):
+        sid, worker_id, expires_at = presence.sid, presence.worker_id, None
+    elif renew(session, peer_row_id, presence.seconds, now):
+        return
+    else:
+        sid, worker_id, expires_at = None, None, now + timedelta(seconds=presence.seconds)
+    _START.run(session, peer=peer_row_id, sid=sid, worker=worker_id, now=now, expires_at=expires_at)
+
+
+def renew(session: Session, peer_row_id: int, seconds: float, now: datetime) -> bool:
+    """Let a peer's REST session last `seconds` from now; return whether it has one."""
+    until = now + timedelta(seconds=seconds)
+    return _RENEW.run(session, peer=peer_row_id, until=until) > 0
+
+
+def end(
+    session: Session, ended: Sequence[Ended], last_seen: datetime, reason: str = "disconnected"
+) -> set[str]:
+    """End sessions; a peer that loses its last one was last seen at `last_seen`.
+
+    Raises the version of every room concerned, and returns their names. `reason` is what the
+    rooms' activity says of those who left by it.
+    """
+    locked = [rooms.change(session, name) for name in sorted({item.room_name for item in ended})]
+    close(session, ended, last_seen)
+    for room in locked:
+        lost = {item.peer_row_id for item in ended if item.room_name == room.name}
+        activity.record_lost(session, room.id, lost, last_seen, reason)
+        occupancy.note(session, room.id, last_seen)
+    return {room.name for room in locked}
+
+
+def close(session: Session, ended: Sequence[Ended], last_seen: datetime) -> None:
+    """Like `end`, in rooms that the caller has already locked."""
+    for start_at in range(0, len(ended), _BATCH):
+        batch = ended[start_at : start_at + _BATCH]
+        peer_row_ids = list({item.peer_row_id for item in batch})
+        _CLOSE.run(session, session_ids=[item.session_id for item in batch])
+        _CHANGED.run(session, peer_row_ids=peer_row_ids, seen=last_seen)
+
+
+def end_socket(session: Session, sid: str) -> Ended | None:
+    """End the session of a socket that was lost; return it, or None if it had none.
+
+    Only this socket's own session ends: a peer with another one stays active.
+    """
+    ended = of_socket(session, sid)
+    if not ended:
+        return None
+    end(session, ended, clock.now())
+    return ended[0]
+
+
+def suspend(session: Session, sid: str, seconds: float) -> bool:
+    """Let the session of a socket that was lost end only after a grace; return whether it has one.
+
+    Nothing that the room shows changes by it.
+    """
+    until = clock.now() + timedelta(seconds=seconds)
+    return _SUSPEND.run(session, of_sid=sid, until=until) > 0
+
+
+def any_expired(session: Session, now: datetime | None = None) -> bool:
+    """Tell whether `end_expired` would end anything."""
+    return bool(_EXPIRED.rows(session, now=now or clock.now()))
+
+
+def end_expired(session: Session) -> set[str]:
+    """End every session whose time is over; return the names of the rooms concerned."""
+    now = clock.now()
+    return end(session, find(session, PeerSession.expires_at <= now), now, reason="expired")
+
+
+def _with_peer(*conditions: ColumnElement[bool]) -> Select[int, str | None, int, str, str]:
+    """Select what `Ended` holds of the sessions that meet all `conditions`."""
+    return (
+        select(PeerSession.id, PeerSession.sid, Peer.id, Peer.peer_id, Room.name)
+        .join(Peer, Peer.id == PeerSession.peer_row_id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(*conditions)
+        .order_by(Room.name)
+    )
+
+
+_OF_SOCKET = Prepared(_with_peer(PeerSession.sid == bindparam("of_sid")))
+_OF_PEER = Prepared(
+    _with_peer(Room.name == bindparam("room_name"), Peer.peer_id == bindparam("who"))
+)
+_SUSPENDED_OF = Prepared(
+    _with_peer(
+        Peer.id == bindparam("peer"),
+        PeerSession.sid.is_not(None),
+        PeerSession.expires_at.is_not(None),
+    )
+)
+_EXPIRED_IN = Prepared(
+    _with_peer(Room.id == bindparam("of_room"), PeerSession.expires_at <= bindparam("now"))
+)
+_EXPIRED = Prepared(
+    select(PeerSession.id).where(PeerSession.expires_at <= bindparam("now")).limit(1)
+)
+_START = Prepared(
+    insert(PeerSession).values(
+        peer_row_id=bindparam("peer"),
+        sid=bindparam("sid"),
+        worker_id=bindparam("worker"),
+        started_at=bindparam("now"),
+        expires_at=bindparam("expires_at"),
+    )
+)
+_RENEW = Prepared(
+    update(PeerSession)
+    .where(
+        PeerSession.peer_row_id == bindparam("peer"),
+        # Not `is_(None)`: for that SQLite goes through all REST sessions there are, by the index
+        # of sids, as if there could be but one without.
+        func.coalesce(PeerSession.sid, "") == "",
+    )
+    .values(expires_at=bindparam("until"))
+)
+_SUSPEND = Prepared(
+    update(PeerSession)
+    .where(PeerSession.sid == bindparam("of_sid"))
+    .values(expires_at=bindparam("until"))
+)
+_CLOSE = Prepared(
+    delete(PeerSession).where(PeerSession.id.in_(bindparam("session_ids", expanding=True)))
+)
+_CHANGED = Prepared(
+    update(Peer)
+    .where(Peer.id.in_(bindparam("peer_row_ids", expanding=True)))
+    .values(
+        changed_version=rooms.VERSION_OF_PEER,
+        last_seen=case(
+            (
+                and_(
+                    Peer.last_seen < bindparam("seen", type_=UtcDateTime),
+                    ~exists().where(PeerSession.peer_row_id == Peer.id),
+                ),
+                bindparam("seen", type_=UtcDateTime),
+            ),
+            else_=Peer.last_seen,
+        ),
+    )
+)

@@ -1,0 +1,182 @@
+"""Access tokens: what one says, how it is signed, and what it lets its holder do.
+
+A token is a JWT (RFC 7519) signed with HMAC-SHA256 (``HS256``); nothing else is taken for one.
+``sub`` is the peer it is for, ``room`` where it is good (see `room_patterns`), ``grants`` what
+for, ``exp`` until when; ``nbf`` is heeded and ``kid`` chooses the key. Every claim is checked on
+reading, for a backend may sign tokens with a library of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+
+from presence.domain.permissions import room_patterns
+from presence.domain.permissions.room_patterns import RoomPattern
+from presence.domain.values import names
+from presence.errors import (
+    InvalidField,
+    NotGranted,
+    TokenExpired,
+    TokenRefused,
+    TokenRequired,
+    WrongPeer,
+)
+from presence.storage.models import NAME_LENGTH
+
+JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN = "join", "update", "upload", "signal", "list", "admin"
+GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN)
+# What a token allows whose maker does not say: everything that people do in a room.
+USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
+# What a token says fits easily; whoever sends more wants to keep the server busy.
+MAX_TOKEN_LENGTH = 4096
+_ALGORITHM = "HS256"
+_NO_CLAIM = "its claim “{}” is missing or not of the right kind"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The secrets that sign tokens: one without a name, and others by their key id (``kid``).
+
+    New tokens are signed with the key named `signing`, or the nameless one if that is None.
+    """
+
+    default: str
+    by_kid: Mapping[str, str]
+    signing: str | None = None
+
+    def key(self, kid: str | None) -> str | None:
+        """Return the secret of this name, or None if there is none."""
+        return self.default if kid is None else self.by_kid.get(kid)
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a token allows: to the peer `peer_id`, in some rooms, until the Unix time `expires_at`.
+
+    ``allowed`` has every grant where the token has ``admin``, which acts for anybody.
+    """
+
+    peer_id: str
+    room: RoomPattern
+    allowed: frozenset[str]
+    expires_at: float
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the token may act for anybody in its rooms."""
+        return ADMIN in self.allowed
+
+    def check(self, grant: str, room_name: str | None = None, peer_id: str | None = None) -> None:
+        """Raise `NotGranted` or `WrongPeer` unless the token allows `grant`.
+
+        In a room and as a peer where these are given, both in the form in which they are stored.
+        """
+        if grant not in self.allowed:
+            raise NotGranted(grant, f"It has no “{grant}” among its grants.")
+        if room_name is not None and not self.room.matches(room_name):
+            raise NotGranted(grant, f"It is not for room “{room_name}”.")
+        if peer_id not in (None, self.peer_id) and not self.is_admin:
+            raise WrongPeer(self.peer_id, str(peer_id))
+
+    def check_mint(self, room: RoomPattern, expires_at: float) -> None:
+        """Raise `NotGranted` unless the holder may make a token for these rooms, for so long."""
+        self.check(ADMIN)
+        if not self.room.covers(room):
+            raise NotGranted(ADMIN, f"It is for “{self.room.text}”, which is less than asked for.")
+        if expires_at > self.expires_at:
+            raise NotGranted(ADMIN, "It ends before the token that is asked for would.")
+
+
+def mint(
+    keys: KeyRing,
+    peer_id: str,
+    room: str,
+    grants: Iterable[str],
+    *,
+    expires_at: int,
+    kid: str | None = None,
+) -> str:
+    """Return a signed token; `expires_at` is a Unix time in seconds, `kid` the key to use.
+
+    Raises `InvalidField` for what no token can say.
+    """
+    peer_id = names.normalise(peer_id, "peer_id", NAME_LENGTH)
+    pattern = room_patterns.parse(room)
+    given = set(grants)
+    if not given or not given <= set(GRANTS):
+        raise InvalidField("grants", f"must be one or more of {', '.join(GRANTS)}.")
+    kid = kid or keys.signing
+    key = keys.key(kid)
+    if not key:
+        raise InvalidField("kid", f"“{kid}” names no key of this server.")
+    claims = {
+        "sub": peer_id,
+        "room": pattern.text,
+        "grants": [grant for grant in GRANTS if grant in given],
+        "exp": expires_at,
+    }
+    return jwt.encode(claims, key, _ALGORITHM, headers={"kid": kid} if kid else None)
+
+
+def verify(keys: KeyRing, token: object) -> Grants:
+    """Return what a token allows now.
+
+    Raises `TokenRequired` if there is none, `TokenExpired` if it was good once, and `TokenRefused`
+    for anything else that is not a good token of this server.
+    """
+    if token is None or token == "":
+        raise TokenRequired
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
+        raise TokenRefused(f"it must be a string of at most {MAX_TOKEN_LENGTH} characters")
+    try:
+        key = keys.key(jwt.get_unverified_header(token).get("kid"))
+        if not key:
+            raise TokenRefused("no key of this server has its “kid”")
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[_ALGORITHM],
+            # When it was issued decides nothing, and the issuer's clock may be ahead of ours.
+            options={"require": ["exp", "sub"], "verify_iat": False},
+        )
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except jwt.ImmatureSignatureError:
+        raise TokenRefused("it is not valid yet (“nbf”)") from None
+    except jwt.InvalidSignatureError:
+        raise TokenRefused("its signature is not of this server’s key") from None
+    except jwt.InvalidAlgorithmError:
+        raise TokenRefused("only the algorithm HS256 is taken") from None
+    except jwt.MissingRequiredClaimError as error:
+        raise TokenRefused(_NO_CLAIM.format(error.claim)) from None
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+        raise TokenRefused("it is no JWT that this server can read") from None
+    return _grants(claims)
+
+
+def _grants(claims: Mapping[str, Any]) -> Grants:
+    """Return what the claims of a signed token allow; raises `TokenRefused`."""
+    try:
+        peer_id = names.normalise(claims["sub"], "sub", NAME_LENGTH)
+        room = room_patterns.parse(claims.get("room"))
+    except InvalidField as error:
+        raise TokenRefused(_NO_CLAIM.format(error.extra["field"])) from None
+    given = claims.get("grants")
+    if not isinstance(given, list) or not all(isinstance(grant, str) for grant in given):
+        raise TokenRefused(_NO_CLAIM.format("grants"))
+    expires_at = claims["exp"]
+    if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
+        raise TokenRefused(_NO_CLAIM.format("exp"))
+    # What this server does not know it cannot allow, and does not mind.
+    allowed = frozenset(GRANTS) if ADMIN in given else frozenset(given) & frozenset(GRANTS)
+    return Grants(peer_id, room, allowed, min(float(expires_at), _END_OF_TIME))
+
+
+# A time that every part of the server can still write down as a date.
+_END_OF_TIME = math.floor(datetime(9999, 1, 1, tzinfo=UTC).timestamp())

@@ -1,0 +1,120 @@
+"""Occupancy: how many peers were active in a room, minute by minute, over the last hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from presence.domain.values import clock
+from presence.storage.models import Occupancy, Peer, PeerSession, Room
+from presence.storage.prepared import Prepared
+
+MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """The most peers that were active at once within a minute, and how many at its end."""
+
+    peak: int
+    last: int
+
+
+def count_active(session: Session, room_id: int) -> int:
+    """Count the active peers of a room."""
+    (count,) = _COUNT.rows(session, of_room=room_id)[0]
+    active: int = count
+    return active
+
+
+def note(session: Session, room_id: int, at: datetime, active: int | None = None) -> None:
+    """Note how many peers are active in a locked room now that it changed.
+
+    To be called whenever sessions of its peers have begun or ended; counts them unless the caller
+    knows.
+    """
+    if active is None:
+        active = count_active(session, room_id)
+    _KEEP.run(session, of_room=room_id, active=active)
+    minute = _minute(at)
+    if _CHANGE.run(session, of_room=room_id, in_minute=minute, active=active):
+        return
+    _BEGIN.run(session, of_room=room_id, in_minute=minute, active=active)
+    # The newest row from before the last hour says how that hour began.
+    _FORGET_OLD.run(session, of_room=room_id, hour_ago=minute - MINUTES)
+
+
+def last_hour(session: Session, room_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Return, for each room, the peak of each of the last 60 minutes, the current one last."""
+    ids = list(room_ids)
+    now = _minute(clock.now())
+    noted: dict[int, dict[int, Minute]] = {room_id: {} for room_id in ids}
+    rows = session.execute(
+        select(Occupancy.room_id, Occupancy.minute, Occupancy.peak, Occupancy.last)
+        .where(Occupancy.room_id.in_(ids))
+        .order_by(Occupancy.minute)
+    )
+    for room_id, minute, peak, last in rows:
+        noted[room_id][minute] = Minute(peak, last)
+    return {room_id: _hour(minutes, now) for room_id, minutes in noted.items()}
+
+
+def _hour(noted: dict[int, Minute], now: int) -> list[int]:
+    """Fill the minutes in which nothing changed with what the one before ended with."""
+    first = now - MINUTES + 1
+    level = 0
+    for minute, value in noted.items():
+        if minute < first:
+            level = value.last
+    hour = []
+    for minute in range(first, now + 1):
+        value = noted.get(minute, Minute(level, level))
+        hour.append(max(level, value.peak))
+        level = value.last
+    return hour
+
+
+def _minute(at: datetime) -> int:
+    return int(at.timestamp()) // 60
+
+
+_COUNT = Prepared(
+    select(func.count()).where(
+        Peer.room_id == bindparam("of_room"), Peer.id.in_(select(PeerSession.peer_row_id))
+    )
+)
+_KEEP = Prepared(
+    update(Room).where(Room.id == bindparam("of_room")).values(active_peers=bindparam("active"))
+)
+# The room is locked, so nobody else begins the same minute.
+_CHANGE = Prepared(
+    update(Occupancy)
+    .where(Occupancy.room_id == bindparam("of_room"), Occupancy.minute == bindparam("in_minute"))
+    .values(
+        peak=case(
+            (Occupancy.peak < bindparam("active"), bindparam("active")), else_=Occupancy.peak
+        ),
+        last=bindparam("active"),
+    )
+)
+_BEGIN = Prepared(
+    insert(Occupancy).values(
+        room_id=bindparam("of_room"),
+        minute=bindparam("in_minute"),
+        peak=bindparam("active"),
+        last=bindparam("active"),
+    )
+)
+_FORGET_OLD = Prepared(
+    delete(Occupancy).where(
+        Occupancy.room_id == bindparam("of_room"),
+        Occupancy.minute
+        < select(func.max(Occupancy.minute))
+        .where(Occupancy.room_id == bindparam("of_room"), Occupancy.minute <= bindparam("hour_ago"))
+        .scalar_subquery(),
+    )
+)

@@ -1,0 +1,1 @@
+"""Single values: times, names, JSON, user data, and what each may be."""

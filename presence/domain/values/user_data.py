@@ -1,0 +1,72 @@
+"""What a peer's user_data may be, and how new keys are merged into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from presence.domain.values import json_values
+from presence.errors import InvalidField, UserDataTooLarge
+
+MAX_DEPTH = 16
+
+
+def check(value: object, max_bytes: int, field: str = "user_data") -> dict[str, Any]:
+    """Return `value` if every client can read it as user_data.
+
+    It must be an object of JSON values, at most `MAX_DEPTH` levels deep and `max_bytes` long as
+    compact UTF-8 JSON; numbers are finite, strings are valid Unicode without U+0000 (which
+    PostgreSQL cannot store). Raises `InvalidField` naming the key at fault, or
+    `UserDataTooLarge`.
+    """
+    if not isinstance(value, dict):
+        raise InvalidField(field, "must be an object of keys and values.")
+    size = json_values.size(value, field)
+    if size > max_bytes:
+        raise UserDataTooLarge(size, max_bytes)
+    json_values.check(value, field, max_depth=MAX_DEPTH, stored=True)
+    return value
+
+
+def check_size(value: dict[str, Any], max_bytes: int) -> None:
+    """Raise `UserDataTooLarge` if `value` is longer than `max_bytes` as compact JSON."""
+    size = len(orjson.dumps(value))
+    if size > max_bytes:
+        raise UserDataTooLarge(size, max_bytes)
+
+
+def merge(
+    stored: dict[str, Any],
+    new: dict[str, Any],
+    *,
+    remove: Iterable[str] = (),
+    replace: bool = False,
+    max_bytes: int,
+) -> dict[str, Any]:
+    """Return `stored` with the top-level keys of `new` put over it.
+
+    ``None`` is a value like any other. `remove` names keys to delete first; with `replace` nothing
+    of `stored` is kept. Raises `UserDataTooLarge`.
+    """
+    merged = {} if replace else dict(stored)
+    for key in remove:
+        merged.pop(key, None)
+    merged.update(new)
+    check_size(merged, max_bytes)
+    return merged
+
+
+def changed_keys(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return the top-level keys that were added, removed or given another value, sorted.
+
+    Values are compared as JSON: Python takes ``1``, ``1.0`` and ``True`` for equal.
+    """
+    return sorted(
+        key
+        for key in before.keys() | after.keys()
+        if key not in before
+        or key not in after
+        or orjson.dumps(before[key]) != orjson.dumps(after[key])
+    )

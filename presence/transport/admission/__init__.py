@@ -1,0 +1,1 @@
+"""Who is let in, and how much of it: tokens, hosts and origins, rates, headers, refusals."""

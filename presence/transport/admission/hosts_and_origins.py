@@ -1,0 +1,87 @@
+"""The names by which a locked server is called, and the pages that may call it.
+
+A WSGI layer, so that Socket.IO, REST, pages and files stand behind the same gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from werkzeug.sansio.utils import host_is_trusted
+
+from presence.config import Settings
+from presence.errors import HostRefused, OriginRefused, PresenceError
+from presence.transport.admission.error_handlers import http_answer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# What looks whether the server is well calls it by its address, and learns nothing else.
+_FOR_PROBES = {"/healthz", "/readyz"}
+# What a person on this machine may call an address on which the server listens, besides itself.
+_HERE = {
+    "127.0.0.1": ("127.0.0.1", "localhost"),
+    "0.0.0.0": ("127.0.0.1", "localhost"),  # noqa: S104 – this listens nowhere
+    "::1": ("[::1]", "localhost"),
+    "::": ("[::1]", "localhost"),
+}
+
+
+class Gate:
+    """Refuses requests by a wrong ``Host`` (DNS rebinding) or from a wrong ``Origin``."""
+
+    def __init__(self, wsgi_app: WSGIApplication, settings: Settings) -> None:
+        self._wsgi_app = wsgi_app
+        self._hosts = settings.hosts
+        self._settings = settings
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on, or answer it with what is wrong."""
+        try:
+            self.check(environ)
+        except PresenceError as error:
+            status, headers, body = http_answer(error, environ)
+            start_response(status, headers)
+            return [body]
+        return self._wsgi_app(environ, start_response)
+
+    def check(self, environ: WSGIEnvironment) -> None:
+        """Raise `HostRefused` or `OriginRefused` for a request that may not come in."""
+        host = environ.get("HTTP_HOST")
+        if environ.get("PATH_INFO") in _FOR_PROBES:
+            return
+        if not host_is_trusted(host, self._hosts):
+            raise HostRefused
+        # The same for everybody, and told nobody's name. Whether a page may read them CORS says.
+        if str(environ.get("PATH_INFO")).startswith("/static/"):
+            return
+        if not allows_origin(self._settings, environ.get("HTTP_ORIGIN"), environ):
+            raise OriginRefused
+
+
+def whereabouts(settings: Settings) -> str:
+    """Say where a person opens the page: by a name to which the server answers.
+
+    An address where this machine has one, else the place it listens on and a name from its list:
+    how that name leads here is for a proxy and DNS to say.
+    """
+    names = _HERE.get(settings.host, (settings.host,))
+    for name in names:
+        if not settings.is_locked or host_is_trusted(name, settings.hosts):
+            return f"http://{name}:{settings.port}/"
+    own = settings.hosts[0].removeprefix(".")
+    return f"on {names[0]}:{settings.port}, for those who call it {own}"
+
+
+def allows_origin(settings: Settings, origin: str | None, environ: WSGIEnvironment) -> bool:
+    """Tell whether pages of an origin may call: those that are allowed, and the server's own.
+
+    What is no page names none. The scheme of its own does not matter: the server may not know that
+    it is served by HTTPS.
+    """
+    if origin is None:
+        return True
+    scheme, _, host = origin.partition("://")
+    own = scheme in ("http", "https") and host == environ.get("HTTP_HOST")
+    return own or origin in settings.origins

@@ -1,0 +1,269 @@
+"""How one Engine.IO connection behaves here where the library's own would not do.
+
+python-engineio has no setting for its connection class, so `install` puts ours in its place. It
+concerns servers only; a client in the same process is another class.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+import engineio.exceptions
+import engineio.packet
+import engineio.payload
+import engineio.socket
+
+from presence.transport.engine.draining import drain
+from presence.transport.engine.send_queue import Outbox
+from presence.transport.engine.throttle import FLOODING, Pace
+
+log = logging.getLogger(__name__)
+
+# python-engineio's client refuses a poll's answer with more packets than this, and hangs up.
+_PACKETS_PER_POLL = 16
+
+# The other way round a client sends what it has queued in one request, and the same limit would
+# cut it off after a burst. The request's size is limited already.
+_PACKETS_PER_POST = 10_000
+
+# What is taken out of the queue at once; the rest stays where newer lists can replace it.
+_BYTES_PER_WRITE = 64 * 1024
+
+# What may wait for one connection before it is given up.
+MAX_QUEUED_BYTES = 1024 * 1024
+# What the kernel takes in besides; enough for a distant client on a fast line.
+_KERNEL_BYTES = 256 * 1024
+# What may wait before its own next message is handled: who asks faster than it reads the answers
+# waits for itself.
+_PAUSE_BYTES = 128 * 1024
+
+SLOW_READER = "slow reader"
+# The reasons for which the server itself ends a connection, and not its client or the network.
+EVICTIONS = (SLOW_READER, FLOODING, "ping timeout")
+
+
+class Connection(engineio.socket.Socket):  # type: ignore[misc]
+    """A connection that tells busy from dead clients, and remembers little for slow ones."""
+
+    last_ping: float | None
+    connected: bool
+    queue: Any
+
+    def __init__(self, server: Any, sid: str) -> None:
+        super().__init__(server, sid)
+        self.queue = Outbox(self.queue)
+        self._beating = False
+        self._given_up = False
+        self._websocket: Any = None
+        # For how many seconds the client had not answered when it was given up.
+        self.silent_for = 0.0
+        # How much of what waits does not count against it, as far as it is not sent.
+        self._uncounted = 0
+        self._is_answered = False
+        # Why the server ends the connection, where it says something else to the client.
+        self.evicted_for: str | None = None
+        # How many binary attachments are to come before the next packet.
+        self.attachments_due = 0
+        # How fast the client sends, once it does.
+        self.pace: Pace | None = None
+
+    def send(self, pkt: Any) -> None:
+        """Queue a packet; a connection for which too much waits already is given up instead."""
+        if self._given_up:
+            return
+        before = self.queue.size
+        super().send(pkt)
+        self._bound(pkt, self.queue.size - before, self.queue.size)
+
+    def send_shared(self, pkt: Any, _is_held: bool) -> None:
+        """Send a packet that goes to many (see `multicast`)."""
+        self.send(pkt)
+
+    def release(self) -> None:
+        """Write what is held: nothing, for this kind of connection writes as soon as it can."""
+
+    def _bound(self, pkt: Any, added: int, waiting: int) -> None:
+        """Give the connection up if too much waits for it, now that `pkt` added to it.
+
+        Two things do not count, or a room with a long list could not be joined: what the client's
+        own message is answered with, since its next one is not handled before it has read that;
+        and a list, of which only the newest waits.
+        """
+        if self._is_answered or getattr(pkt, "replaces", None) is not None:
+            self._uncounted += added
+        self._uncounted = max(0, min(self._uncounted, waiting))
+        if waiting - self._uncounted > MAX_QUEUED_BYTES:
+            self._given_up = True
+            # Not here: the caller is in the middle of telling a whole room.
+            self.server.start_background_task(self._give_up)
+
+    def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+        """Close the connection, and have it unknown from now on.
+
+        The library knows it for some seconds more, and answers what a polling client then sends
+        with an error of its own.
+        """
+        super().close(wait=wait, abort=abort, reason=reason)
+        if self.closed:
+            self.server.sockets.pop(self.sid, None)
+
+    def poll(self) -> list[Any]:
+        """Return the packets to send next, waiting for one if need be."""
+        try:
+            packet = self.queue.get(timeout=self.server.ping_interval + self.server.ping_timeout)
+        except self.server.get_queue_empty_exception():
+            raise engineio.exceptions.QueueEmpty from None
+        self.queue.task_done()
+        packets: list[Any] = []
+        size = 0
+        while packet is not None:
+            packets.append(packet)
+            size += len(packet.data or "") if isinstance(packet.data, (str, bytes)) else 0
+            if len(packets) == _PACKETS_PER_POLL or size > _BYTES_PER_WRITE:
+                return packets
+            try:
+                packet = self.queue.get(block=False)
+            except self.server.get_queue_empty_exception():
+                return packets
+            self.queue.task_done()
+        if packets:
+            self.queue.put(None)  # the end comes with the next poll
+        return packets
+
+    def receive(self, pkt: Any) -> None:
+        """Handle a packet from the client; whatever it is, the client is alive.
+
+        A polling client answers a ping only after the request it is sending. While the messages in
+        that one are handled it would otherwise be taken for gone.
+        """
+        if self.last_ping:
+            self.last_ping = time.monotonic()
+        self._is_answered = True
+        try:
+            super().receive(pkt)
+        except engineio.exceptions.UnknownPacketError:
+            # The library ignores these, and the sender would wait for an answer.
+            self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
+        finally:
+            self._is_answered = False
+
+    def handle_post_request(self, environ: dict[str, Any]) -> None:
+        """Handle the packets that a polling client sends; raises `EngineIOError` for garbage.
+
+        The library would wait for the client to fetch what is queued for it before it lets go of
+        the connection, and so hold the thread of a client that never does for ever.
+        """
+        reason = self.server.reason.TRANSPORT_ERROR
+        try:
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            if length > self.server.max_http_buffer_size:
+                log.warning("closed a connection that sent %d bytes at once", length)
+                self.close(wait=False, abort=True, reason=reason)
+                drain(environ["wsgi.input"], length)
+                raise engineio.exceptions.ContentTooLongError
+            super().handle_post_request(environ)
+        except ValueError as error:
+            log.warning("closed a connection that sent an invalid request: %s", error)
+            self.close(wait=False, abort=True, reason=reason)
+            raise engineio.exceptions.EngineIOError from error
+
+    def let_it_read(self) -> None:
+        """Wait while much of what the client itself has asked for is not sent yet."""
+        self._is_answered = False  # what comes meanwhile is others' doing
+        self.server.sleep(0)
+        waiting = self.queue.size
+        if waiting <= _PAUSE_BYTES:
+            return
+        while self.queue.size > _PAUSE_BYTES // 2 and not self.closed:
+            self.server.sleep(0.005)
+            if self.last_ping and self.queue.size < waiting:
+                self.last_ping = time.monotonic()  # it reads, so it is alive
+            waiting = self.queue.size
+
+    def schedule_ping(self) -> None:
+        """Note that the client has answered, and see to it that it is asked again and again."""
+        self.last_ping = None
+        if not self._beating:
+            self._beating = True
+            self.server.heartbeat.add(self)
+
+    def ping(self, now: float) -> None:
+        """Ask the client whether it is still there.
+
+        One that is busy sending answers late, and is asked again all the same: it takes a server
+        that falls silent for gone.
+        """
+        self.last_ping = self.last_ping or now
+        with suppress(engineio.exceptions.SocketIsClosedError):
+            self.send(engineio.packet.Packet(engineio.packet.PING))
+
+    def is_overdue(self) -> bool:
+        """Tell whether the client has left a ping unanswered for too long.
+
+        By a clock that nobody sets, unlike the library: a step of the system's time would end
+        every connection at once.
+        """
+        asked = self.last_ping
+        return asked is not None and time.monotonic() - asked > float(self.server.ping_timeout)
+
+    def check_ping_timeout(self) -> bool:
+        """Close the connection if its client did not answer in time; return whether it is open.
+
+        Raises `SocketIsClosedError`.
+        """
+        if self.closed:
+            raise engineio.exceptions.SocketIsClosedError
+        if not self.closing and self.is_overdue():
+            self.give_up_waiting()
+            return False
+        return True
+
+    def give_up_waiting(self) -> None:
+        """Close a connection whose client does not answer."""
+        self.silent_for = time.monotonic() - (self.last_ping or time.monotonic())
+        # Telling the client opens its eyes, should it still be there (abort=False).
+        self.close(wait=False, abort=False, reason=self.server.reason.PING_TIMEOUT)
+
+    def _websocket_handler(self, ws: Any) -> Any:
+        self._websocket = ws
+        transport = self._transport()
+        if transport is not None:
+            limit_kernel_buffer(transport)
+        return super()._websocket_handler(ws)
+
+    def _give_up(self) -> None:
+        """Close a connection whose client does not read."""
+        log.warning(
+            "closed a connection for which %d bytes waited: its client does not read",
+            self.queue.size,
+        )
+        self.close(wait=False, abort=True, reason=SLOW_READER)
+        self.cut()
+
+    def cut(self) -> None:
+        """End the connection below the WebSocket, which wakes whoever reads or writes it."""
+        transport = self._transport()
+        if transport is not None:
+            with suppress(OSError):
+                transport.shutdown(socket.SHUT_RDWR)
+
+    def _transport(self) -> Any:
+        """Return the socket below the WebSocket, whichever library made it."""
+        ws = getattr(self._websocket, "ws", self._websocket)
+        return getattr(ws, "socket", None) or getattr(ws, "sock", None)
+
+
+def limit_kernel_buffer(transport: Any) -> None:
+    """Keep the kernel from taking in megabytes more for a client that does not read."""
+    with suppress(OSError):
+        transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+
+
+def install(connection_class: type[Connection]) -> None:
+    """Make every Engine.IO server of this process use a class of ours."""
+    engineio.socket.Socket = connection_class
+    engineio.payload.Payload.max_decode_packets = _PACKETS_PER_POST

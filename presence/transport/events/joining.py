@@ -1,0 +1,295 @@
+"""The Socket.IO events: join, leave, update user data, and what happens when a socket is lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from presence import errors
+from presence.domain.peers import peers, recovery, sessions
+from presence.domain.peers.peers import Joined
+from presence.domain.peers.sessions import SocketPresence
+from presence.domain.permissions.tokens import JOIN, UPDATE
+from presence.errors import NotJoined, UnknownEvent
+from presence.storage import database
+from presence.transport.admission import access
+from presence.transport.admission.access import Need
+from presence.transport.admission.error_handlers import as_presence_error, is_passing
+from presence.transport.events import dispatch, signals
+from presence.transport.process import erasing
+from presence.transport.process.runtime import Runtime
+from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire.messages import JoinRoom, Sync, UpdateUserData
+from presence.transport.wire.serializers import Body
+
+log = logging.getLogger(__name__)
+
+
+def init_app(run: Runtime) -> None:
+    """Register every event on the runtime's Socket.IO server."""
+    for name in ("join_room", "join"):
+        dispatch.register(run, name, on_join_room, Need(JOIN, acts=True), event="join_room")
+    for name in ("leave_room", "leave"):
+        dispatch.register(run, name, on_leave_room, Need(JOIN), event="leave_room")
+    dispatch.register(run, "update_user_data", on_update_user_data, Need(UPDATE))
+    dispatch.register(run, "sync", on_sync, Need(JOIN))
+    run.socketio.server.on("disconnect", partial(on_disconnect, run))
+    run.socketio.server.on("*", partial(on_unknown_event, run))
+
+
+@described.event(
+    message=JoinRoom,
+    answer=responses.Joined,
+    success="join_room_success",
+    errors=(
+        errors.RoomFull,
+        errors.RoomClosed,
+        errors.Banned,
+        errors.WrongPeer,
+        errors.TooManyRooms,
+        errors.UserDataTooLarge,
+        errors.ShuttingDown,
+    ),
+    heard=("peer_list_updated",),
+)
+def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
+    """Join a room, announcing the peer to everyone in it."""
+    message = messages.parse(JoinRoom, data, run.settings.max_user_data_bytes)
+    run.refuse_when_stopping()
+    deltas = message.updates == "delta"
+    with run.announcer.in_order(message.room_name, run.room_of(sid)):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            joined = peers.join(
+                session,
+                room_name=message.room_name,
+                peer_id=message.peer_id,
+                username=message.username,
+                new_data=message.user_data,
+                presence=SocketPresence(sid, run.worker_id),
+                limits=run.limits,
+            )
+            _offer_recovery(run, session, sid, deltas)
+            withdraw(joined.erased.stored_names)
+        with _looked_after(run):
+            erasing.note_erased(run, joined.room_name, joined.erased)
+            body = _answer_join(run, sid, joined, deltas)
+    with _looked_after(run):
+        _announce_join(run, sid, joined)
+    return body
+
+
+def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> bool:
+    """Give a socket that shows a secret the place of the one it was given to, if it still can be.
+
+    `greet` completes its connection, which gives it its next secret: the one it showed is of no use
+    to it from then on. So where this fails only for the moment, False is returned and it is not
+    greeted; it is to be closed, and comes back with the secret that it has. The client did not ask
+    for its place in an event of its own, so a refusal comes as ``join_room_error``.
+    """
+    is_greeted = False
+    with run.app.app_context():
+        try:
+            with database.reading() as session:
+                place = recovery.find(session, secret)
+            if place is None:
+                greet()
+                return True
+            access.check_place(run, sid, place.room_name, place.peer_id)
+            with run.announcer.in_order(place.room_name):
+                with database.writing() as session:
+                    presence = SocketPresence(sid, run.worker_id)
+                    joined = peers.resume(session, secret, presence, run.limits)
+                    if joined is not None:
+                        _offer_recovery(run, session, sid, place.deltas)
+                greet()
+                is_greeted = True
+                if joined is None:
+                    return True
+                with _looked_after(run):
+                    _answer_join(run, sid, joined, place.deltas)
+            run.secrets.await_sign_of(sid)
+            with _looked_after(run):
+                _announce_join(run, sid, joined)
+        except Exception as exception:
+            error = as_presence_error(exception)
+            if not is_greeted:
+                if is_passing(error):
+                    return False
+                greet()
+            run.send(sid, "join_room_error", error.body())
+    return True
+
+
+@described.event(
+    message=None,
+    answer=responses.Left,
+    success="leave_room_success",
+    errors=(errors.NotJoined,),
+    heard=("peer_list_updated",),
+)
+def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
+    """Leave the room; the peer is shown as inactive unless another socket stands for it."""
+    room_name = run.room_of(sid)
+    with run.announcer.in_order(room_name):
+        with database.writing() as session:
+            left = peers.leave_socket(session, sid)
+        run.exit([sid], left.room_name)
+        body = serializers.left(left, reason="left")
+        run.send(sid, "leave_room_success", body)
+    run.announcer.mark(left.room_name)
+    return body
+
+
+@described.event(
+    message=UpdateUserData,
+    answer=responses.UserDataStored,
+    success="update_user_data_success",
+    errors=(errors.NotJoined, errors.Conflict, errors.UserDataTooLarge),
+    heard=("user_data_updated", "peer_list_updated"),
+)
+def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
+    """Change the peer's user data, announcing it to the others in the room."""
+    message = messages.parse_update(data, run.settings.max_user_data_bytes)
+    with run.announcer.in_order(run.room_of(sid)):
+        with database.writing() as session:
+            room_name, peer_id = sessions.peer_of(session, sid)
+            updated = peers.update_user_data(
+                session,
+                room_name=room_name,
+                peer_id=peer_id,
+                new_data=message.user_data,
+                remove=message.remove,
+                replace=message.replace,
+                if_version=message.if_version,
+                max_bytes=run.settings.max_user_data_bytes,
+            )
+        body = serializers.user_data_success(updated)
+        run.send(sid, "update_user_data_success", body)
+        run.announcer.emit(
+            "user_data_updated", serializers.user_data_notice(updated), room_name, skip=sid
+        )
+    run.announcer.mark(room_name, told=True)
+    return body
+
+
+@described.event(
+    message=Sync,
+    answer=responses.Synced,
+    success="sync_success",
+    errors=(errors.NotJoined,),
+)
+def on_sync(run: Runtime, sid: str, data: Any) -> Body:
+    """Send a socket what changed in its room after a version, or all of it."""
+    message = messages.parse(Sync, data)
+    room_name = run.room_of(sid)
+    if room_name is None:
+        raise NotJoined
+    with run.announcer.in_order(room_name):
+        body = run.announcer.sync(room_name, message.since)
+        run.send(sid, "sync_success", body)
+    return body
+
+
+def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
+    """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
+    run.counters.disconnects[run.evicted_for(sid) or reason] += 1
+    lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
+    room_name = run.room_of(sid)
+    if lost:
+        run.switchboard.lost(sid)
+    else:
+        run.switchboard.leave(sid)
+    run.secrets.forget(sid)
+    run.access.forget(sid)
+    run.announcer.forget(sid)
+    if room_name is not None:
+        with run.app.app_context():
+            _end_socket(run, sid, room_name, lost=lost)
+
+
+def on_unknown_event(run: Runtime, event: str, sid: str, *_args: Any) -> Body:
+    """Answer an event that the server does not know."""
+    # It is repeated in the answer, so it has to be text that can be sent.
+    name = event[:64].encode("utf-8", "replace").decode()
+    known = "join_room, leave_room, update_user_data, sync, signal, broadcast and watch"
+
+    def refuse(_run: Runtime, _sid: str, _data: Any) -> Body:
+        raise UnknownEvent(f"The server knows no event “{name}”. It knows {known}.")
+
+    return dispatch.answer(run, name, sid, refuse, ())
+
+
+def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:
+    """Keep the secret that the socket was given when it connected, for when it comes back."""
+    secret = run.secrets.of(sid)
+    if secret is not None:
+        recovery.offer(session, sid, secret, deltas=deltas)
+
+
+def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
+    """Let a socket hear its room from now on, and give it the list it begins with."""
+    if joined.replaced_sid is not None:
+        run.exit([joined.replaced_sid], joined.room_name)
+    run.enter(sid, joined.room_name, joined.peer_id)
+    view = run.announcer.read(joined.room_name)
+    run.announcer.enter(sid, view, deltas=deltas)
+    body = serializers.joined(view, joined.peer_id)
+    run.send(sid, "join_room_success", body)
+    return body
+
+
+@contextmanager
+def _looked_after(run: Runtime) -> Generator[None]:
+    """Have it looked for sessions of sockets that are gone if what follows a join's commit fails.
+
+    The connection may have been lost meanwhile, and its disconnect found nothing to end yet.
+    """
+    try:
+        yield
+    except Exception:
+        run.lost_a_disconnect = True
+        raise
+
+
+def _announce_join(run: Runtime, sid: str, joined: Joined) -> None:
+    signals.deliver_waiting(run, sid)
+    if joined.is_news:
+        run.announcer.mark(joined.room_name, *([joined.left.room_name] if joined.left else []))
+    if not run.is_connected(sid):
+        # The connection was lost meanwhile, and its disconnect found nothing to end yet.
+        run.switchboard.lost(sid)
+        run.announcer.forget(sid)
+        _end_socket(run, sid, joined.room_name, lost=True)
+
+
+def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
+    """End the session of a socket; if the database cannot be reached, have it done later.
+
+    That of a lost one ends after the grace, if there is one, and its client may recover.
+    """
+    grace = run.settings.disconnect_grace
+    gone_since = time.monotonic() - run.silence_of(sid)
+    try:
+        with run.announcer.in_order(room_name), database.writing() as session:
+            if lost and grace > 0 and not run.stopping:
+                sessions.suspend(session, sid, grace)
+                return
+            ended = sessions.end_socket(session, sid)
+            if lost:
+                recovery.settle(session, sid)
+            else:
+                recovery.withdraw(session, sid)
+    except Exception:
+        log.exception("the end of a connection could not be recorded; it will be")
+        run.counters.unrecorded_ends.append(gone_since)
+        run.lost_a_disconnect = True
+        return
+    run.counters.ghosts["socket"].observe(time.monotonic() - gone_since)
+    if ended is not None:
+        run.announcer.mark(ended.room_name)

@@ -1,0 +1,1 @@
+"""Rooms as this process knows them and tells their sockets: lists, changes, waiting signals."""

@@ -1,0 +1,206 @@
+"""The page of the API: every route and event for a person to read, made from the two documents."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Blueprint, render_template, request
+
+from presence.transport.admission import access
+from presence.transport.admission.security_headers import protect_page
+from presence.transport.process.runtime import runtime
+from presence.transport.rest import schemas
+from presence.transport.rest.descriptions import asyncapi_document, openapi_document
+from presence.transport.rest.schemas import Schema
+from presence.transport.wire import described
+from presence.transport.wire.server_events import NOTICES
+
+bp = Blueprint("api_page", __name__)
+bp.after_request(protect_page)
+
+Body = dict[str, Any]
+
+
+@bp.get("/docs/api")
+@access.public
+def api_page() -> str:
+    """Show every route, every event and every error, with examples to copy."""
+    routes, events = openapi_document(), asyncapi_document()
+    groups = [
+        {
+            "name": tag["name"],
+            "about": tag["description"],
+            "routes": [
+                _route(path, method, operation, routes)
+                for path, item in routes["paths"].items()
+                for method, operation in item.items()
+                if operation["tags"][0] == tag["name"]
+            ],
+        }
+        for tag in routes["tags"]
+    ]
+    return render_template(
+        "api.html",
+        groups=groups,
+        taken=[_taken(name, events) for name in sorted(runtime().event_handlers)],
+        sent=[_sent(name, events) for name in NOTICES],
+        errors=_errors(routes, events),
+        server=request.host_url.rstrip("/"),
+    )
+
+
+def _route(path: str, method: str, operation: Body, document: Body) -> Body:
+    """Return what the page shows of a route."""
+    components = document["components"]["schemas"]
+    _, body = _body_of(operation)
+    answered = operation["responses"]["200"]["content"].get("application/json")
+    parameters = operation.get("parameters", [])
+    refused = [
+        (status, components[ref["$ref"].rpartition("/")[2]]["properties"]["code"]["const"])
+        for status, response in operation["responses"].items()
+        if status != "200"
+        for ref in _refs(response["content"]["application/json"]["schema"])
+    ]
+    return {
+        "id": operation["operationId"].replace("_", "-"),
+        "method": method.upper(),
+        "path": path,
+        "summary": operation["summary"],
+        "about": operation.get("description", ""),
+        "parameters": [
+            _field(item["name"], {**item["schema"], **_text(item)}, required=item["required"])
+            | {"where": item["in"]}
+            for item in parameters
+        ],
+        "fields": _fields(body, components) if body else [],
+        "curl": _curl(method, path, operation, components),
+        "answer": _pretty(schemas.example_of(answered["schema"], components)) if answered else "",
+        "media_types": [] if answered else list(operation["responses"]["200"]["content"]),
+        "answer_fields": _fields(answered["schema"], components) if answered else [],
+        "refused": refused,
+    }
+
+
+def _taken(name: str, document: Body) -> Body:
+    """Return what the page shows of an event that clients send."""
+    handler, stem = runtime().event_handlers[name]
+    declared = described.declaration_of(handler)
+    messages, components = document["components"]["messages"], document["components"]["schemas"]
+    payload = messages[name]["payload"]
+    example = messages[name]["examples"][0]["payload"]
+    said = f", {json.dumps(example, ensure_ascii=False)}"
+    summary, about = described.sentences_of(handler)
+    refusal = messages[f"{name}_acknowledgement"]["payload"]["oneOf"][1]
+    return {
+        "id": f"event-{name.replace('_', '-')}",
+        "name": name,
+        "summary": summary,
+        "about": about,
+        "short_for": stem if stem != name else None,
+        "fields": _fields(payload, components),
+        "line": f'socket.emit("{name}"{said}, (answer) => console.log(answer));',
+        "answer": _pretty(messages[f"{name}_acknowledgement"]["examples"][0]["payload"]),
+        "success": declared.success,
+        "error": f"{stem}_error",
+        "heard": declared.heard,
+        "refused": [(None, code) for code in refusal["properties"]["code"]["enum"]],
+    }
+
+
+def _sent(name: str, document: Body) -> Body:
+    """Return what the page shows of an event that the server sends of itself."""
+    messages, components = document["components"]["messages"], document["components"]["schemas"]
+    message = messages.get(f"{name}_sent") or messages[name]
+    return {
+        "id": f"heard-{name.replace('_', '-')}",
+        "name": name,
+        "summary": message["summary"],
+        "fields": _fields(message["payload"], components),
+        "line": f'socket.on("{name}", (body) => console.log(body));',
+        "example": _pretty(message["examples"][0]["payload"]),
+    }
+
+
+def _errors(routes: Body, events: Body) -> list[Body]:
+    """Return every code there is, with when it comes and the status that it has over REST."""
+    statuses: dict[str, str] = {}
+    for item in routes["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                content = response["content"].get("application/json", {})
+                for ref in _refs(content.get("schema", {})) if status != "200" else []:
+                    statuses[ref["$ref"].rpartition("/")[2]] = status
+    found = {
+        condition.code: {
+            "code": condition.code,
+            "status": statuses.get(schemas.name_of(condition), ""),
+            "when": schemas.paragraph(condition),
+            "keys": list(schemas.extra_keys(condition)),
+        }
+        for condition in schemas.conditions()
+    }
+    return [found[code] for code in sorted(found)]
+
+
+def _fields(schema: Schema, components: dict[str, Schema]) -> list[Body]:
+    """Return the fields of an object, each with its type in words."""
+    schema = schemas.resolved(schema, components)
+    required = schema.get("required", [])
+    return [
+        _field(name, part, required=name in required)
+        for name, part in schema.get("properties", {}).items()
+    ]
+
+
+def _field(name: str, schema: Schema, *, required: bool) -> Body:
+    return {
+        "name": name,
+        "type": schemas.in_words(schema),
+        "required": required,
+        "about": schema.get("description", ""),
+    }
+
+
+def _body_of(operation: Body) -> tuple[str, Schema | None]:
+    """Return the media type of a route's body and its schema, or an empty one and None."""
+    content = operation.get("requestBody", {}).get("content", {})
+    for media_type, described_as in content.items():
+        return media_type, described_as["schema"]
+    return "", None
+
+
+def _text(parameter: Body) -> Body:
+    return {"description": parameter["description"]} if parameter.get("description") else {}
+
+
+def _refs(schema: Schema) -> list[Schema]:
+    refs: list[Schema] = schema.get("oneOf") or ([schema] if "$ref" in schema else [])
+    return refs
+
+
+def _curl(method: str, path: str, operation: Body, components: dict[str, Schema]) -> str:
+    """Return the line of curl that makes a request, with examples for all that it needs."""
+    media_type, body = _body_of(operation)
+    query = {}
+    for item in operation.get("parameters", []):
+        example = (item["schema"].get("examples") or ["0f3c9a.txt"])[0]
+        if item["in"] == "path":
+            path = path.replace("{" + item["name"] + "}", quote(str(example), safe=""))
+        else:
+            query[item["name"]] = str(example)
+    address = request.host_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+    words = ["curl", *([] if method == "get" else ["-X", method.upper()]), address]
+    example = schemas.example_of(body, components) if body else {}
+    if media_type == "application/json":
+        words += ["-H", "Content-Type: application/json"]
+        words += ["-d", json.dumps(example, ensure_ascii=False)]
+    elif body:
+        words += [word for key, value in example.items() for word in ("-F", f"{key}={value}")]
+    return shlex.join(words)
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

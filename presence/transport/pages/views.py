@@ -1,0 +1,194 @@
+"""The pages a person opens in a browser, and the fragments that HTMX swaps into them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import NotFound
+
+from presence.domain.files import files
+from presence.domain.permissions.tokens import LIST
+from presence.domain.rooms import activity, occupancy, overview, rooms
+from presence.domain.rooms.overview import RoomPage
+from presence.domain.rooms.rooms import PeerView, RoomView
+from presence.domain.values import clock
+from presence.errors import InvalidField, PresenceError, RoomNotFound
+from presence.storage import database
+from presence.transport.admission import access, error_handlers, error_page
+from presence.transport.admission.error_handlers import STATUS
+from presence.transport.admission.security_headers import protect_page
+from presence.transport.pages import text_filters
+from presence.transport.process.runtime import runtime
+from presence.transport.wire import messages
+from presence.transport.wire.messages import RoomAddress
+
+bp = Blueprint("pages", __name__)
+text_filters.init_app(bp)
+
+ROOMS_PER_PAGE = 24
+# A room keeps every peer it ever had; a page shows so many of those who left, and of the files.
+SHOWN_INACTIVE = 60
+SHOWN_FILES = 60
+SHOWN_ACTIVITY = 30
+
+bp.after_request(protect_page)
+
+
+@bp.record_once
+def set_up(state: BlueprintSetupState) -> None:
+    """Leave out the lines that hold only a template's own words: a third of a large page."""
+    state.app.jinja_env.trim_blocks = True
+    state.app.jinja_env.lstrip_blocks = True
+
+
+@bp.errorhandler(PresenceError)
+def explain(error: PresenceError) -> Response:
+    """Answer an error on a page with a page."""
+    page = render_template("problem.html", error=error)
+    return make_response(page, STATUS[type(error)], error_handlers.headers_of(error))
+
+
+@bp.app_errorhandler(404)
+def explain_unknown_address(error: NotFound) -> Any:
+    """Answer a person who follows a wrong link with a page, and everybody else with JSON."""
+    if not error_page.is_wanted(request.environ):
+        return error_handlers.answer_http(error)
+    response = make_response(render_template("nothing_here.html"), 404)
+    return protect_page(response)
+
+
+@bp.app_context_processor
+def page_context() -> dict[str, Any]:
+    """Give every template the time, by which the browser sets its idea of “ago”, and the mode."""
+    return {"now": clock.now(), "locked": runtime().access.is_locked}
+
+
+@bp.get("/")
+@access.public
+def overview_page() -> str:
+    """Show every room, and the field that opens one."""
+    return render_template("overview.html", **_rooms())
+
+
+@bp.get("/fragments/rooms")
+@access.needs(LIST)
+def rooms_fragment() -> str:
+    """Return the list of rooms alone."""
+    return render_template("overview_rooms.html", **_rooms())
+
+
+@bp.get("/rooms")
+@access.public
+def open_room() -> Response | str | tuple[str, int]:
+    """Go to the room that was typed on the overview; a bad name is explained at its field."""
+    typed = request.args.get("name", "")
+    try:
+        address = messages.parse(RoomAddress, {"room_name": typed.strip()})
+    except InvalidField as error:
+        problem = error.detail.replace("room_name", "The name", 1)
+        return render_template("overview.html", **_rooms(), typed=typed, problem=problem), 422
+    target = url_for("pages.room_page", room_name=address.room_name)
+    return make_response(redirect(target, 303))
+
+
+@bp.get("/rooms/<room_name>")
+@access.public
+def room_page(room_name: str) -> str:
+    """Show a room: who is and was there, their data and files, and the tools to take part."""
+    return render_template("room.html", settings=runtime().settings, **_room(room_name))
+
+
+@bp.get("/rooms/<room_name>/live")
+@access.needs(LIST)
+def room_fragment(room_name: str) -> str:
+    """Return the parts of a room's page that change by themselves."""
+    return render_template("room_live.html", **_room(room_name))
+
+
+def _rooms() -> dict[str, Any]:
+    """Read what the overview shows."""
+    search = request.args.get("search", "").strip()
+    page = request.args.get("page", 1, type=int)
+    if _is_veiled():
+        return {"shown": RoomPage([], 0, 1, 1), "search": search, "hours": {}, "newest": {}}
+    with database.reading() as session:
+        only = access.visible_condition(session)
+        shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE, only)
+        ids = [room.id for room in shown.rooms]
+        hours = occupancy.last_hour(session, ids)
+        newest = activity.newest(session, ids)
+    return {"shown": shown, "search": search, "hours": hours, "newest": newest}
+
+
+def _room(room_name: str) -> dict[str, Any]:
+    """Read what a room's page shows; a room that nobody has joined yet is an empty one."""
+    name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
+    if _is_veiled():
+        return _unknown_room(name)
+    with database.reading() as session:
+        try:
+            room_id, _ = rooms.identify(session, name)
+            view = rooms.view(session, name)
+            exists = True
+        except RoomNotFound:
+            room_id, exists = 0, False
+            view = RoomView(name, runtime().settings.max_peers, clock.now(), 0)
+        stored = files.of_room(session, name, SHOWN_FILES)
+        entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
+        hour = occupancy.last_hour(session, [room_id])[room_id]
+    active = [peer for peer in view.peers if peer.is_active]
+    inactive = sorted(
+        (peer for peer in view.peers if not peer.is_active), key=_last_seen, reverse=True
+    )
+    return {
+        "room": view,
+        "exists": exists,
+        "active": active,
+        "inactive": inactive[:SHOWN_INACTIVE],
+        "more_inactive": max(0, len(inactive) - SHOWN_INACTIVE),
+        "files": stored,
+        "entries": entries,
+        "hour": hour,
+        "file_count": sum(len(peer.files) for peer in view.peers),
+        "me": request.args.get("me", ""),
+        "server_url": _server_url(),
+    }
+
+
+def _is_veiled() -> bool:
+    """Tell whether the reader may not know anything: a browser opens a page without a token.
+
+    The page's own scripts have one, and ask for what is to be filled in.
+    """
+    return runtime().access.is_locked and access.caller() is None
+
+
+def _unknown_room(name: str) -> dict[str, Any]:
+    """Return what the page of a room shows to somebody who may not know whether there is one."""
+    return {
+        "room": RoomView(name, runtime().settings.max_peers, clock.now(), 0),
+        "exists": False,
+        "veiled": True,
+        "active": [],
+        "inactive": [],
+        "more_inactive": 0,
+        "files": [],
+        "entries": [],
+        "hour": [0] * occupancy.MINUTES,
+        "file_count": 0,
+        "me": "",
+        "server_url": _server_url(),
+    }
+
+
+def _server_url() -> str:
+    """Return the address of this server as the browser knows it."""
+    parts = urlsplit(request.host_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _last_seen(peer: PeerView) -> Any:
+    return peer.last_seen

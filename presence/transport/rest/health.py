@@ -1,0 +1,150 @@
+"""Routes for whoever watches over the server: is it alive, can it serve, and its figures."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable
+
+from flask import Blueprint, Flask, Response, request
+from prometheus_client.exposition import choose_encoder
+from sqlalchemy import text
+
+from presence import errors
+from presence.domain.permissions import tokens
+from presence.errors import MetricsTokenRequired, NotReady
+from presence.storage import database
+from presence.transport.admission import access
+from presence.transport.admission.access import Need
+from presence.transport.process.runtime import Runtime, runtime
+from presence.transport.rest import metrics
+from presence.transport.wire import described, responses
+from presence.transport.wire.serializers import Body
+
+bp = Blueprint("health_api", __name__)
+
+# The upkeep writes every two seconds; a database that took none of these has a fault.
+_WRITE_SECONDS = 8.0
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+def init_app(app: Flask, run: Runtime) -> None:
+    """Serve these routes, and count every request of the app."""
+    app.register_blueprint(bp)
+    app.extensions["presence.metrics"] = metrics.registry(run)
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if request.method in _METHODS else "other"
+        run.counters.requests[method, route, str(response.status_code)] += 1
+        return response
+
+
+@bp.get("/healthz")
+@access.public
+@described.route(group="operations", answer=responses.Alive, uses_storage=False)
+def healthz() -> Body:
+    """Say that the process is alive and handles requests; it looks at nothing else."""
+    return {"status": "alive"}
+
+
+@bp.get("/readyz")
+@access.public
+@described.route(
+    group="operations", answer=responses.Ready, errors=(errors.NotReady,), uses_storage=False
+)
+def readyz() -> Body:
+    """Say whether the server can serve: its database, its upload folder, and its own state.
+
+    503 has the reasons why not, one for each check that failed.
+    """
+    run = runtime()
+    reasons = {}
+    for name, check in _CHECKS.items():
+        reason = check(run)
+        if reason:
+            reasons[name] = reason
+    if reasons:
+        raise NotReady(reasons)
+    return {"status": "ready", "checks": list(_CHECKS)}
+
+
+@bp.get("/metrics")
+@access.public
+@described.route(
+    group="operations",
+    answer=("text/plain", "application/openmetrics-text"),
+    errors=(errors.MetricsTokenRequired, *access.refusals(Need(tokens.ADMIN))),
+    uses_storage=False,
+)
+def figures() -> Response:
+    """Return the server's figures in the format of Prometheus.
+
+    They are for everybody, unless PRESENCE_METRICS_TOKEN is set or the server is locked; then for
+    whoever shows that token, or one with the grant `admin`.
+    """
+    _check_token(runtime())
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    registry = runtime().app.extensions["presence.metrics"]
+    response = Response(encode(registry), content_type=content_type)
+    response.cache_control.no_store = True
+    return response
+
+
+def _check_token(run: Runtime) -> None:
+    """Raise unless the request shows a token that opens the figures, where one is needed."""
+    token, shown = run.settings.metrics_token, access.bearer()
+    if token and shown and hmac.compare_digest(shown.encode(), token.encode()):
+        return
+    if run.access.is_locked:
+        run.access.read(run, shown, request.environ).check(tokens.ADMIN)
+    elif token:
+        raise MetricsTokenRequired
+
+
+def _own_state(run: Runtime) -> str | None:
+    return "The server is shutting down." if run.stopping else None
+
+
+def _database(run: Runtime) -> str | None:
+    try:
+        with database.reading() as session:
+            session.execute(text("SELECT 1"))
+    except Exception:
+        return "The database does not answer."
+    silent = time.monotonic() - run.last_write
+    if silent > _WRITE_SECONDS:
+        return f"The database has taken no write for {silent:.0f} s."
+    return None
+
+
+def _uploads(run: Runtime) -> str | None:
+    try:
+        run.blobs.try_writing()
+    except OSError as error:
+        return f"The upload folder cannot be written to: {error.strerror}."
+    return None
+
+
+def _disk(run: Runtime) -> str | None:
+    try:
+        enough = run.blobs.has_space(0)
+    except OSError:
+        return None  # the check of the folder says what is wrong
+    return None if enough else "The disk has too little free, so uploads are refused."
+
+
+def _redis(run: Runtime) -> str | None:
+    if run.cluster is None or run.cluster.up:
+        return None
+    return "Redis cannot be reached, so other processes hear of changes late."
+
+
+_CHECKS: dict[str, Callable[[Runtime], str | None]] = {
+    "shutdown": _own_state,
+    "database": _database,
+    "uploads": _uploads,
+    "disk": _disk,
+    "redis": _redis,
+}

@@ -1,0 +1,127 @@
+"""The REST routes by which an admin shuts somebody, or everybody, out of a room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from presence import errors
+from presence.domain.peers import moderation
+from presence.domain.peers.peers import Left
+from presence.domain.permissions import bans
+from presence.domain.permissions.tokens import ADMIN
+from presence.storage import database
+from presence.transport.admission import access
+from presence.transport.events import watching
+from presence.transport.live.departures import see_out
+from presence.transport.process.runtime import Runtime, runtime
+from presence.transport.rest.rooms import json_body
+from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire.access_messages import Bar
+from presence.transport.wire.messages import PeerAddress, RoomAddress
+from presence.transport.wire.serializers import Body
+
+bp = Blueprint("moderation_api", __name__, url_prefix="/api/webrtc/rooms/<room_name>")
+
+
+@bp.post("/peers/<peer_id>/kick")
+@described.route(
+    group="access",
+    answer=responses.LeftOverRest,
+    errors=(errors.RoomNotFound, errors.PeerNotFound),
+)
+@access.needs(ADMIN, locked_only=True)
+def kick(room_name: str, peer_id: str) -> Body:
+    """Put a peer out of a room, now; it may come back."""
+    run, address = runtime(), _peer(room_name, peer_id)
+    with run.announcer.in_order(address.room_name):
+        with database.writing() as session:
+            left = moderation.kick(session, address.room_name, address.peer_id)
+        _see_out(run, [left], moderation.KICKED)
+    run.announcer.mark(address.room_name)
+    return {"success": True, **serializers.left(left, moderation.KICKED)}
+
+
+@bp.post("/peers/<peer_id>/ban")
+@described.route(group="access", answer=responses.BanMade, body=Bar)
+@access.needs(ADMIN, locked_only=True)
+def ban(room_name: str, peer_id: str) -> Body:
+    """Put a peer out of a room and let it not come back, for a time or until it is unbanned."""
+    run, address = runtime(), _peer(room_name, peer_id)
+    message = messages.parse(Bar, json_body())
+    with run.announcer.in_order(address.room_name):
+        with database.writing() as session:
+            bar, left = moderation.ban(
+                session, address.room_name, address.peer_id, message.seconds, message.reason
+            )
+        _see_out(run, left, moderation.BANNED)
+        watching.shut_out(run, address.room_name, address.peer_id)
+    run.announcer.mark(address.room_name)
+    return {"success": True, **serializers.ban(bar)}
+
+
+@bp.post("/peers/<peer_id>/unban")
+@described.route(group="access", answer=responses.Unbanned, errors=(errors.BanNotFound,))
+@access.needs(ADMIN, locked_only=True)
+def unban(room_name: str, peer_id: str) -> Body:
+    """Let a banned peer come back."""
+    address = _peer(room_name, peer_id)
+    with database.writing() as session:
+        bans.lift(session, address.room_name, address.peer_id)
+    return {"success": True, "room_name": address.room_name, "peer_id": address.peer_id}
+
+
+@bp.get("/bans")
+@described.route(group="access", answer=responses.Bans)
+@access.needs(ADMIN, locked_only=True)
+def list_bans(room_name: str) -> Body:
+    """Return who is banned from a room, the newest first, and whether it is closed."""
+    name = _room(room_name)
+    with database.reading() as session:
+        banned = bans.of_room(session, name)
+        closing = bans.closing_of(session, name)
+    return {
+        "room_name": name,
+        "bans": [serializers.ban(bar) for bar in banned],
+        "closed": serializers.closing(closing) if closing else None,
+    }
+
+
+@bp.post("/close")
+@described.route(group="access", answer=responses.ClosingMade, body=Bar)
+@access.needs(ADMIN, locked_only=True)
+def close_room(room_name: str) -> Body:
+    """Put everybody out of a room and let nobody in, for a time or until it is reopened."""
+    run, name = runtime(), _room(room_name)
+    message = messages.parse(Bar, json_body())
+    with run.announcer.in_order(name):
+        with database.writing() as session:
+            bar, left = moderation.close_room(session, name, message.seconds, message.reason)
+        _see_out(run, left, moderation.CLOSED)
+    run.announcer.mark(name)
+    return {"success": True, **serializers.closing(bar), "put_out": [item.peer_id for item in left]}
+
+
+@bp.post("/reopen")
+@described.route(group="access", answer=responses.Reopened, errors=(errors.BanNotFound,))
+@access.needs(ADMIN, locked_only=True)
+def reopen_room(room_name: str) -> Body:
+    """Let a closed room be joined again."""
+    name = _room(room_name)
+    with database.writing() as session:
+        bans.reopen(session, name)
+    return {"success": True, "room_name": name}
+
+
+def _see_out(run: Runtime, left: list[Left], reason: str) -> None:
+    for item in left:
+        see_out(run, item.sids, item.room_name, serializers.left(item, reason))
+
+
+def _room(room_name: str) -> str:
+    return messages.parse(RoomAddress, {"room_name": room_name}).room_name
+
+
+def _peer(room_name: str, peer_id: str) -> Any:
+    return messages.parse(PeerAddress, {"room_name": room_name, "peer_id": peer_id})

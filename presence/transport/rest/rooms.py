@@ -1,0 +1,264 @@
+"""The REST routes of rooms and the peers in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from presence import errors
+from presence.domain.files import files
+from presence.domain.peers import peers
+from presence.domain.peers.sessions import RestPresence
+from presence.domain.permissions.tokens import JOIN, LIST, UPDATE, UPLOAD
+from presence.domain.rooms import rooms
+from presence.errors import InvalidJson, PeerNotFound
+from presence.storage import database
+from presence.transport.admission import access
+from presence.transport.live import room_lists
+from presence.transport.live.departures import see_out
+from presence.transport.live.shared_bodies import SharedBody
+from presence.transport.process import erasing
+from presence.transport.process.runtime import runtime
+from presence.transport.wire import described, json_codec, messages, responses, serializers
+from presence.transport.wire.messages import (
+    JoinOverRest,
+    PeerAddress,
+    PeerQuery,
+    RoomAddress,
+    UpdateUserData,
+)
+from presence.transport.wire.serializers import Body
+
+bp = Blueprint("rooms_api", __name__, url_prefix="/api/webrtc/rooms")
+
+_UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
+
+
+@bp.get("")
+@described.route(group="rooms", answer=responses.Rooms)
+@access.needs(LIST)
+def list_rooms() -> Response:
+    """Return every room with its peers, by name; those alone that the token is for."""
+    run = runtime()
+    with database.reading() as session:
+        visible = access.visible_rooms(session)
+        tag = room_lists.tag_of_all(session, None if access.caller() is None else visible)
+        if _has(tag):
+            return _tagged(tag)
+
+        def rooms_by_name() -> Body:
+            shown = run.room_lists.read_all(session)
+            return {one.name: serializers.room(one) for one in shown if visible(one.name)}
+
+        return _tagged(tag, run.shared_bodies.get(("rooms", tag), rooms_by_name))
+
+
+@bp.get("/<room_name>")
+@described.route(group="rooms", answer=responses.Room, errors=(errors.RoomNotFound,))
+@access.needs(LIST)
+def get_room(room_name: str) -> Response:
+    """Return one room with its peers."""
+    run, address = runtime(), messages.parse(RoomAddress, {"room_name": room_name})
+    with database.reading() as session:
+        tag = room_lists.tag_of(session, address.room_name)
+        if _has(tag):
+            return _tagged(tag)
+
+        def room() -> Body:
+            return serializers.room(run.room_lists.read(session, address.room_name))
+
+        return _tagged(tag, run.shared_bodies.get(("room", tag), room))
+
+
+@bp.post("/<room_name>/join")
+@described.route(
+    group="rooms",
+    answer=responses.JoinedOverRest,
+    body=JoinOverRest,
+    errors=(
+        errors.RoomFull,
+        errors.RoomClosed,
+        errors.TooManyRooms,
+        errors.UserDataTooLarge,
+        errors.ShuttingDown,
+    ),
+)
+@access.needs(JOIN, acts=True)
+def join(room_name: str) -> Body:
+    """Join a room without a socket; the peer stays active for a while, longer with every call."""
+    run = runtime()
+    message = messages.parse_join(json_body(), room_name, run.settings.max_user_data_bytes)
+    access.require(JOIN, message.room_name, message.peer_id)
+    run.refuse_when_stopping()
+    with run.announcer.in_order(message.room_name):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            joined = peers.join(
+                session,
+                room_name=message.room_name,
+                peer_id=message.peer_id,
+                username=message.username,
+                new_data=message.user_data,
+                presence=RestPresence(run.settings.rest_session_seconds),
+                limits=run.limits,
+            )
+            withdraw(joined.erased.stored_names)
+        erasing.note_erased(run, joined.room_name, joined.erased)
+        with database.reading() as session:
+            view = run.room_lists.read(session, joined.room_name)
+    run.announcer.mark(joined.room_name)
+    return {"success": True, **serializers.joined(view, joined.peer_id)}
+
+
+@bp.post("/<room_name>/leave")
+@described.route(
+    group="rooms", answer=responses.LeftOverRest, query=PeerQuery, errors=_UNKNOWN_PEER
+)
+@access.needs(JOIN, acts=True)
+def leave(room_name: str) -> Body:
+    """Make a peer inactive, whatever keeps it active; its sockets leave the room."""
+    run = runtime()
+    address = _peer_address(room_name, request.args.get("peer_id"))
+    with run.announcer.in_order(address.room_name):
+        with database.writing() as session:
+            left = peers.leave(session, address.room_name, address.peer_id)
+        body = serializers.left(left, reason="left_over_rest")
+        see_out(run, left.sids, left.room_name, body)
+    run.announcer.mark(left.room_name)
+    return {"success": True, **body}
+
+
+@bp.post("/<room_name>/update-data")
+@described.route(
+    group="rooms",
+    answer=responses.UserDataStoredOverRest,
+    body=UpdateUserData,
+    query=PeerQuery,
+    errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge),
+)
+@access.needs(UPDATE, acts=True)
+def update_data(room_name: str) -> Body:
+    """Change a peer's user data, announcing it to the others in the room."""
+    run = runtime()
+    address = _peer_address(room_name, request.args.get("peer_id"))
+    message = messages.parse_update(json_body(), run.settings.max_user_data_bytes)
+    with run.announcer.in_order(address.room_name):
+        with database.writing() as session:
+            updated = peers.update_user_data(
+                session,
+                room_name=address.room_name,
+                peer_id=address.peer_id,
+                new_data=message.user_data,
+                remove=message.remove,
+                replace=message.replace,
+                if_version=message.if_version,
+                renew_seconds=run.settings.rest_session_seconds,
+                max_bytes=run.settings.max_user_data_bytes,
+            )
+        run.announcer.emit(
+            "user_data_updated", serializers.user_data_notice(updated), updated.room_name
+        )
+    run.announcer.mark(updated.room_name, told=True)
+    return {"success": True, **serializers.user_data_success(updated)}
+
+
+@bp.get("/<room_name>/peers/<peer_id>")
+@described.route(group="rooms", answer=responses.PeerInFull, errors=_UNKNOWN_PEER)
+@access.needs(LIST)
+def get_peer(room_name: str, peer_id: str) -> Body:
+    """Return one peer, with what is known of its files."""
+    address = _peer_address(room_name, peer_id)
+    with database.reading() as session:
+        room = rooms.view(session, address.room_name, only=address.peer_id)
+        stored = files.of_peer(session, address.room_name, address.peer_id)
+    if not room.peers:
+        raise PeerNotFound(address.room_name, address.peer_id)
+    return serializers.peer_in_full(room.peers[0], room.name, stored)
+
+
+@bp.delete("/<room_name>/peers/<peer_id>")
+@described.route(group="rooms", answer=responses.PeerErased, errors=_UNKNOWN_PEER)
+@access.needs(UPDATE, acts=True)
+def erase_peer(room_name: str, peer_id: str) -> Body:
+    """Erase a peer: its row, its user data and its files."""
+    run = runtime()
+    address = _peer_address(room_name, peer_id)
+    with run.announcer.in_order(address.room_name):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            erased = peers.erase(session, address.room_name, address.peer_id)
+            withdraw(erased.stored_names)
+        body = {
+            "room_name": erased.room_name,
+            "peer_id": erased.peer_id,
+            "version": erased.version,
+        }
+        notice = {**body, "is_active": False, "reason": "erased"}
+        see_out(run, erased.sids, erased.room_name, notice)
+    run.scrub = True
+    run.announcer.mark(erased.room_name)
+    return {"success": True, **body, "files_deleted": len(erased.stored_names)}
+
+
+@bp.delete("/<room_name>/files/<filename>")
+@described.route(
+    group="files",
+    answer=responses.FileChange,
+    errors=(errors.RoomNotFound, errors.UploadedFileNotFound),
+)
+@access.needs(UPLOAD, acts=True)
+def delete_file(room_name: str, filename: str) -> Body:
+    """Delete an uploaded file of the room."""
+    run = runtime()
+    address = messages.parse(RoomAddress, {"room_name": room_name})
+    if access.caller() is not None:
+        with database.reading() as session:
+            owner = files.owner(session, address.room_name, filename)
+        access.require(UPLOAD, address.room_name, owner)
+    with run.announcer.in_order(address.room_name):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            change = files.remove(session, address.room_name, filename)
+            withdraw([change.file.stored_name])
+        run.announcer.emit("file_deleted", serializers.file_notice(change), change.room_name)
+    run.announcer.mark(change.room_name, told=True)
+    return serializers.file_change(change)
+
+
+def _has(tag: str) -> bool:
+    """Tell whether the client says that it has what this tag stands for (RFC 9110, 13.1.2)."""
+    return request.if_none_match.contains_weak(tag)
+
+
+def _tagged(tag: str, body: SharedBody | None = None) -> Response:
+    """Answer with a body and its tag; with none where the client has it already.
+
+    A client or a proxy may keep the answer, but has to ask each time whether it is still right.
+    """
+    if body is None:
+        response = Response(status=304)
+    else:
+        response = Response(body, mimetype="application/json")
+        response.content_length = len(body)
+    response.set_etag(tag)
+    response.cache_control.no_cache = True
+    if access.caller() is not None:
+        response.cache_control.private = True
+    return response
+
+
+def _peer_address(room_name: str, peer_id: str | None) -> PeerAddress:
+    """Return the peer that a route's path and query name; raises `InvalidField`."""
+    address = {"room_name": room_name}
+    if peer_id is not None:
+        address["peer_id"] = peer_id
+    return messages.parse(PeerAddress, address)
+
+
+def json_body() -> Any:
+    """Return the request's JSON, whatever its Content-Type says; raises `InvalidJson`."""
+    data = request.get_data()
+    try:
+        return json_codec.loads(data) if data else {}
+    except ValueError as error:
+        raise InvalidJson(
+            "The body is not valid JSON. Send a JSON object with Content-Type: application/json."
+        ) from error

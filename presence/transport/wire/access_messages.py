@@ -1,0 +1,57 @@
+"""What backends and admins send to say who may do what: one model per message, as in `messages`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+
+from presence.domain.permissions import room_patterns, tokens
+from presence.domain.values import json_values, names
+from presence.storage.models import REASON_LENGTH
+from presence.transport.wire.messages import Incoming, PeerId
+
+# About a hundred years: beyond it somebody has mistaken milliseconds for seconds.
+MAX_SECONDS = 3_200_000_000
+DEFAULT_TOKEN_SECONDS = 3600
+
+
+def _reason(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str):
+        json_values.check_text(value, str(info.field_name), stored=True)
+        # What is too long stays so, however much of it may not be printed.
+        return names.without_control_characters(value) if len(value) <= REASON_LENGTH else value
+    return value
+
+
+def _pattern(value: object, info: ValidationInfo) -> str:
+    return room_patterns.parse(value, str(info.field_name)).text
+
+
+Reason = Annotated[str, BeforeValidator(_reason), Field(max_length=REASON_LENGTH)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+Grant = Literal["join", "update", "upload", "signal", "list", "admin"]
+
+
+class Bar(Incoming):
+    """Ban a peer, or close a room: for so many seconds, or until that is taken back."""
+
+    seconds: Annotated[Seconds | None, Field(examples=[600])] = None
+    """For how long; null or left out: until it is taken back."""
+    reason: Annotated[Reason, Field(examples=["Advertising"])] = ""
+    """What whoever is kept out is told."""
+
+
+class MintToken(Incoming):
+    """Make a token for a peer, good for a room or a pattern of rooms, for ``ttl`` seconds."""
+
+    peer_id: PeerId
+    """Whom it is for."""
+    room: Annotated[str, BeforeValidator(_pattern), Field(min_length=1, examples=["team-*"])]
+    """A room's name, or a pattern in which an asterisk stands for anything."""
+    grants: Annotated[list[Grant], Field(min_length=1, examples=[["join", "list"]])] = Field(
+        default=list(tokens.USUAL_GRANTS)  # type: ignore[arg-type]
+    )
+    """What it allows."""
+    ttl: Annotated[int, Field(gt=0, le=MAX_SECONDS)] = DEFAULT_TOKEN_SECONDS
+    """How many seconds it is good for."""

@@ -1,0 +1,232 @@
+"""What clients send: one model per message, for its REST route and its Socket.IO event alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
+
+from presence.domain.rooms import activity
+from presence.domain.values import names, user_data
+from presence.errors import InvalidField, InvalidJson
+from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
+
+
+def _name(value: object, info: ValidationInfo) -> str:
+    return names.normalise(value, str(info.field_name), NAME_LENGTH)
+
+
+def _username(value: object, info: ValidationInfo) -> str:
+    return names.normalise(value, str(info.field_name), USERNAME_LENGTH)
+
+
+def _user_data(value: object, info: ValidationInfo) -> dict[str, Any]:
+    max_bytes: int = info.context["max_user_data_bytes"]  # type: ignore[index]
+    return user_data.check(value, max_bytes, str(info.field_name))
+
+
+Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=NAME_LENGTH)]
+RoomName = Annotated[Name, Field(examples=["studio"])]
+PeerId = Annotated[Name, Field(examples=["ada"])]
+Username = Annotated[
+    str,
+    BeforeValidator(_username),
+    Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Ada"]),
+]
+UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
+# What the database's 64-bit integers hold.
+Version = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class Incoming(BaseModel):
+    """Base of every message: a number is no string, and a string no number."""
+
+    model_config = ConfigDict(
+        strict=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"x-whole-example": True},
+    )
+
+
+class JoinRoom(Incoming):
+    """Join a room; user_data is merged into what the server has of the peer.
+
+    With ``updates`` a socket says whether it wants whole lists or only what changes.
+    """
+
+    room_name: RoomName
+    """The room, which is made when it is new."""
+    peer_id: PeerId
+    """Who joins, unique within the room; the same id later is the same peer."""
+    username: Username
+    """The name people see."""
+    user_data: Annotated[UserData, Field(examples=[{"role": "host"}])] = {}
+    """What the application keeps of the peer: any keys and values."""
+    updates: Literal["list", "delta"] = "list"
+    """Over Socket.IO: whole lists, or only the peers that changed."""
+
+
+class UpdateUserData(Incoming):
+    """Change one's user data: keys to set, keys to remove, or everything replaced.
+
+    With ``if_version`` only if it has not changed since that version of the room.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-whole-example": True,
+            "anyOf": [{"required": [key]} for key in ("user_data", "remove", "replace")],
+        }
+    )
+
+    user_data: Annotated[UserData, Field(examples=[{"hand": "raised"}])] = {}
+    """Top-level keys to set; null is a value."""
+    remove: Annotated[list[str], FailFast()] = []
+    """Keys to delete."""
+    replace: bool = False
+    """Whether to keep nothing of what was stored."""
+    if_version: Version | None = None
+    """Change nothing if the data has changed since this version of the room."""
+
+
+class Sync(Incoming):
+    """Ask for what changed in the room after a version."""
+
+    since: Annotated[Version, Field(examples=[16])]
+    """The version that the client has."""
+
+
+class SendSignal(Incoming):
+    """A message for one peer of one's own room; `signals` reads it without this model."""
+
+    to: Annotated[str, Field(examples=["grace"])]
+    """The peer_id of who is to get it."""
+    data: Annotated[Any, Field(examples=[{"type": "offer", "sdp": "v=0 …"}])]
+    """Any JSON, null included."""
+    type: Annotated[str | None, Field(min_length=1, max_length=64, examples=["offer"])] = None
+    """What it is, for the application: `offer`, `answer`, `candidate` …"""
+    to_session: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    """One connection of the peer, as `from_session` named it; left out: its newest."""
+
+
+class SendBroadcast(Incoming):
+    """A message for everybody else in one's room; `signals` reads it without this model."""
+
+    event: Annotated[str, Field(min_length=1, max_length=64, examples=["chat"])]
+    """What it is, for the application."""
+    data: Annotated[Any, Field(examples=[{"text": "hello"}])]
+    """Any JSON, null included."""
+
+
+class Watch(Incoming):
+    """Ask to be told of changes without joining anything."""
+
+    room_name: Annotated[Name | None, Field(examples=["studio"])] = None
+    """The room; left out or null: the list of rooms."""
+
+
+class JoinOverRest(JoinRoom):
+    """Join a room; user_data is merged into what the server has of the peer."""
+
+    room_name: Annotated[Name | None, Field(examples=["studio"])] = None  # type: ignore[assignment]
+    """May be left out; otherwise the room in the address."""
+
+
+class PeerQuery(Incoming):
+    """Says which peer of the room in the address is meant."""
+
+    peer_id: PeerId
+    """The peer who acts."""
+
+
+class ActivityQuery(Incoming):
+    """How much of a room's activity is wanted."""
+
+    limit: Annotated[int, Field(ge=1, le=activity.KEPT, examples=[20])] = 50
+    """How many entries at most, the newest first."""
+
+
+class UploadForm(Incoming):
+    """A file and whose it is."""
+
+    file: Annotated[str, Field(json_schema_extra={"format": "binary"}, examples=["@agenda.txt"])]
+    """The file, with its name."""
+    room_name: RoomName
+    """The room its owner is or was in."""
+    peer_id: PeerId
+    """Its owner."""
+
+
+class PeerAddress(Incoming):
+    """Names one peer of one room."""
+
+    room_name: RoomName
+    """The room."""
+    peer_id: PeerId
+    """The peer."""
+
+
+class RoomAddress(Incoming):
+    """Names one room."""
+
+    room_name: RoomName
+    """The room."""
+
+
+Message = TypeVar("Message", bound=BaseModel)
+
+
+def parse(model: type[Message], data: object, max_user_data_bytes: int = 0) -> Message:
+    """Return `data` as a `model`; keys that the model does not know are ignored.
+
+    `max_user_data_bytes` matters to models that have user data. Raises `InvalidJson` when `data`
+    is not an object, `InvalidField` or `UserDataTooLarge` for the first field at fault.
+    """
+    if not isinstance(data, dict):
+        raise InvalidJson('The message must be one JSON object, such as {"room_name": "…"}.')
+    try:
+        return model.model_validate(data, context={"max_user_data_bytes": max_user_data_bytes})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise InvalidField(field, "is required, and was not given.") from None
+        raise InvalidField(field, _reason(first["msg"])) from None
+
+
+def parse_update(data: object, max_user_data_bytes: int) -> UpdateUserData:
+    """Return an update, which must ask for something; raises as `parse` does."""
+    update = parse(UpdateUserData, data, max_user_data_bytes)
+    if not update.model_fields_set & {"user_data", "remove", "replace"}:
+        raise InvalidField("user_data", "is required, unless “remove” names keys to delete.")
+    return update
+
+
+def parse_join(data: object, path_room_name: str, max_user_data_bytes: int) -> JoinRoom:
+    """Return a join whose room the path names; the body may repeat it, but not contradict it.
+
+    Raises as `parse` does.
+    """
+    path = parse(RoomAddress, {"room_name": path_room_name})
+    if isinstance(data, dict):
+        data = {"room_name": path.room_name, **data}
+    join = parse(JoinRoom, data, max_user_data_bytes)
+    if join.room_name != path.room_name:
+        raise InvalidField(
+            "room_name",
+            "in the body is not the room in the address. Leave it out, or send the same.",
+        )
+    return join
+
+
+def _reason(message: str) -> str:
+    """Turn pydantic's ``Input should be …`` into the end of a sentence about the field."""
+    return message.replace("Input should be", "must be", 1).rstrip(".") + "."

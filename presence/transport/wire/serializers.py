@@ -1,0 +1,189 @@
+"""What clients get: the bodies of answers, lists and notifications, key by key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import orjson
+
+from presence.domain.files.files import FileChange, StoredFile
+from presence.domain.peers.peers import Left, Updated
+from presence.domain.permissions.bans import Bar
+from presence.domain.rooms.lists import ListedPeer
+from presence.domain.rooms.rooms import PeerView
+from presence.transport.wire.file_urls import links
+
+if TYPE_CHECKING:
+    from presence.transport.live.room_lists import RoomList
+
+Body = dict[str, Any]
+
+
+def timestamp(instant: datetime) -> str:
+    """Return an instant in UTC as ISO 8601 with milliseconds and ``Z`` (RFC 3339)."""
+    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def unix_time(seconds: float) -> str:
+    """Return an instant given in seconds since 1970 as `timestamp` writes it."""
+    return timestamp(datetime.fromtimestamp(seconds, UTC))
+
+
+def _timestamp_of_text(instant: str) -> str:
+    """Return the same of an instant that was read as text (see `storage.text_columns`)."""
+    return f"{instant[:10]}T{instant[11:23]}Z"
+
+
+def file_path(stored_name: str) -> str:
+    """Return the path of a file as lists show it, relative to the server's root."""
+    return f"uploads/{stored_name}"
+
+
+def file_url(stored_name: str) -> str:
+    """Return the address of a file on this server, signed where the server is locked."""
+    query = urlencode(links().query(stored_name))
+    return f"/uploads/{stored_name}{'?' + query if query else ''}"
+
+
+def peer(view: PeerView) -> Body:
+    """Return a peer as it stands in a list."""
+    return {
+        "peer_id": view.peer_id,
+        "username": view.username,
+        "joined_at": timestamp(view.joined_at),
+        "is_active": view.is_active,
+        "last_seen": timestamp(view.last_seen),
+        "user_data": view.user_data,
+        "uploaded_files": [file_path(name) for name in view.files],
+        "session_count": view.session_count,
+    }
+
+
+def listed_peer(listed: ListedPeer) -> Body:
+    """Return the same of a peer that was read as text, its user data put in as it is."""
+    return {
+        "peer_id": listed.peer_id,
+        "username": listed.username,
+        "joined_at": _timestamp_of_text(listed.joined_at),
+        "is_active": listed.session_count > 0,
+        "last_seen": _timestamp_of_text(listed.last_seen),
+        "user_data": orjson.Fragment(listed.user_data),
+        "uploaded_files": [file_path(name) for name in listed.files],
+        "session_count": listed.session_count,
+    }
+
+
+def peer_in_full(view: PeerView, room_name: str, files: list[StoredFile]) -> Body:
+    """Return a peer with its room and what is known of its files."""
+    return {
+        **peer(view),
+        "room_name": room_name,
+        "files": [
+            {**stored_file(file), "uploaded_at": timestamp(file.uploaded_at)} for file in files
+        ],
+    }
+
+
+def room(shown: RoomList) -> Body:
+    """Return a room with its peers."""
+    return {
+        "name": shown.name,
+        "active_peer_count": shown.active_peers,
+        "total_peer_count": shown.total_peers,
+        "max_peers": shown.head.max_peers,
+        "created_at": _timestamp_of_text(shown.head.created_at),
+        "version": shown.version,
+        "peers": shown.encoded,
+    }
+
+
+def peer_list(shown: RoomList) -> Body:
+    """Return the body of ``peer_list_updated``."""
+    return {
+        "room_name": shown.name,
+        "active_peers": shown.active_peers,
+        "total_peers": shown.total_peers,
+        "max_peers": shown.head.max_peers,
+        "version": shown.version,
+        "peers": shown.encoded,
+    }
+
+
+def joined(shown: RoomList, peer_id: str) -> Body:
+    """Return the body of ``join_room_success``."""
+    return {**peer_list(shown), "peer_id": peer_id}
+
+
+def left(left: Left, reason: str) -> Body:
+    """Return the body of ``leave_room_success``; `reason` says who ended the presence."""
+    return {
+        "room_name": left.room_name,
+        "peer_id": left.peer_id,
+        "is_active": left.is_active,
+        "version": left.version,
+        "reason": reason,
+    }
+
+
+def ban(bar: Bar) -> Body:
+    """Return a ban as it is answered and listed; ``until`` is null where it is for good."""
+    return {**closing(bar), "peer_id": bar.peer_id}
+
+
+def closing(bar: Bar) -> Body:
+    """Return the closing of a room; ``until`` is null where it is until it is reopened."""
+    return {
+        "room_name": bar.room_name,
+        "until": None if bar.until is None else timestamp(bar.until),
+        "reason": bar.reason,
+        "made_at": timestamp(bar.made_at),
+    }
+
+
+def user_data_success(updated: Updated) -> Body:
+    """Return the body of ``update_user_data_success``: the whole merged object."""
+    return {
+        "room_name": updated.room_name,
+        "peer_id": updated.peer_id,
+        "user_data": updated.user_data,
+        "version": updated.version,
+    }
+
+
+def user_data_notice(updated: Updated) -> Body:
+    """Return the body of ``user_data_updated``, which the others in the room get."""
+    return {
+        **user_data_success(updated),
+        "username": updated.username,
+        "changed": updated.changed,
+    }
+
+
+def stored_file(file: StoredFile) -> Body:
+    """Return what is known of a file, wherever it is described."""
+    return {
+        "filename": file.stored_name,
+        "original_filename": file.original_name,
+        "file_path": file_path(file.stored_name),
+        "file_url": file_url(file.stored_name),
+        "file_size": file.size,
+        "content_type": file.content_type,
+    }
+
+
+def file_change(change: FileChange) -> Body:
+    """Return the answer to an upload or a file's deletion."""
+    return {
+        "success": True,
+        **stored_file(change.file),
+        "room_name": change.room_name,
+        "peer_id": change.peer_id,
+        "version": change.version,
+    }
+
+
+def file_notice(change: FileChange) -> Body:
+    """Return the body of ``file_uploaded`` and ``file_deleted``, which the room gets."""
+    return {**file_change(change), "username": change.username}
