@@ -20,28 +20,39 @@ if __name__ == "__main__":
 
 import logging
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 from dotenv import load_dotenv
 from flask import Flask
+from socketio import Manager
 
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
 from presence.storage import database
 from presence.transport.admission import (
-    access,
     client_addresses,
-    connection_limits,
     error_handlers,
     hosts_and_origins,
-    request_bodies,
-    security_headers,
+    request_access,
+    request_limits,
+    socket_access,
 )
+from presence.transport.admission.connection_limits import ConnectionLimits
+from presence.transport.admission.hosts_and_origins import Gate
+from presence.transport.admission.request_bodies import CheckedBodies
+from presence.transport.admission.security_headers import Headers
 from presence.transport.commands import sweep, token
 from presence.transport.engine import socketio_server
+from presence.transport.engine.socket_rooms import SocketRooms
+from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, watching
 from presence.transport.pages import api, doctor, views
+from presence.transport.process import database_care, leases, starting, sweeping
 from presence.transport.process.runtime import Runtime
+from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest
 from presence.transport.rest import (
     activity,
     descriptions,
@@ -53,6 +64,75 @@ from presence.transport.rest import (
     uploads,
 )
 from presence.transport.wire import file_urls, json_codec
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+Part = Callable[[Runtime], None]
+Layer = Callable[["WSGIApplication", Runtime], "WSGIApplication"]
+
+# What the server is made of. Each part registers what it does: at the start, every second and at
+# the end of a process, in this order; with an event, a request or a command.
+PARTS: tuple[Part, ...] = (
+    starting.claim_storage,
+    leases.init_app,
+    starting.recover_files,
+    starting.warn,
+    starting.hear_others,
+    database_care.init_app,
+    sweeping.init_app,
+    lambda run: error_handlers.init_app(run.app),
+    lambda run: request_limits.init_app(run.app, run.rates),
+    lambda run: request_access.init_app(run.app, run.access),
+    lambda run: socket_access.init_server(run.socketio.server, run.access),
+    joining.init_app,
+    recovery.init_app,
+    signals.init_app,
+    watching.init_app,
+    health.init_app,
+    token.init_app,
+    sweep.init_app,
+)
+
+# The routes, by what they are about.
+BLUEPRINTS = (
+    rooms.bp,
+    activity.bp,
+    uploads.bp,
+    ice.bp,
+    moderation.bp,
+    tokens.bp,
+    descriptions.bp,
+    health.bp,
+    views.bp,
+    doctor.bp,
+    api.bp,
+)
+
+# What every request passes on its way in, the outermost first, and why it stands where it stands.
+# The last one hands over to Socket.IO, which takes what is its own and leaves the rest to Flask.
+LAYERS: tuple[tuple[Layer, str], ...] = (
+    (lambda app, _: LoggedErrors(app), "libraries print about requests in any layer"),
+    (lambda app, _: Headers(app), "every answer has them, also that of a layer which refuses"),
+    (StartOnFirstRequest, "nothing below works before the runtime has started"),
+    (
+        lambda app, run: client_addresses.behind_proxies(app, run.settings.trusted_proxies),
+        "whose address it is, before anything is counted against it",
+    ),
+    (
+        lambda app, run: ConnectionLimits(app, run.settings, run.rates, run.sockets),
+        "one connection too many is to cost nothing more",
+    ),
+    (
+        lambda app, run: app if run.settings.websocket_compression else UncompressedWebSocket(app),
+        "the offer is to be gone before Socket.IO looks for it",
+    ),
+    (lambda app, _: CheckedBodies(app), "whoever reads a body below reads one that is checked"),
+    (
+        lambda app, run: Gate(app, run.settings) if run.settings.is_locked else app,
+        "a wrong host or origin is told so by Socket.IO, REST and pages alike",
+    ),
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -82,46 +162,29 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_message_bytes
     json_codec.init_app(app)
     database.init_app(app, settings)
-
-    socketio = socketio_server.make_socketio(app, settings)
-    runtime = Runtime(app, settings, socketio)
-    app.extensions["presence"] = runtime
-
-    error_handlers.init_app(app)
     file_urls.init_app(app, settings)
-    token.init_app(app, settings, runtime.access)
-    sweep.init_app(app, runtime)
-    joining.init_app(runtime)
-    recovery.init_app(runtime)
-    signals.init_app(runtime)
-    watching.init_app(runtime)
-    app.register_blueprint(rooms.bp)
-    app.register_blueprint(activity.bp)
-    app.register_blueprint(ice.bp)
-    app.register_blueprint(descriptions.bp)
-    app.register_blueprint(moderation.bp)
-    app.register_blueprint(tokens.bp)
-    health.init_app(app, runtime)
-    app.register_blueprint(uploads.bp)
-    app.register_blueprint(views.bp)
-    app.register_blueprint(doctor.bp)
-    app.register_blueprint(api.bp)
-
-    if settings.is_locked:
-        app.wsgi_app = hosts_and_origins.Gate(app.wsgi_app, settings)  # type: ignore[method-assign]
-    app.wsgi_app = request_bodies.CheckedBodies(app.wsgi_app)  # type: ignore[method-assign]
-    if not settings.websocket_compression:
-        app.wsgi_app = socketio_server.UncompressedWebSocket(app.wsgi_app)  # type: ignore[method-assign]
-    connection_limits.init_app(app, runtime)
-    access.init_app(app, runtime)
-    if settings.trusted_proxies:
-        app.wsgi_app = client_addresses.behind_proxies(  # type: ignore[method-assign]
-            app.wsgi_app, settings.trusted_proxies
-        )
-    app.wsgi_app = socketio_server.StartOnFirstRequest(app.wsgi_app, runtime)  # type: ignore[method-assign]
-    app.wsgi_app = security_headers.Headers(app.wsgi_app)  # type: ignore[method-assign]
-    app.wsgi_app = socketio_server.LoggedErrors(app.wsgi_app)  # type: ignore[method-assign]
+    allows_origin = partial(hosts_and_origins.allows_origin, settings)
+    socketio = socketio_server.make_socketio(
+        app, settings, _manager(settings), allows_origin if settings.is_locked else None
+    )
+    runtime = app.extensions["presence"] = Runtime(app, settings, socketio)
+    for add in PARTS:
+        add(runtime)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    for layer, _reason in reversed(LAYERS):
+        app.wsgi_app = layer(app.wsgi_app, runtime)  # type: ignore[method-assign, assignment]
     return app
+
+
+def _manager(settings: Settings) -> Manager:
+    """Return what knows which sockets are in which Socket.IO room, on all workers where several."""
+    if not settings.redis_url:
+        return SocketRooms()
+    # Not at the top: it needs the library of Redis.
+    from presence.transport.cluster.socket_manager import ClusterManager  # noqa: PLC0415
+
+    return ClusterManager(settings.redis_prefix)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ except InvalidSetting as error:
 
 wsgi_app = "app:create_app()"
 bind = f"{settings.host}:{settings.port}"
-worker_class = "presence.transport.engine.gunicorn_worker.Worker"
+worker_class = "presence.transport.process.gunicorn_worker.Worker"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1
 # A polling client uses two, and whoever is refused has to be told so. Without file descriptors for

@@ -15,7 +15,7 @@ import io
 import tempfile
 from pathlib import Path
 from presence.storage.blobs import LocalBlobs
-from presence.transport.upload_form import IncomingForm
+from presence.transport.rest.upload_form import IncomingForm
 
 PIECES, UPLOADS = 40, 10
 head = b'--x\\r\\nContent-Disposition: form-data; name="file"; filename="a.txt"\\r\\n\\r\\n'

@@ -35,8 +35,9 @@ from presence.storage import database
 from presence.storage.models import Room
 from presence.transport.live import room_lists
 from presence.transport.live.deltas import History
-from presence.transport.live.room_lists import RoomList, RoomLists
-from presence.transport.wire import serializers
+from presence.transport.live.room_lists import RoomLists
+from presence.transport.wire import room_list, serializers
+from presence.transport.wire.room_list import RoomList
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "25"))
 LIMITS = Limits(max_peers=5, max_user_data_bytes=1000)
@@ -78,7 +79,7 @@ def read_anew(session: Session, room_name: str) -> dict[str, Any]:
 
 
 def shown(kept: RoomList) -> dict[str, Any]:
-    body: dict[str, Any] = orjson.loads(orjson.dumps(serializers.peer_list(kept)))
+    body: dict[str, Any] = orjson.loads(orjson.dumps(room_list.peer_list(kept)))
     assert list(kept.peers) == [peer["peer_id"] for peer in body["peers"]]
     assert kept.size == sum(map(len, kept.peers.values()))
     return body

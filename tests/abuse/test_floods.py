@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from presence.config import Settings
-from presence.transport.engine.throttle import Pace
+from presence.transport.engine.throttle import TokenBucket
 from tests.abuse.streams import TEXT, WebSocketStream, frame
 from tests.clients import events, hears, shows
 from tests.live_server import LiveServer
@@ -58,7 +58,7 @@ class Clock:
 
 def test_a_burst_passes_at_once_and_what_follows_goes_at_the_rate() -> None:
     clock = Clock()
-    pace = Pace(per_second=100, burst=3000, clock=clock)
+    pace = TokenBucket(per_second=100, burst=3000, clock=clock)
     assert {pace.take() for _ in range(3000)} == {0.0}
     for _ in range(500):
         wait = pace.take()
@@ -73,7 +73,7 @@ def test_a_burst_passes_at_once_and_what_follows_goes_at_the_rate() -> None:
 def test_a_second_of_pause_is_enough_whatever_the_burst() -> None:
     for burst in (0, 1, 7):
         clock = Clock()
-        pace = Pace(per_second=10, burst=burst, clock=clock)
+        pace = TokenBucket(per_second=10, burst=burst, clock=clock)
         while not pace.take():
             pass
         clock.now += 1.2
@@ -83,7 +83,7 @@ def test_a_second_of_pause_is_enough_whatever_the_burst() -> None:
 
 def test_a_steady_sender_at_the_limit_is_never_slowed() -> None:
     clock = Clock()
-    pace = Pace(per_second=100, burst=50, clock=clock)
+    pace = TokenBucket(per_second=100, burst=50, clock=clock)
     for _ in range(10_000):
         clock.now += 0.01
         assert pace.take() == 0

@@ -11,7 +11,7 @@ import requests
 
 from app import create_app
 from presence.config import Settings
-from presence.transport.admission.access import PUBLIC, need_of
+from presence.transport.wire.needs import PUBLIC, need_of
 from tests.access.keys import LOCKED, bearer, token
 from tests.access.table import EVENTS, HOLDERS, PUBLIC_PATHS, ROOM, ROUTES, Holder, Route, filled
 from tests.clients import PythonClient

@@ -12,7 +12,7 @@ from presence.config import Settings
 from presence.errors import PeerUnreachable
 from presence.storage import database
 from presence.transport.events import signals
-from presence.transport.live.announcer import channel
+from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import HoldLimits, Outcome, Seat, Switchboard
 from presence.transport.process.runtime import Runtime
 
@@ -234,7 +234,7 @@ def test_relaying_between_two_sockets_asks_the_database_nothing(
     run: Runtime = app.extensions["presence"]
     sent: list[Any] = []
     monkeypatch.setattr(run.switchboard, "_is_connected", lambda sid: True)
-    monkeypatch.setattr(run, "send", lambda sid, event, body: sent.append((event, sid)))
+    monkeypatch.setattr(run.sockets, "send", lambda sid, event, body: sent.append((event, sid)))
     monkeypatch.setattr(
         run.socketio.server, "emit", lambda event, body, **to: sent.append((event, to["to"]))
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _IPV6_PREFIX = 64
 
 
-def behind_proxies(wsgi_app: WSGIApplication, proxies: int) -> ProxyFix:
+def behind_proxies(wsgi_app: WSGIApplication, proxies: int) -> WSGIApplication:
     """Let an app see the client's own address and scheme, behind this many reverse proxies.
 
     Each of them must add the address it was called from to X-Forwarded-For. Only that many are
@@ -22,7 +22,7 @@ def behind_proxies(wsgi_app: WSGIApplication, proxies: int) -> ProxyFix:
     has to be passed on as it is, because a proxy that sets no X-Forwarded-Host would pass on the
     client's.
     """
-    return ProxyFix(wsgi_app, x_for=proxies, x_proto=proxies)
+    return ProxyFix(wsgi_app, x_for=proxies, x_proto=proxies) if proxies else wsgi_app
 
 
 def address_of(environ: WSGIEnvironment) -> str:

@@ -1,7 +1,7 @@
-"""Who is let in: asked before a REST request is handled and before a connection is made.
+"""How many Socket.IO connections there may be, at once and a minute, of an address and in all.
 
-Pages, files and the API count alike as requests. A connection counts once, when it is opened; what
-it sends is measured by `presence.transport.engine.throttle`.
+A connection counts once, when it is opened; what it sends is measured by
+`presence.transport.engine.throttle`.
 """
 
 from __future__ import annotations
@@ -13,59 +13,41 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from flask import Flask, request
-
-from presence.errors import (
-    PresenceError,
-    ServerFull,
-    TooManyConnects,
-    TooManyRequests,
-    TooManySockets,
-)
+from presence.config import Settings
+from presence.errors import PresenceError, ServerFull, TooManyConnects, TooManySockets
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.error_handlers import http_answer
-from presence.transport.admission.unused_connections import Newcomers
-from presence.transport.process.runtime import Runtime, runtime
+from presence.transport.admission.rates import Rates
+from presence.transport.admission.unused_connections import UnusedConnections
+from presence.transport.engine.sockets import Sockets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
-# Asked by machines at all times, and by the load balancer when it matters most.
-_UNCOUNTED = {"/healthz", "/readyz", "/metrics"}
 
+class ConnectionLimits:
+    """Lets connections in while there is room for them, and counts those that are in."""
 
-def init_app(app: Flask, run: Runtime) -> None:
-    """Count requests, and let in connections, from here on."""
-    app.before_request(_count_request)
-    app.wsgi_app = Doorkeeper(app.wsgi_app, run)  # type: ignore[method-assign]
-
-
-def _count_request() -> None:
-    """Count a REST request for its address; raises `TooManyRequests`."""
-    if request.endpoint != "static" and request.path not in _UNCOUNTED:
-        runtime().rates.count(TooManyRequests, address_of(request.environ))
-
-
-class Doorkeeper:
-    """Lets Socket.IO connections in while there is room for them, and counts those that are in."""
-
-    def __init__(self, wsgi_app: WSGIApplication, run: Runtime) -> None:
+    def __init__(
+        self, wsgi_app: WSGIApplication, settings: Settings, rates: Rates, sockets: Sockets
+    ) -> None:
         self._wsgi_app = wsgi_app
-        self._run = run
+        self._settings = settings
+        self._rates = rates
+        self._engine = engine = sockets.server.eio
         self._counting = threading.Lock()
         self._addresses: dict[str, str] = {}
         self._held: Counter[str] = Counter()
         self._told_of_proxy = False
-        engine = run.socketio.server.eio
         came, left = engine.handlers["connect"], engine.handlers["disconnect"]
 
-        newcomers = Newcomers(run.socketio.server, run.settings.read_seconds)
+        unused = UnusedConnections(sockets.server, settings.read_seconds)
 
         def connect(eio_sid: str, environ: WSGIEnvironment) -> Any:
             self._enter(eio_sid, address_of(environ))
-            newcomers.add(eio_sid)
+            unused.add(eio_sid)
             return came(eio_sid, environ)
 
         def disconnect(eio_sid: str, reason: str) -> None:
@@ -83,16 +65,16 @@ class Doorkeeper:
             except PresenceError as error:
                 status, headers, body = http_answer(error, environ)
                 # Readable for pages of other hosts too, like every answer.
-                headers += self._run.socketio.server.eio._cors_headers(environ)
+                headers += self._engine._cors_headers(environ)
                 start_response(status, headers)
                 return [body]
         return self._wsgi_app(environ, start_response)
 
     def _admit(self, environ: WSGIEnvironment) -> None:
         """Raise what speaks against one more connection."""
-        settings, address = self._run.settings, address_of(environ)
+        settings, address = self._settings, address_of(environ)
         try:
-            self._run.rates.count(TooManyConnects, address)
+            self._rates.count(TooManyConnects, address)
             if 0 < settings.sockets_per_address <= self._held[address]:
                 raise TooManySockets(settings.sockets_per_address)
         except PresenceError:
@@ -105,7 +87,7 @@ class Doorkeeper:
         """Say once that all clients may be counted as one because of a setting."""
         if (
             "HTTP_X_FORWARDED_FOR" in environ
-            and not self._run.settings.trusted_proxies
+            and not self._settings.trusted_proxies
             and not self._told_of_proxy
         ):
             self._told_of_proxy = True

@@ -15,7 +15,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
-class Newcomers:
+class UnusedConnections:
     """The connections of a Socket.IO server that have come lately; each has `patience` seconds."""
 
     def __init__(self, server: Any, patience: float) -> None:

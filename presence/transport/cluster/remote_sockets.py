@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from presence.transport.live.room_lists import RoomList
 from presence.transport.live.switchboard import Seat
+from presence.transport.wire.room_list import RoomList
 
 
 class _Found(NamedTuple):
@@ -19,7 +19,7 @@ class _Found(NamedTuple):
     sids: list[str]
 
 
-class Elsewhere:
+class RemoteSockets:
     """The sessions of peers as of the newest list, and their sockets where somebody asked.
 
     `announced` tells the version of a room that was announced last.
@@ -37,6 +37,10 @@ class Elsewhere:
     def sessions(self, seat: Seat) -> int:
         """Return how many sessions a peer has altogether, as far as this worker has heard."""
         return self._sessions.get(seat.room_name, {}).get(seat.peer_id, 0)
+
+    def version(self, seat: Seat) -> int:
+        """Return the version of a peer's room that was announced last."""
+        return self._announced(seat.room_name)
 
     def found(self, seat: Seat, version: int, sids: list[str]) -> None:
         """Note which sockets a peer has, the newest last, when the room was at least at `version`.

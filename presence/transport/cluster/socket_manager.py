@@ -8,24 +8,14 @@ socket to the worker that holds it. For that, a socket's id begins with its work
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from socketio import Manager, PubSubManager
 
+from presence.transport.cluster.redis_link import RedisLink
 from presence.transport.engine.socket_rooms import SocketRooms
-from presence.transport.live.announcer import WATCHERS, channel
-
-if TYPE_CHECKING:
-    from presence.transport.cluster.redis_link import RedisLink
-
-# Room members and those who only watch a room hear of the same changes.
-_ROOMS, _WATCHERS = channel(""), WATCHERS
-# What a question to another worker brings where nobody answers it: the line is cut, no worker
-# listens, or none in time.
-NOT_SENT, NOBODY, NO_ANSWER = "not sent", "nobody", "no answer"
-# What the Socket.IO rooms of those begin with who watch the list of rooms.
-LOBBY = "lobby:"
+from presence.transport.live.channels import LOBBY, ROOM, WATCHERS, channel
 
 
 class ClusterManager(SocketRooms, PubSubManager):  # type: ignore[misc]
@@ -46,7 +36,7 @@ class ClusterManager(SocketRooms, PubSubManager):  # type: ignore[misc]
 
     def channel_of_room(self, room_name: str) -> str:
         """Return the Redis channel of those who hold sockets in a room."""
-        return self._prefix + _ROOMS + room_name
+        return self._prefix + channel(room_name)
 
     def channel_of_worker(self, worker: str) -> str:
         """Return the Redis channel of one worker."""
@@ -77,7 +67,7 @@ class ClusterManager(SocketRooms, PubSubManager):  # type: ignore[misc]
         Only what is for a whole room, or for one socket of another worker, leaves this process.
         """
         room = to or room
-        leaves = isinstance(room, str) and (room.startswith(_ROOMS) or self.is_elsewhere(room))
+        leaves = isinstance(room, str) and (room.startswith(ROOM) or self.is_elsewhere(room))
         if leaves and not kwargs.get("ignore_queue"):
             super().emit(event, data, namespace, room, skip_sid, callback)
         else:
@@ -114,7 +104,8 @@ class ClusterManager(SocketRooms, PubSubManager):  # type: ignore[misc]
         """Return the Redis channel that a worker hears while it has sockets in a Socket.IO room."""
         if not isinstance(room, str):
             return None
-        for prefix in (_ROOMS, _WATCHERS):
+        # Room members and those who only watch a room hear of the same changes.
+        for prefix in (ROOM, WATCHERS):
             if room.startswith(prefix):
                 return self.channel_of_room(room.removeprefix(prefix))
         return self.lobby_channel if room.startswith(LOBBY) else None
@@ -124,7 +115,7 @@ class ClusterManager(SocketRooms, PubSubManager):  # type: ignore[misc]
         target = data.get("sid") or data.get("room")
         if self.link is None or not isinstance(target, str):
             return
-        if data["method"] == "emit" and target.startswith(_ROOMS):
+        if data["method"] == "emit" and target.startswith(ROOM):
             name = self._prefix + target
         elif data["method"] in ("emit", "disconnect") and self.is_elsewhere(target):
             name = self.channel_of_worker(worker_of(target))

@@ -9,30 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import click
-from flask import Flask
 
 from presence.config import seconds_of
 from presence.domain.files import files
 from presence.domain.rooms import quotas
 from presence.domain.values import clock
 from presence.storage import database
-from presence.transport.pages.text_filters import plural
+from presence.transport.process.runtime import Runtime
 from presence.transport.process.sweeping import Sweeper
-
-if TYPE_CHECKING:
-    from presence.transport.process.runtime import Runtime
+from presence.transport.wire.wording import plural
 
 # Names that are looked up in one query.
 _BATCH = 500
 
 
-def init_app(app: Flask, run: Runtime) -> None:
+def init_app(run: Runtime) -> None:
     """Add the command to the app's own."""
 
-    @app.cli.command("sweep")
+    @run.app.cli.command("sweep")
     @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
     @click.option(
         "--orphans",

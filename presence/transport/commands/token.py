@@ -6,18 +6,17 @@ import re
 import time
 
 import click
-from flask import Flask
 
-from presence.config import SECONDS_A_UNIT, Settings
+from presence.config import SECONDS_A_UNIT
 from presence.domain.permissions import tokens
 from presence.errors import InvalidField
-from presence.transport.admission.access import Access
+from presence.transport.process.runtime import Runtime
 
 
-def init_app(app: Flask, settings: Settings, access: Access) -> None:
+def init_app(run: Runtime) -> None:
     """Add the command to the app's own."""
 
-    @app.cli.command("token")
+    @run.app.cli.command("token")
     @click.argument("peer_id")
     @click.argument("room")
     @click.option(
@@ -32,7 +31,7 @@ def init_app(app: Flask, settings: Settings, access: Access) -> None:
     @click.option("--kid", help="Which key of PRESENCE_TOKEN_KEYS signs it; the first by default.")
     def token(peer_id: str, room: str, grants: str, ttl: str, kid: str | None) -> None:
         """Print a token for PEER_ID, good for ROOM: a name, or a pattern such as 'team-*'."""
-        if not settings.is_locked:
+        if not run.settings.is_locked:
             raise click.ClickException(
                 "Tokens are for a locked server. Set PRESENCE_MODE=locked, SECRET_KEY, "
                 "PRESENCE_ALLOWED_ORIGINS and PRESENCE_ALLOWED_HOSTS first."
@@ -40,7 +39,9 @@ def init_app(app: Flask, settings: Settings, access: Access) -> None:
         given = [grant.strip() for grant in grants.split(",") if grant.strip()]
         expires_at = int(time.time()) + _seconds(ttl)
         try:
-            made = tokens.mint(access.keys, peer_id, room, given, expires_at=expires_at, kid=kid)
+            made = tokens.mint(
+                run.access.keys, peer_id, room, given, expires_at=expires_at, kid=kid
+            )
         except InvalidField as error:
             raise click.ClickException(error.detail) from None
         click.echo(made)

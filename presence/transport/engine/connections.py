@@ -17,9 +17,9 @@ import engineio.packet
 import engineio.payload
 import engineio.socket
 
-from presence.transport.engine.draining import drain
-from presence.transport.engine.send_queue import Outbox
-from presence.transport.engine.throttle import FLOODING, Pace
+from presence.transport.engine.body_reading import drain
+from presence.transport.engine.send_queue import SendQueue
+from presence.transport.engine.throttle import FLOODING, TokenBucket
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def __init__(self, server: Any, sid: str) -> None:
         super().__init__(server, sid)
-        self.queue = Outbox(self.queue)
+        self.queue = SendQueue(self.queue)
         self._beating = False
         self._given_up = False
         self._websocket: Any = None
@@ -69,7 +69,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         # How many binary attachments are to come before the next packet.
         self.attachments_due = 0
         # How fast the client sends, once it does.
-        self.pace: Pace | None = None
+        self.bucket: TokenBucket | None = None
 
     def send(self, pkt: Any) -> None:
         """Queue a packet; a connection for which too much waits already is given up instead."""

@@ -19,7 +19,7 @@ class _Entry:
     size: int
 
 
-class Outbox:
+class SendQueue:
     """A queue of packets, with the methods of a queue that python-engineio calls.
 
     `queue` is one of the async mode's own. A packet with an attribute ``replaces`` takes the place

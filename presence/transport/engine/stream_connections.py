@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _COMPRESS_FROM = 1024
 
 
-class StreamOutbox:
+class StreamSendQueue:
     """Stands where the library expects a connection's queue, once a stream sends its packets."""
 
     __slots__ = ("_compress", "_stream")
@@ -59,7 +59,7 @@ class StreamConnection(Connection):
         super().__init__(server, sid)
         self._stream: Stream | None = None
         # Takes the place of the queue when the client has upgraded.
-        self._outbox: StreamOutbox | None = None
+        self._send_queue: StreamSendQueue | None = None
         self._compress = False
 
     def send(self, pkt: Any) -> None:
@@ -166,7 +166,7 @@ class StreamConnection(Connection):
         limit_kernel_buffer(stream.socket)
         stream.put(answer)
         self._compress = compress
-        self._outbox = StreamOutbox(stream, compress=compress)
+        self._send_queue = StreamSendQueue(stream, compress=compress)
         if self.connected:
             patience = self.server.ping_interval + self.server.ping_timeout
             hubs.get_hub().schedule_call_global(patience, self._hurry, stream)
@@ -196,7 +196,7 @@ class StreamConnection(Connection):
 
     def _switch(self) -> None:
         """Send over the stream from now on, what waits already first."""
-        waiting, self.queue = self.queue, self._outbox
+        waiting, self.queue = self.queue, self._send_queue
         self.upgraded, self.upgrading = True, False
         try:
             while True:

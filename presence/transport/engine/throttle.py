@@ -9,15 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from socketio import Server
+
+from presence.config import Settings
 from presence.errors import Flooding, PresenceError, TooManyEvents
 from presence.transport.engine import packets
-
-if TYPE_CHECKING:
-    from socketio import Server
-
-    from presence.config import Settings
 
 FLOODING = "flooding"
 
@@ -29,7 +27,7 @@ _PAUSE_SECONDS = 1.0
 _FAREWELL_SECONDS = 1.0
 
 
-class Pace:
+class TokenBucket:
     """A token bucket: `burst` messages at once, `per_second` of them in the long run."""
 
     __slots__ = ("_at", "_burst", "_clock", "_per_second", "_tokens", "shown_out", "slowed_since")
@@ -65,7 +63,7 @@ class Pace:
         return 0.0 if self.slowed_since is None else self._clock() - self.slowed_since
 
 
-class Floodgate:
+class Throttle:
     """Lets the messages of every connection through at their pace."""
 
     def __init__(self, server: Server, settings: Settings) -> None:
@@ -81,19 +79,19 @@ class Floodgate:
         """
         if not self._per_second:
             return True
-        pace: Pace | None = connection.pace
-        if pace is None:
-            pace = connection.pace = Pace(self._per_second, self._burst)
-        if pace.shown_out:
+        bucket: TokenBucket | None = connection.bucket
+        if bucket is None:
+            bucket = connection.bucket = TokenBucket(self._per_second, self._burst)
+        if bucket.shown_out:
             return False
-        was_slowed = pace.slowed_since is not None
-        seconds = pace.take()
+        was_slowed = bucket.slowed_since is not None
+        seconds = bucket.take()
         if not seconds:
             return True
         if not was_slowed:
             self._tell(connection, TooManyEvents(self._per_second, _PAUSE_SECONDS))
-        elif self._patience and pace.slowed_for() > self._patience:
-            pace.shown_out = True
+        elif self._patience and bucket.slowed_for() > self._patience:
+            bucket.shown_out = True
             log.warning("closed a connection that went on flooding for %g s", self._patience)
             self._tell(connection, Flooding(self._per_second))
             self._server.start_background_task(self._show_out, connection)

@@ -6,18 +6,14 @@ and what is asked before a handler runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from presence.transport.admission import access
-from presence.transport.admission.access import Need
+from presence.transport.admission import socket_access
 from presence.transport.admission.error_handlers import as_presence_error
+from presence.transport.admission.socket_access import Handler
+from presence.transport.process.runtime import Runtime
+from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
-
-if TYPE_CHECKING:
-    from presence.transport.process.runtime import Runtime
-
-Handler = Callable[["Runtime", str, Any], Body]
 
 
 def register(
@@ -64,10 +60,10 @@ def answer(run: Runtime, event: str, sid: str, handler: Handler, args: tuple[Any
     except Exception as exception:
         error = as_presence_error(exception)
         run.counters.events[known, error.code] += 1
-        run.send(sid, f"{event}_error", error.body())
+        run.sockets.send(sid, f"{event}_error", error.body())
         return {"ok": False, **error.body()}
 
 
 def _guarded(run: Runtime, name: str, handler: Handler, need: Need) -> Handler:
     run.access.event_needs[name] = need
-    return access.guarded(run, need, handler)
+    return socket_access.guarded(run.access, need, handler)

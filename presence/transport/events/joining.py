@@ -18,14 +18,14 @@ from presence.domain.peers.sessions import SocketPresence
 from presence.domain.permissions.tokens import JOIN, UPDATE
 from presence.errors import NotJoined, UnknownEvent
 from presence.storage import database
-from presence.transport.admission import access
-from presence.transport.admission.access import Need
+from presence.transport.admission import socket_access
 from presence.transport.admission.error_handlers import as_presence_error, is_passing
-from presence.transport.events import dispatch, signals
+from presence.transport.events import dispatch
 from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire import described, messages, responses, room_list, serializers
 from presence.transport.wire.messages import JoinRoom, Sync, UpdateUserData
+from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
     message = messages.parse(JoinRoom, data, run.settings.max_user_data_bytes)
     run.refuse_when_stopping()
     deltas = message.updates == "delta"
-    with run.announcer.in_order(message.room_name, run.room_of(sid)):
+    with run.announcer.in_order(message.room_name, run.members.room_of(sid)):
         with run.blobs.deletion() as withdraw, database.writing() as session:
             joined = peers.join(
                 session,
@@ -100,7 +100,7 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
             if place is None:
                 greet()
                 return True
-            access.check_place(run, sid, place.room_name, place.peer_id)
+            socket_access.check_place(run.access, sid, place.room_name, place.peer_id)
             with run.announcer.in_order(place.room_name):
                 with database.writing() as session:
                     presence = SocketPresence(sid, run.worker_id)
@@ -122,7 +122,7 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
                 if is_passing(error):
                     return False
                 greet()
-            run.send(sid, "join_room_error", error.body())
+            run.sockets.send(sid, "join_room_error", error.body())
     return True
 
 
@@ -135,13 +135,13 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
 )
 def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
     """Leave the room; the peer is shown as inactive unless another socket stands for it."""
-    room_name = run.room_of(sid)
+    room_name = run.members.room_of(sid)
     with run.announcer.in_order(room_name):
         with database.writing() as session:
             left = peers.leave_socket(session, sid)
-        run.exit([sid], left.room_name)
+        run.members.exit([sid], left.room_name)
         body = serializers.left(left, reason="left")
-        run.send(sid, "leave_room_success", body)
+        run.sockets.send(sid, "leave_room_success", body)
     run.announcer.mark(left.room_name)
     return body
 
@@ -156,7 +156,7 @@ def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
 def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
     """Change the peer's user data, announcing it to the others in the room."""
     message = messages.parse_update(data, run.settings.max_user_data_bytes)
-    with run.announcer.in_order(run.room_of(sid)):
+    with run.announcer.in_order(run.members.room_of(sid)):
         with database.writing() as session:
             room_name, peer_id = sessions.peer_of(session, sid)
             updated = peers.update_user_data(
@@ -170,7 +170,7 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
                 max_bytes=run.settings.max_user_data_bytes,
             )
         body = serializers.user_data_success(updated)
-        run.send(sid, "update_user_data_success", body)
+        run.sockets.send(sid, "update_user_data_success", body)
         run.announcer.emit(
             "user_data_updated", serializers.user_data_notice(updated), room_name, skip=sid
         )
@@ -187,20 +187,20 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
 def on_sync(run: Runtime, sid: str, data: Any) -> Body:
     """Send a socket what changed in its room after a version, or all of it."""
     message = messages.parse(Sync, data)
-    room_name = run.room_of(sid)
+    room_name = run.members.room_of(sid)
     if room_name is None:
         raise NotJoined
     with run.announcer.in_order(room_name):
         body = run.announcer.sync(room_name, message.since)
-        run.send(sid, "sync_success", body)
+        run.sockets.send(sid, "sync_success", body)
     return body
 
 
 def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
-    run.counters.disconnects[run.evicted_for(sid) or reason] += 1
+    run.counters.disconnects[run.sockets.evicted_for(sid) or reason] += 1
     lost = reason != run.socketio.server.reason.CLIENT_DISCONNECT
-    room_name = run.room_of(sid)
+    room_name = run.members.room_of(sid)
     if lost:
         run.switchboard.lost(sid)
     else:
@@ -235,12 +235,12 @@ def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> N
 def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
     """Let a socket hear its room from now on, and give it the list it begins with."""
     if joined.replaced_sid is not None:
-        run.exit([joined.replaced_sid], joined.room_name)
-    run.enter(sid, joined.room_name, joined.peer_id)
+        run.members.exit([joined.replaced_sid], joined.room_name)
+    run.members.enter(sid, joined.room_name, joined.peer_id)
     view = run.announcer.read(joined.room_name)
     run.announcer.enter(sid, view, deltas=deltas)
-    body = serializers.joined(view, joined.peer_id)
-    run.send(sid, "join_room_success", body)
+    body = room_list.joined(view, joined.peer_id)
+    run.sockets.send(sid, "join_room_success", body)
     return body
 
 
@@ -258,10 +258,10 @@ def _looked_after(run: Runtime) -> Generator[None]:
 
 
 def _announce_join(run: Runtime, sid: str, joined: Joined) -> None:
-    signals.deliver_waiting(run, sid)
+    run.waiting.deliver(sid)
     if joined.is_news:
         run.announcer.mark(joined.room_name, *([joined.left.room_name] if joined.left else []))
-    if not run.is_connected(sid):
+    if not run.sockets.is_connected(sid):
         # The connection was lost meanwhile, and its disconnect found nothing to end yet.
         run.switchboard.lost(sid)
         run.announcer.forget(sid)
@@ -274,7 +274,7 @@ def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
     That of a lost one ends after the grace, if there is one, and its client may recover.
     """
     grace = run.settings.disconnect_grace
-    gone_since = time.monotonic() - run.silence_of(sid)
+    gone_since = time.monotonic() - run.sockets.silence_of(sid)
     try:
         with run.announcer.in_order(room_name), database.writing() as session:
             if lost and grace > 0 and not run.stopping:

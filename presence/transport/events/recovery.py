@@ -11,16 +11,14 @@ The protocol also lets a server replay missed packets; here the client gets the 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from socketio import packet
 
 from presence.domain.peers import recovery
 from presence.storage import database
 from presence.transport.events import joining
-
-if TYPE_CHECKING:
-    from presence.transport.process.runtime import Runtime
+from presence.transport.process.runtime import Runtime
 
 _MAX_SECRET = 64
 
@@ -60,7 +58,7 @@ def init_app(run: Runtime) -> None:
             return  # it was refused
         greet = partial(send_packet, eio_sid, greeting)
         sid = server.manager.sid_from_eio_sid(eio_sid, namespace or "/")
-        if sid is None or not run.is_connected(sid):
+        if sid is None or not run.sockets.is_connected(sid):
             return  # it is gone
         if not joining.put_back(run, sid, shown, greet):
             close(eio_sid)

@@ -6,7 +6,7 @@ process's own: relaying offers and candidates is the busiest thing a server does
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from presence import errors
 from presence.domain.permissions.tokens import SIGNAL
@@ -17,21 +17,17 @@ from presence.errors import (
     NotJoined,
     PeerInactive,
     PresenceError,
-    SignalExpired,
     SignalTooLarge,
 )
 from presence.storage.models import NAME_LENGTH
-from presence.transport.admission.access import Need
-from presence.transport.cluster import remote_signals
 from presence.transport.events import dispatch
-from presence.transport.live.announcer import channel
+from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import Held, Outcome, Seat
+from presence.transport.process.runtime import Runtime
 from presence.transport.wire import described, responses
 from presence.transport.wire.messages import SendBroadcast, SendSignal
+from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
-
-if TYPE_CHECKING:
-    from presence.transport.process.runtime import Runtime
 
 MAX_DEPTH = 64
 _MAX_TYPE_LENGTH = 64
@@ -56,7 +52,6 @@ class Signal(NamedTuple):
 
 def init_app(run: Runtime) -> None:
     """Register the events on the runtime's Socket.IO server."""
-    remote_signals.init_app(run)
     dispatch.register(run, "signal", on_signal, Need(SIGNAL), in_app=False)
     dispatch.register(run, "broadcast", on_broadcast, Need(SIGNAL), in_app=False)
 
@@ -104,25 +99,6 @@ def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     return {"status": "delivered" if everywhere else "partial", "event": event}
 
 
-def deliver_waiting(run: Runtime, sid: str) -> None:
-    """Send a socket that has just joined what waited for its peer, in the order it was sent."""
-    while (held := run.switchboard.next_waiting(sid)) is not None:
-        run.send(sid, "signal", held.body)
-
-
-def sweep(run: Runtime) -> None:
-    """Tell senders of signals that waited too long, for as long as any wait."""
-    while True:
-        expired, seconds = run.switchboard.sweep()
-        for held in expired:
-            _tell_expired(run, held)
-        if seconds is None:
-            return
-        if run.cluster is not None:
-            remote_signals.forward_soon(run)
-        run.socketio.sleep(seconds)
-
-
 def parse_signal(data: object, max_bytes: int) -> Signal:
     """Return the signal in an event; raises `InvalidJson`, `InvalidField` or `SignalTooLarge`."""
     message = _object(data)
@@ -155,7 +131,7 @@ def _deliver(run: Runtime, sid: str, message: Signal) -> Body:
     address = Seat(seat.room_name, to)
     target = outcome.sid
     if run.cluster is None and target is None:
-        raise remote_signals.why_nobody(run, address, message.to_session)
+        raise run.lookup.why_nobody(address, message.to_session)
     if run.cluster is not None:
         target = _reach(run, address, message, body, outcome.sid)
         if target is None:
@@ -164,7 +140,7 @@ def _deliver(run: Runtime, sid: str, message: Signal) -> Body:
                 raise _no_more_can_wait(to)
             return _held(run, message, held)
     if outcome.sid is not None and target == outcome.sid:
-        run.send(outcome.sid, "signal", body)
+        run.sockets.send(outcome.sid, "signal", body)
     return {**message.address, "status": "delivered", "to_session": target}
 
 
@@ -180,12 +156,13 @@ def _held(run: Runtime, message: Signal, held: Held) -> Body:
 def _reach(run: Runtime, seat: Seat, message: Signal, body: Body, here: str | None) -> str | None:
     """Return the socket elsewhere that has got a signal, or else the one `here` that is to get it.
 
-    None for a peer that was lost elsewhere. Raises what `remote_signals.deliver` does.
+    None for a peer that was lost elsewhere. Raises what `RemoteSignals.deliver` does.
     """
-    if here is not None and (message.to_session or not remote_signals.is_elsewhere(run, seat)):
+    assert run.cluster is not None
+    if here is not None and (message.to_session or not run.cluster.signals.is_elsewhere(seat)):
         return here
     try:
-        return remote_signals.deliver(run, seat, message.to_session, body) or here
+        return run.cluster.signals.deliver(seat, message.to_session, body) or here
     except PresenceError:
         if here is None:
             raise
@@ -209,17 +186,6 @@ def _no_more_can_wait(peer_id: str) -> PeerInactive:
         f"Peer “{peer_id}” lost its connection, and no more signals can wait for it. Send again "
         "when it is active."
     )
-
-
-def _tell_expired(run: Runtime, held: Held) -> None:
-    """Tell the sender of a signal that was dropped, on its newest socket if that one is gone."""
-    sid: str | None = held.sender_sid
-    if not run.is_connected(held.sender_sid):
-        sid = next(reversed(run.switchboard.sessions(held.sender)), None)
-    if sid is not None:
-        about = {"to": held.to, "type": held.body["type"], "signal_id": held.signal_id}
-        body = {**SignalExpired(held.to).body(), **about}
-        run.socketio.server.emit("signal_error", body, to=sid)
 
 
 def _seat(run: Runtime, sid: str) -> Seat:

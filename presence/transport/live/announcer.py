@@ -24,12 +24,14 @@ from presence.storage import database
 from presence.transport.engine import packets
 from presence.transport.engine.multicast import Gatherer, send_to_all
 from presence.transport.live import deltas, told_versions
+from presence.transport.live.channels import ROOM, WATCHERS, channel
 from presence.transport.live.deltas import History
-from presence.transport.live.room_lists import RoomList, RoomLists
+from presence.transport.live.room_lists import RoomLists
 from presence.transport.live.room_locks import InOrder, RoomLocks
 from presence.transport.live.told_versions import ToldVersions
-from presence.transport.process.counters import Histogram
-from presence.transport.wire import serializers
+from presence.transport.wire import room_list
+from presence.transport.wire.room_list import RoomList
+from presence.transport.wire.serializers import Body
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +52,6 @@ _LOOKS = 5
 # How often a list is read at most that turns out to be older than what was told meanwhile: a
 # database that was put back to an earlier state always is.
 _READS = 3
-_CHANNEL = "room:"
-# What the Socket.IO rooms of those begin with who only watch a room.
-WATCHERS = "watch:"
-
-
-def channel(room_name: str) -> str:
-    """Return the Socket.IO room that carries what is sent to everybody in a room."""
-    return _CHANNEL + room_name
 
 
 @dataclass
@@ -81,7 +75,7 @@ class Announcer:
         app: Flask,
         socketio: SocketIO,
         window: float,
-        latency: Histogram,
+        latency: Callable[[float], None],
         room_lists: RoomLists,
     ) -> None:
         self._app = app
@@ -109,7 +103,7 @@ class Announcer:
         # Called with every room that this process changed, to let other workers know.
         self.tell_others: Callable[[RoomList], None] | None = None
         # Called with every notice of a change of this process: event, body and room.
-        self.tell_others_notice: Callable[[str, serializers.Body, str], None] | None = None
+        self.tell_others_notice: Callable[[str, Body, str], None] | None = None
 
     def in_order(self, *room_names: str | None) -> InOrder:
         """Keep what this process reads or changes of rooms, and sends of it, in one order.
@@ -149,7 +143,7 @@ class Announcer:
         return {
             name.partition(":")[2]
             for name in list(self._socketio.server.manager.rooms.get("/", {}))
-            if isinstance(name, str) and name.startswith((_CHANNEL, WATCHERS))
+            if isinstance(name, str) and name.startswith((ROOM, WATCHERS))
         }
 
     def _mark(self, room_names: Iterable[str], *, own: bool, news: bool) -> None:
@@ -170,9 +164,7 @@ class Announcer:
             self._announce(name, window)
             self._socketio.start_background_task(self._close_window, name, window, began)
 
-    def emit(
-        self, event: str, body: serializers.Body, room_name: str, skip: str | None = None
-    ) -> None:
+    def emit(self, event: str, body: Body, room_name: str, skip: str | None = None) -> None:
         """Send a notice of a change to everybody in a room, but for the socket to `skip`.
 
         To be called within `in_order`.
@@ -181,14 +173,12 @@ class Announcer:
         if self.tell_others_notice is not None:
             self.tell_others_notice(event, body, room_name)
 
-    def pass_on(self, event: str, body: serializers.Body, room_name: str) -> None:
+    def pass_on(self, event: str, body: Body, room_name: str) -> None:
         """Send a notice of a change of another process to the sockets of this one."""
         with self.in_order(room_name):
             self._notify(event, body, room_name)
 
-    def _notify(
-        self, event: str, body: serializers.Body, room_name: str, skip: str | None = None
-    ) -> None:
+    def _notify(self, event: str, body: Body, room_name: str, skip: str | None = None) -> None:
         """Send a notice as the room is by now, unless the room or the peer is no more."""
         if body["version"] < self._told.newest(room_name):
             try:
@@ -218,7 +208,7 @@ class Announcer:
         """Note that a socket is told of nothing any more."""
         self._delta_sids.discard(sid)
 
-    def sync(self, room_name: str, since: int) -> serializers.Body:
+    def sync(self, room_name: str, since: int) -> Body:
         """Return what changed in a room after a version, or all of it where that is not known.
 
         What is not announced yet is announced first, so that nothing falls in between. Raises
@@ -298,7 +288,7 @@ class Announcer:
                 if view.version != window.announced:
                     window.writing = self._send(view)
                     window.announced = view.version
-                    self._latency.observe(time.perf_counter() - window.since)
+                    self._latency(time.perf_counter() - window.since)
                     for tell in self.listeners:
                         tell(view)
                 own, window.own = window.own, False
@@ -339,7 +329,7 @@ class Announcer:
         for_deltas = [eio for sid, eio in participants if sid in self._delta_sids]
         sent: list[tuple[list[str], Any]] = []
         if for_lists:
-            body = serializers.peer_list(view)
+            body = room_list.peer_list(view)
             sent.append((for_lists, packets.event("peer_list_updated", body, replaces=view.name)))
         if for_deltas:
             change = self._histories.setdefault(view.name, History(view)).advance(view)

@@ -13,8 +13,7 @@ from typing import Any
 
 import orjson
 
-from presence.transport.live.room_lists import RoomList
-from presence.transport.wire import serializers
+from presence.transport.wire.room_list import RoomList, peer_list
 from presence.transport.wire.serializers import Body
 
 
@@ -91,7 +90,7 @@ def bodies(change: Change, view: RoomList) -> dict[str, Body]:
 
 def synced(view: RoomList, since: int, changed: list[Any] | None) -> Body:
     """Return the answer to ``sync``: what `changed`, or everything, marked ``full``."""
-    whole = serializers.peer_list(view)
+    whole = peer_list(view)
     if changed is None:
         return {**whole, "full": True}
     return {**whole, "full": False, "previous_version": since, "peers": changed}

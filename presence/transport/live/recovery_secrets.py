@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 
-class SocketSecrets:
+class RecoverySecrets:
     """The secrets of this process's sockets, until they have joined something."""
 
     def __init__(self) -> None:

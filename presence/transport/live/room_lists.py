@@ -15,91 +15,18 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cached_property
 
-import orjson
 from sqlalchemy.orm import Session
 
 from presence.domain.rooms import lists
-from presence.domain.rooms.lists import Head, ListedPeer
+from presence.domain.rooms.lists import Head
 from presence.errors import RoomNotFound
-from presence.transport.wire import serializers
+from presence.transport.wire.room_list import RoomList
 
 # How much encoded text of all rooms together is kept, in bytes.
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 # Where more rooms than this have changed, reading everybody at once costs less than one by one.
 _FEW = 50
-
-
-class RoomList:
-    """What a room shows at one version; never changed, for the next version is another one.
-
-    ``peers`` are JSON by peer_id, in the list's order; ``active`` says how many sessions each has
-    of those that are active.
-    """
-
-    def __init__(self, head: Head, peers: list[ListedPeer], base: RoomList | None = None) -> None:
-        self.head = head
-        self.peers: dict[str, bytes] = dict(base.peers) if base else {}
-        self.active: dict[str, int] = dict(base.active) if base else {}
-        self.size: int = base.size if base else 0
-        self._order: dict[str, str] = dict(base._order) if base else {}
-        last = next(reversed(self._order.items()), ("", ""))
-        in_order = True
-        for peer in peers:
-            key = (peer.peer_id, peer.joined_at)
-            if peer.peer_id not in self._order:
-                in_order = in_order and (last[1], last[0]) < (key[1], key[0])
-                last = key
-            elif self._order[peer.peer_id] != peer.joined_at:
-                in_order = False
-            self._put(peer)
-        if not in_order:
-            ids = sorted(self._order, key=lambda peer_id: (self._order[peer_id], peer_id))
-            self.peers = {peer_id: self.peers[peer_id] for peer_id in ids}
-            self._order = {peer_id: self._order[peer_id] for peer_id in ids}
-
-    @property
-    def name(self) -> str:
-        """The room's name."""
-        return self.head.name
-
-    @property
-    def version(self) -> int:
-        """The version at which the room shows this."""
-        return self.head.version
-
-    @property
-    def active_peers(self) -> int:
-        """How many peers are active: the number that capacity counts."""
-        return len(self.active)
-
-    @property
-    def total_peers(self) -> int:
-        """How many peers are or were there."""
-        return len(self.peers)
-
-    @cached_property
-    def encoded(self) -> orjson.Fragment:
-        """All peers as JSON, to be put into a body as it is."""
-        return orjson.Fragment(b"[%b]" % b",".join(self.peers.values()))
-
-    def can_become(self, head: Head) -> bool:
-        """Tell whether this is an earlier state of the room, by itself enough to go on from."""
-        mine = self.head
-        return (mine.id, mine.created_at) == (head.id, head.created_at) and (
-            mine.version <= head.version
-        )
-
-    def _put(self, peer: ListedPeer) -> None:
-        body = orjson.dumps(serializers.listed_peer(peer))
-        self.size += len(body) - len(self.peers.get(peer.peer_id, b""))
-        self.peers[peer.peer_id] = body
-        self._order[peer.peer_id] = peer.joined_at
-        if peer.session_count > 0:
-            self.active[peer.peer_id] = peer.session_count
-        else:
-            self.active.pop(peer.peer_id, None)
 
 
 class RoomLists:

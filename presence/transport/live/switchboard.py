@@ -76,19 +76,20 @@ class _Line:
 class Switchboard:
     """The peers whose sockets this process holds or just lost.
 
-    `sweep_soon` is asked to call `sweep` in the background until it returns None.
+    `sweep_soon` is asked to call `sweep` in the background until it returns None; `WaitingSignals`
+    sees to that.
     """
 
     def __init__(
         self,
         limits: HoldLimits,
         is_connected: Callable[[str], bool],
-        sweep_soon: Callable[[], None],
+        sweep_soon: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits
         self._is_connected = is_connected
-        self._sweep_soon = sweep_soon
+        self.sweep_soon = sweep_soon
         self._clock = clock
         self._lock = threading.Lock()
         self._seats: dict[str, Seat] = {}
@@ -345,4 +346,4 @@ class Switchboard:
     def _start_sweeping(self) -> None:
         if not self._sweeping:
             self._sweeping = True
-            self._sweep_soon()
+            self.sweep_soon()

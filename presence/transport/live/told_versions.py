@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from presence.transport.live.room_lists import RoomList
+from presence.transport.wire.room_list import RoomList
 from presence.transport.wire.serializers import Body
 
 

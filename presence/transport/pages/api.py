@@ -9,13 +9,13 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, render_template, request
 
-from presence.transport.admission import access
 from presence.transport.admission.security_headers import protect_page
 from presence.transport.process.runtime import runtime
 from presence.transport.rest import schemas
 from presence.transport.rest.descriptions import asyncapi_document, openapi_document
 from presence.transport.rest.schemas import Schema
 from presence.transport.wire import described
+from presence.transport.wire.needs import public
 from presence.transport.wire.server_events import NOTICES
 
 bp = Blueprint("api_page", __name__)
@@ -25,7 +25,7 @@ Body = dict[str, Any]
 
 
 @bp.get("/docs/api")
-@access.public
+@public
 def api_page() -> str:
     """Show every route, every event and every error, with examples to copy."""
     routes, events = openapi_document(), asyncapi_document()

@@ -10,9 +10,9 @@ from presence.domain.permissions.tokens import UPDATE
 from presence.domain.rooms import retention
 from presence.errors import RoomNotFound
 from presence.storage import database
-from presence.transport.admission import access
 from presence.transport.admission.security_headers import protect_page
 from presence.transport.process.runtime import runtime
+from presence.transport.wire.needs import needs, public
 from presence.transport.wire.serializers import Body
 
 bp = Blueprint("doctor", __name__, url_prefix="/doctor")
@@ -25,7 +25,7 @@ UPLOAD_BYTES = 1_500_000
 
 
 @bp.get("")
-@access.public
+@public
 def doctor_page() -> Response:
     """Show the checks, with what each means and how to put it right."""
     settings = runtime().settings
@@ -40,7 +40,7 @@ def doctor_page() -> Response:
 
 
 @bp.get("/elsewhere")
-@access.public
+@public
 def elsewhere() -> Response:
     """Return the frame that calls the server as a page of another origin would.
 
@@ -51,7 +51,7 @@ def elsewhere() -> Response:
 
 
 @bp.delete("/rooms/<room_name>")
-@access.needs(UPDATE)
+@needs(UPDATE)
 def remove_room(room_name: str) -> Body:
     """Remove the doctor's room, and no other, unless somebody is in it or kept there.
 

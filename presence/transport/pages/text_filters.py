@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint
 
 from presence.domain.values import clock
+from presence.transport.wire.wording import plural
 
 # A few hundred peers may each have 16 KiB of small values: a page shows the first of them.
 TREE_VALUES = 40
@@ -113,11 +114,6 @@ def avatar(user_data: dict[str, Any]) -> str | None:
     if own:
         return "/" + own[1]
     return address if _INLINE_PICTURE.fullmatch(address) else None
-
-
-def plural(count: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def steps(levels: list[int]) -> str:

@@ -17,13 +17,14 @@ from presence.domain.rooms.rooms import PeerView, RoomView
 from presence.domain.values import clock
 from presence.errors import InvalidField, PresenceError, RoomNotFound
 from presence.storage import database
-from presence.transport.admission import access, error_handlers, error_page
+from presence.transport.admission import error_handlers, error_page, request_access
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.admission.security_headers import protect_page
 from presence.transport.pages import text_filters
 from presence.transport.process.runtime import runtime
 from presence.transport.wire import messages
 from presence.transport.wire.messages import RoomAddress
+from presence.transport.wire.needs import needs, public
 
 bp = Blueprint("pages", __name__)
 text_filters.init_app(bp)
@@ -67,21 +68,21 @@ def page_context() -> dict[str, Any]:
 
 
 @bp.get("/")
-@access.public
+@public
 def overview_page() -> str:
     """Show every room, and the field that opens one."""
     return render_template("overview.html", **_rooms())
 
 
 @bp.get("/fragments/rooms")
-@access.needs(LIST)
+@needs(LIST)
 def rooms_fragment() -> str:
     """Return the list of rooms alone."""
     return render_template("overview_rooms.html", **_rooms())
 
 
 @bp.get("/rooms")
-@access.public
+@public
 def open_room() -> Response | str | tuple[str, int]:
     """Go to the room that was typed on the overview; a bad name is explained at its field."""
     typed = request.args.get("name", "")
@@ -95,14 +96,14 @@ def open_room() -> Response | str | tuple[str, int]:
 
 
 @bp.get("/rooms/<room_name>")
-@access.public
+@public
 def room_page(room_name: str) -> str:
     """Show a room: who is and was there, their data and files, and the tools to take part."""
     return render_template("room.html", settings=runtime().settings, **_room(room_name))
 
 
 @bp.get("/rooms/<room_name>/live")
-@access.needs(LIST)
+@needs(LIST)
 def room_fragment(room_name: str) -> str:
     """Return the parts of a room's page that change by themselves."""
     return render_template("room_live.html", **_room(room_name))
@@ -115,7 +116,7 @@ def _rooms() -> dict[str, Any]:
     if _is_veiled():
         return {"shown": RoomPage([], 0, 1, 1), "search": search, "hours": {}, "newest": {}}
     with database.reading() as session:
-        only = access.visible_condition(session)
+        only = request_access.visible_condition(session)
         shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE, only)
         ids = [room.id for room in shown.rooms]
         hours = occupancy.last_hour(session, ids)
@@ -163,7 +164,7 @@ def _is_veiled() -> bool:
 
     The page's own scripts have one, and ask for what is to be filled in.
     """
-    return runtime().access.is_locked and access.caller() is None
+    return runtime().access.is_locked and request_access.caller() is None
 
 
 def _unknown_room(name: str) -> dict[str, Any]:

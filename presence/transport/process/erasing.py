@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from presence.domain.rooms.erasure import ErasedPeers
-from presence.transport.pages.text_filters import plural
-
-if TYPE_CHECKING:
-    from presence.transport.process.runtime import Runtime
+from presence.transport.process.runtime import Runtime
+from presence.transport.wire.wording import plural
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +16,7 @@ def note_erased(run: Runtime, room_name: str, erased: ErasedPeers, why: str = ""
     if not erased.peer_ids:
         return
     for peer_id in erased.peer_ids:
-        run.drop_waiting(room_name, peer_id)
+        run.members.drop_waiting(room_name, peer_id)
     run.counters.erased_peers += len(erased.peer_ids)
     run.scrub = True
     log.info(

@@ -1,54 +1,44 @@
-"""What one running server process holds: its settings, sockets, files and place among the workers.
+"""What one running server process holds, and when its features have their turn.
 
-`Runtime.start` is apart from building the app because commands such as ``flask db`` or a
-reloader's parent process build the app too, and must not end other people's sessions.
+The runtime knows none of its features: they register with it. `Runtime.start` is apart from
+building the app because commands such as ``flask db`` or a reloader's parent process build the app
+too, and must not end other people's sessions.
 """
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from alembic.util import CommandError
 from flask import Flask, current_app
 from flask_socketio import SocketIO
 
-from presence.config import Settings, unknown_settings
-from presence.domain.files import files
-from presence.domain.peers import sessions, workers
+from presence.config import Settings
 from presence.domain.peers.peers import Limits
 from presence.domain.rooms.quotas import Quotas
 from presence.errors import ShuttingDown
-from presence.storage import database
 from presence.storage.blobs import LocalBlobs
 from presence.transport.admission.access import Access
 from presence.transport.admission.rates import Rates
-from presence.transport.engine import packets
-from presence.transport.events import signals
-from presence.transport.live.announcer import Announcer, channel
-from presence.transport.live.recovery_secrets import SocketSecrets
+from presence.transport.engine.sockets import Sockets
+from presence.transport.live.announcer import Announcer
+from presence.transport.live.members import Members
+from presence.transport.live.peer_lookup import PeerLookup
+from presence.transport.live.recovery_secrets import RecoverySecrets
 from presence.transport.live.room_lists import RoomLists
 from presence.transport.live.shared_bodies import SharedBodies
-from presence.transport.live.switchboard import HoldLimits, Seat, Switchboard
-from presence.transport.pages.text_filters import plural
-from presence.transport.process import upkeep
+from presence.transport.live.switchboard import HoldLimits, Switchboard
+from presence.transport.live.waiting_signals import WaitingSignals
+from presence.transport.live.watchers import Watchers
 from presence.transport.process.counters import Counters
+from presence.transport.process.upkeep import Upkeep
 from presence.transport.wire.serializers import Body
 
 if TYPE_CHECKING:
-    from presence.transport.cluster.messaging import Cluster
-
-log = logging.getLogger(__name__)
-
-OPEN_MODE = (
-    "open mode: whoever can reach this server may join any room as anyone, read every room, and "
-    "erase peers and files. PRESENCE_MODE=locked asks for signed tokens instead."
-)
+    from presence.transport.cluster.cluster import Cluster
 
 # How long a client that does not read may hold up the end.
 _FAREWELL_SECONDS = 1.0
@@ -62,6 +52,7 @@ class Runtime:
         self.settings = settings
         self.socketio = socketio
         self.worker_id = secrets.token_hex(16)
+        self.worker_name = settings.worker_name or self.worker_id[:8]
         self.blobs = _blobs(settings, self.worker_id)
         self.limits = Limits(
             settings.max_peers,
@@ -76,31 +67,35 @@ class Runtime:
             settings.max_bytes_per_room,
             settings.max_bytes_total,
         )
-        self.access = Access(settings)
         self.counters = Counters()
+        self.rates = Rates(settings)
+        self.sockets = Sockets(socketio)
+        self.access = Access(settings, self.rates, self.sockets)
         self.room_lists = RoomLists()
         self.shared_bodies = SharedBodies()
+        self.secrets = RecoverySecrets()
         self.announcer = Announcer(
-            app, socketio, settings.announce_window, self.counters.announcing, self.room_lists
+            app,
+            socketio,
+            settings.announce_window,
+            self.counters.announcing.observe,
+            self.room_lists,
         )
+        self.watchers = Watchers(app, self.sockets, self.access)
+        self.announcer.listeners.append(self.watchers.tell)
         self.switchboard = Switchboard(
             HoldLimits(settings.hold_seconds, settings.max_held_signals, settings.max_held_bytes),
-            self.is_connected,
-            lambda: socketio.start_background_task(signals.sweep, self),
+            self.sockets.is_connected,
         )
-        self.secrets = SocketSecrets()
-        self.worker_name = settings.worker_name or self.worker_id[:8]
-        self.cluster: Cluster | None = None
+        self.waiting = WaitingSignals(self.switchboard, self.sockets)
+        self.members = Members(self.sockets, self.switchboard, self.announcer)
+        self.lookup = PeerLookup(app, self.worker_id, settings.hold_seconds)
         if settings.redis_url or settings.worker_name:
             self._name_connections()
-        if settings.redis_url:
-            # Not at the top: it needs the library of Redis.
-            from presence.transport.cluster.messaging import Cluster  # noqa: PLC0415
-
-            self.cluster = Cluster(self, socketio.server.manager)
+        self.cluster = self._join_cluster() if settings.redis_url else None
         # By the name of an event: what handles it, and its name in its success and error events.
         self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}
-        self.rates = Rates(settings)
+        self.upkeep = Upkeep(app, socketio.sleep)
         self.stopping = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
@@ -108,76 +103,66 @@ class Runtime:
         self.scrub = False
         # Set when a disconnect could not be recorded; the upkeep then makes up for it.
         self.lost_a_disconnect = False
-        self._claim: IO[str] | None = None
+        self._at_start: list[Callable[[], None]] = []
+        self._at_end: list[Callable[[], None]] = []
         self._starting = threading.Lock()
         self._started = False
 
+    def at_start(self, step: Callable[[], None]) -> None:
+        """Do a step when the process begins to serve, in an app context, after those before it.
+
+        A step may raise `presence.storage.database.CannotServe`.
+        """
+        self._at_start.append(step)
+
+    def at_end(self, step: Callable[[], None]) -> None:
+        """Do a step at the end, in an app context, when every connection has been closed."""
+        self._at_end.append(step)
+
+    def on_message(self, method: str, handler: Callable[[Body], str | None]) -> None:
+        """Do something at every message of this method from another worker, if there are any."""
+        if self.cluster is not None:
+            self.cluster.on(method, handler)
+
     def start(self) -> None:
-        """Bring the database up to date, end what earlier runs left behind, and begin the upkeep.
+        """Do what is to be done at the start, and begin the upkeep.
 
         Does nothing when called again. Raises `presence.storage.database.CannotServe`.
         """
         with self._starting:
             if self._started:
                 return
-            self.settings.upload_path.mkdir(parents=True, exist_ok=True)
-            with self.app.app_context():
-                self._claim = _claim_database()
-                # Only one process can use an SQLite file for serving, so it is alone there.
-                alone = database.is_sqlite()
-                left_behind: list[sessions.Ended] = []
-                with database.writing() as session:
-                    self.note_ghosts(workers.outlived(session, everybody=alone))
-                    if alone:
-                        left_behind = sessions.of_sockets(session)
-                    workers.register(session, self.worker_id, alone=alone)
-                for item in left_behind:
-                    # A crash cut these off, and their clients are about to come back.
-                    seat = Seat(item.room_name, item.peer_id)
-                    self.switchboard.lost(str(item.sid), seat)
-                with database.reading() as session:
-                    living = workers.living(session)
-                    self.blobs.recover(
-                        is_dead=lambda worker_id: worker_id not in living,
-                        known=lambda names: files.known(session, set(names)),
-                    )
-            for name, meant in unknown_settings().items():
-                hint = f"; is {meant} meant?" if meant else ""
-                log.warning("%s is no setting of this server and changes nothing%s", name, hint)
-            if not self.access.is_locked:
-                log.warning("%s", OPEN_MODE)
-            if self.cluster is not None:
-                self.cluster.start()
-            elif len(living) > 1:
-                log.warning(
-                    "%s this database, and REDIS_URL is not set: peers on "
-                    "different ones cannot signal each other, and lists are up to 3 s late",
-                    plural(len(living) - 1, "other process serves", "other processes serve"),
-                )
+            for step in self._at_start:
+                with self.app.app_context():
+                    step()
             self.last_write = time.monotonic()
-            self.socketio.start_background_task(upkeep.run, self)
+            self.socketio.start_background_task(self.upkeep.run)
             self._started = True
 
     def stop(self) -> None:
-        """Tell every client, close its connection, so that it reconnects, and take this worker out.
+        """Tell every client, close its connection, so that it reconnects, and do the last steps.
 
         The disconnect handlers run, and their peers are inactive before the process ends.
         """
         self.stopping = True
-        connections = self.socketio.server.eio.sockets
         self.socketio.emit("server_shutdown", {"detail": ShuttingDown().detail})
         until = time.monotonic() + _FAREWELL_SECONDS
-        while time.monotonic() < until and any(c.queue.size for c in list(connections.values())):
+        while time.monotonic() < until and any(c.queue.size for c in self.sockets.connections()):
             self.socketio.sleep(0.02)
-        closed = list(connections.values())
+        closed = self.sockets.connections()
         for connection in closed:
             connection.close(wait=False)
-        with self.app.app_context(), database.writing() as session:
-            left = workers.leave(session, self.worker_id)
-        self.announcer.mark(*left)
+        for step in self._at_end:
+            with self.app.app_context():
+                step()
         self.socketio.sleep(0.1)  # the farewell is still on its way to the sockets
         for connection in closed:
             connection.cut()
+
+    def refuse_when_stopping(self) -> None:
+        """Raise `ShuttingDown` if the server is about to stop."""
+        if self.stopping:
+            raise ShuttingDown
 
     def _name_connections(self) -> None:
         """Let every id of a connection or socket begin with the name of the worker that holds it.
@@ -189,92 +174,22 @@ class Runtime:
         make = engine.generate_id
         engine.generate_id = lambda: f"{self.worker_name}.{make()}"
 
-    def note_ghosts(self, seconds: Iterable[float]) -> None:
-        """Count sessions that outlived their worker by so many seconds."""
-        for outlived in seconds:
-            self.counters.ghosts["worker"].observe(outlived)
+    def _join_cluster(self) -> Cluster:
+        # Not at the top: it needs the library of Redis.
+        from presence.transport.cluster.cluster import Cluster  # noqa: PLC0415
 
-    def refuse_when_stopping(self) -> None:
-        """Raise `ShuttingDown` if the server is about to stop."""
-        if self.stopping:
-            raise ShuttingDown
-
-    def is_connected(self, sid: str) -> bool:
-        """Tell whether a socket of this process is connected, and not about to be otherwise."""
-        return bool(self.socketio.server.manager.is_connected(sid, "/"))
-
-    def silence_of(self, sid: str) -> float:
-        """Return for how many seconds a socket that was given up had not answered; else 0."""
-        return float(getattr(self._connection_of(sid), "silent_for", 0.0))
-
-    def evicted_for(self, sid: str) -> str | None:
-        """Return why the server ends a socket's connection, where its client is told otherwise."""
-        reason: str | None = getattr(self._connection_of(sid), "evicted_for", None)
-        return reason
-
-    def room_of(self, sid: str) -> str | None:
-        """Return the name of the room a socket has joined, or None."""
-        seat = self.switchboard.seat(sid)
-        return seat.room_name if seat else None
-
-    def send(self, sid: str, event: str, body: Body) -> None:
-        """Send an event to one socket of this process, and to nobody if it is gone.
-
-        What may be for several, or for a socket of another worker, goes by ``socketio.emit``.
-        """
-        server = self.socketio.server
-        eio_sid = server.manager.eio_sid_from_sid(sid, "/")
-        if eio_sid is not None:
-            server._send_eio_packet(eio_sid, packets.event(event, body))
-
-    def enter(self, sid: str, room_name: str, peer_id: str) -> None:
-        """Let a socket hear what happens in a room, and in no other, and get its peer's signals."""
-        previous = self.room_of(sid)
-        if previous not in (None, room_name):
-            self.socketio.server.leave_room(sid, channel(str(previous)))
-        # A socket that was lost meanwhile is not there to enter; its joining ends with it.
-        with suppress(KeyError, ValueError):
-            self.socketio.server.enter_room(sid, channel(room_name))
-        self.switchboard.enter(sid, room_name, peer_id)
-
-    def drop_waiting(self, room_name: str, peer_id: str) -> None:
-        """Let no signal wait for a peer on any worker: it left over REST, or was erased."""
-        self.switchboard.forget(room_name, peer_id)
-        if self.cluster is not None:
-            self.cluster.tell_room(room_name, "forget", peer_id=peer_id)
-
-    def exit(self, sids: Iterable[str], room_name: str) -> None:
-        """Let sockets no longer hear what happens in a room."""
-        for sid in sids:
-            if self.cluster is not None and self.cluster.is_elsewhere(sid):
-                self.cluster.tell(sid, "exit", room_name=room_name)
-                continue
-            self.socketio.server.leave_room(sid, channel(room_name))
-            self.switchboard.leave(sid)
-            self.announcer.forget(sid)
-
-    def _connection_of(self, sid: str) -> Any:
-        server = self.socketio.server
-        return server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, "/"))
-
-
-def _claim_database() -> IO[str] | None:
-    """Claim the database, as `database.claim` does, and bring its tables up to date.
-
-    Raises `CannotServe`, also where they are of a newer version.
-    """
-    claim = database.claim()
-    try:
-        database.upgrade()
-    except CommandError as error:
-        if claim is not None:
-            claim.close()  # else the next try would find the database claimed
-        raise database.CannotServe(
-            f"The tables of the database are of a version that this one does not know ({error}). "
-            "They were left as they are. Start the version that made them, or put back the backup "
-            "from before the upgrade."
-        ) from error
-    return claim
+        return Cluster(
+            self.app,
+            self.settings,
+            (self.worker_id, self.worker_name),
+            self.sockets,
+            announcer=self.announcer,
+            watchers=self.watchers,
+            switchboard=self.switchboard,
+            members=self.members,
+            waiting=self.waiting,
+            lookup=self.lookup,
+        )
 
 
 def _blobs(settings: Settings, worker_id: str) -> LocalBlobs:

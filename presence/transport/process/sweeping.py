@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -22,10 +22,8 @@ from presence.domain.rooms.retention import Rules, Window
 from presence.errors import RoomNotFound, UploadedFileNotFound
 from presence.storage import database
 from presence.transport.process import erasing
+from presence.transport.process.runtime import Runtime
 from presence.transport.wire import serializers
-
-if TYPE_CHECKING:
-    from presence.transport.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +58,12 @@ def rules_of(settings: Settings) -> Rules:
         activity=kept(settings.keep_activity),
         kept_peers=settings.max_kept_peers,
     )
+
+
+def init_app(run: Runtime) -> None:
+    """Have a little of everything looked at every second."""
+    sweeper = Sweeper(run)
+    run.upkeep.every(0, sweeper.step, "what is overdue could not be removed")
 
 
 class Sweeper:

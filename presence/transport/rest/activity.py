@@ -9,9 +9,9 @@ from presence.domain.permissions.tokens import LIST
 from presence.domain.rooms import activity, occupancy, rooms
 from presence.errors import InvalidField
 from presence.storage import database
-from presence.transport.admission import access
 from presence.transport.wire import described, messages, responses, serializers
 from presence.transport.wire.messages import ActivityQuery, RoomAddress
+from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
 
 bp = Blueprint("activity_api", __name__, url_prefix="/api/webrtc/rooms")
@@ -24,7 +24,7 @@ bp = Blueprint("activity_api", __name__, url_prefix="/api/webrtc/rooms")
     query=ActivityQuery,
     errors=(errors.RoomNotFound,),
 )
-@access.needs(LIST)
+@needs(LIST)
 def get_activity(room_name: str) -> Body:
     """Return a room's newest entries, newest first, and its occupancy over the last hour."""
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name

@@ -8,16 +8,16 @@ from typing import Any
 from flask import Blueprint, current_app, request
 
 from presence.config import VERSION
-from presence.transport.admission import access
 from presence.transport.process.runtime import runtime
 from presence.transport.rest import asyncapi, openapi
 from presence.transport.wire import described, responses
+from presence.transport.wire.needs import public
 
 bp = Blueprint("descriptions_api", __name__, url_prefix="/api")
 
 
 @bp.get("/openapi.json")
-@access.public
+@public
 @described.route(group="operations", answer=responses.Document, uses_storage=False)
 def openapi_document() -> dict[str, Any]:
     """Describe every route as an OpenAPI 3.1 document."""
@@ -25,7 +25,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 @bp.get("/asyncapi.json")
-@access.public
+@public
 @described.route(group="operations", answer=responses.Document, uses_storage=False)
 def asyncapi_document() -> dict[str, Any]:
     """Describe every Socket.IO event as an AsyncAPI 3.0 document."""

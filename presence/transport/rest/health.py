@@ -6,7 +6,7 @@ import hmac
 import time
 from collections.abc import Callable
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Response, request
 from prometheus_client.exposition import choose_encoder
 from sqlalchemy import text
 
@@ -14,11 +14,11 @@ from presence import errors
 from presence.domain.permissions import tokens
 from presence.errors import MetricsTokenRequired, NotReady
 from presence.storage import database
-from presence.transport.admission import access
-from presence.transport.admission.access import Need
+from presence.transport.admission import request_access
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest import metrics
 from presence.transport.wire import described, responses
+from presence.transport.wire.needs import Need, public, refusals
 from presence.transport.wire.serializers import Body
 
 bp = Blueprint("health_api", __name__)
@@ -28,9 +28,9 @@ _WRITE_SECONDS = 8.0
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
-def init_app(app: Flask, run: Runtime) -> None:
-    """Serve these routes, and count every request of the app."""
-    app.register_blueprint(bp)
+def init_app(run: Runtime) -> None:
+    """Count every request of the app, and have its figures ready to be asked for."""
+    app = run.app
     app.extensions["presence.metrics"] = metrics.registry(run)
 
     @app.after_request
@@ -42,7 +42,7 @@ def init_app(app: Flask, run: Runtime) -> None:
 
 
 @bp.get("/healthz")
-@access.public
+@public
 @described.route(group="operations", answer=responses.Alive, uses_storage=False)
 def healthz() -> Body:
     """Say that the process is alive and handles requests; it looks at nothing else."""
@@ -50,7 +50,7 @@ def healthz() -> Body:
 
 
 @bp.get("/readyz")
-@access.public
+@public
 @described.route(
     group="operations", answer=responses.Ready, errors=(errors.NotReady,), uses_storage=False
 )
@@ -71,11 +71,11 @@ def readyz() -> Body:
 
 
 @bp.get("/metrics")
-@access.public
+@public
 @described.route(
     group="operations",
     answer=("text/plain", "application/openmetrics-text"),
-    errors=(errors.MetricsTokenRequired, *access.refusals(Need(tokens.ADMIN))),
+    errors=(errors.MetricsTokenRequired, *refusals(Need(tokens.ADMIN))),
     uses_storage=False,
 )
 def figures() -> Response:
@@ -94,11 +94,11 @@ def figures() -> Response:
 
 def _check_token(run: Runtime) -> None:
     """Raise unless the request shows a token that opens the figures, where one is needed."""
-    token, shown = run.settings.metrics_token, access.bearer()
+    token, shown = run.settings.metrics_token, request_access.bearer()
     if token and shown and hmac.compare_digest(shown.encode(), token.encode()):
         return
     if run.access.is_locked:
-        run.access.read(run, shown, request.environ).check(tokens.ADMIN)
+        run.access.read(shown, request.environ).check(tokens.ADMIN)
     elif token:
         raise MetricsTokenRequired
 

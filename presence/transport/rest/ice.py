@@ -13,10 +13,10 @@ from presence.domain.permissions.ice import IceServers
 from presence.domain.permissions.tokens import JOIN
 from presence.errors import PeerInactive
 from presence.storage import database
-from presence.transport.admission import access
 from presence.transport.process.runtime import runtime
 from presence.transport.wire import described, messages, responses
 from presence.transport.wire.messages import PeerAddress
+from presence.transport.wire.needs import needs
 
 bp = Blueprint("ice_api", __name__, url_prefix="/api/webrtc")
 
@@ -28,7 +28,7 @@ bp = Blueprint("ice_api", __name__, url_prefix="/api/webrtc")
     query=PeerAddress,
     errors=(errors.RoomNotFound, errors.PeerNotFound, errors.PeerInactive),
 )
-@access.needs(JOIN, acts=True)
+@needs(JOIN, acts=True)
 def ice_servers() -> Response:
     """Return what ``new RTCPeerConnection()`` takes, for an active peer of a room.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -22,9 +22,7 @@ from presence.domain.rooms import census
 from presence.storage import database
 from presence.transport.engine.connections import EVICTIONS
 from presence.transport.process.counters import Histogram
-
-if TYPE_CHECKING:
-    from presence.transport.process.runtime import Runtime
+from presence.transport.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,12 @@ from presence.domain.peers.peers import Left
 from presence.domain.permissions import bans
 from presence.domain.permissions.tokens import ADMIN
 from presence.storage import database
-from presence.transport.admission import access
-from presence.transport.events import watching
-from presence.transport.live.departures import see_out
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.rooms import json_body
 from presence.transport.wire import described, messages, responses, serializers
 from presence.transport.wire.access_messages import Bar
 from presence.transport.wire.messages import PeerAddress, RoomAddress
+from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
 
 bp = Blueprint("moderation_api", __name__, url_prefix="/api/webrtc/rooms/<room_name>")
@@ -31,7 +29,7 @@ bp = Blueprint("moderation_api", __name__, url_prefix="/api/webrtc/rooms/<room_n
     answer=responses.LeftOverRest,
     errors=(errors.RoomNotFound, errors.PeerNotFound),
 )
-@access.needs(ADMIN, locked_only=True)
+@needs(ADMIN, locked_only=True)
 def kick(room_name: str, peer_id: str) -> Body:
     """Put a peer out of a room, now; it may come back."""
     run, address = runtime(), _peer(room_name, peer_id)
@@ -45,7 +43,7 @@ def kick(room_name: str, peer_id: str) -> Body:
 
 @bp.post("/peers/<peer_id>/ban")
 @described.route(group="access", answer=responses.BanMade, body=Bar)
-@access.needs(ADMIN, locked_only=True)
+@needs(ADMIN, locked_only=True)
 def ban(room_name: str, peer_id: str) -> Body:
     """Put a peer out of a room and let it not come back, for a time or until it is unbanned."""
     run, address = runtime(), _peer(room_name, peer_id)
@@ -56,14 +54,14 @@ def ban(room_name: str, peer_id: str) -> Body:
                 session, address.room_name, address.peer_id, message.seconds, message.reason
             )
         _see_out(run, left, moderation.BANNED)
-        watching.shut_out(run, address.room_name, address.peer_id)
+        run.watchers.shut_out(address.room_name, address.peer_id)
     run.announcer.mark(address.room_name)
     return {"success": True, **serializers.ban(bar)}
 
 
 @bp.post("/peers/<peer_id>/unban")
 @described.route(group="access", answer=responses.Unbanned, errors=(errors.BanNotFound,))
-@access.needs(ADMIN, locked_only=True)
+@needs(ADMIN, locked_only=True)
 def unban(room_name: str, peer_id: str) -> Body:
     """Let a banned peer come back."""
     address = _peer(room_name, peer_id)
@@ -74,7 +72,7 @@ def unban(room_name: str, peer_id: str) -> Body:
 
 @bp.get("/bans")
 @described.route(group="access", answer=responses.Bans)
-@access.needs(ADMIN, locked_only=True)
+@needs(ADMIN, locked_only=True)
 def list_bans(room_name: str) -> Body:
     """Return who is banned from a room, the newest first, and whether it is closed."""
     name = _room(room_name)
@@ -90,7 +88,7 @@ def list_bans(room_name: str) -> Body:
 
 @bp.post("/close")
 @described.route(group="access", answer=responses.ClosingMade, body=Bar)
-@access.needs(ADMIN, locked_only=True)
+@needs(ADMIN, locked_only=True)
 def close_room(room_name: str) -> Body:
     """Put everybody out of a room and let nobody in, for a time or until it is reopened."""
     run, name = runtime(), _room(room_name)
@@ -105,7 +103,7 @@ def close_room(room_name: str) -> Body:
 
 @bp.post("/reopen")
 @described.route(group="access", answer=responses.Reopened, errors=(errors.BanNotFound,))
-@access.needs(ADMIN, locked_only=True)
+@needs(ADMIN, locked_only=True)
 def reopen_room(room_name: str) -> Body:
     """Let a closed room be joined again."""
     name = _room(room_name)
@@ -116,7 +114,7 @@ def reopen_room(room_name: str) -> Body:
 
 def _see_out(run: Runtime, left: list[Left], reason: str) -> None:
     for item in left:
-        see_out(run, item.sids, item.room_name, serializers.left(item, reason))
+        run.members.put_out(item.sids, item.room_name, serializers.left(item, reason))
 
 
 def _room(room_name: str) -> str:

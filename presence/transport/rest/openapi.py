@@ -12,14 +12,13 @@ from werkzeug.routing import Rule
 
 from presence import errors
 from presence.errors import PresenceError
-from presence.transport.admission import access
-from presence.transport.admission.access import Need
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.rest import schemas
 from presence.transport.rest.schemas import Schema
-from presence.transport.wire import described
+from presence.transport.wire import described, needs
 from presence.transport.wire.described import Route
 from presence.transport.wire.messages import PeerId, RoomName
+from presence.transport.wire.needs import Need
 
 VERSION = "3.1.0"
 _JSON = "application/json"
@@ -78,7 +77,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
             for model in (declared.answer, declared.body, declared.form)
             if isinstance(model, type)
         }
-        need = access.need_of(app, rule.endpoint) or access.PUBLIC
+        need = needs.need_of(app, rule.endpoint) or needs.PUBLIC
         met = _conditions(declared, method, rule, need)
         conditions |= set(met)
         summary, description = described.sentences_of(view)
@@ -137,7 +136,7 @@ def _security(need: Need) -> list[dict[str, list[str]]]:
 
 def _conditions(declared: Route, method: str, rule: Rule, need: Need) -> list[type[PresenceError]]:
     """Return every condition that a route can be answered with."""
-    met = {*declared.errors, *_ANY, *access.refusals(need)}
+    met = {*declared.errors, *_ANY, *needs.refusals(need)}
     if declared.uses_storage:
         met |= {*_STORED, *(_WRITES if method != "GET" else ())}
     if declared.body or declared.form:

@@ -14,13 +14,19 @@ from presence.domain.permissions.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.domain.rooms import rooms
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
-from presence.transport.admission import access
+from presence.transport.admission import request_access
 from presence.transport.live import room_lists
-from presence.transport.live.departures import see_out
 from presence.transport.live.shared_bodies import SharedBody
 from presence.transport.process import erasing
 from presence.transport.process.runtime import runtime
-from presence.transport.wire import described, json_codec, messages, responses, serializers
+from presence.transport.wire import (
+    described,
+    json_codec,
+    messages,
+    responses,
+    room_list,
+    serializers,
+)
 from presence.transport.wire.messages import (
     JoinOverRest,
     PeerAddress,
@@ -28,6 +34,7 @@ from presence.transport.wire.messages import (
     RoomAddress,
     UpdateUserData,
 )
+from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
 
 bp = Blueprint("rooms_api", __name__, url_prefix="/api/webrtc/rooms")
@@ -37,26 +44,26 @@ _UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
 
 @bp.get("")
 @described.route(group="rooms", answer=responses.Rooms)
-@access.needs(LIST)
+@needs(LIST)
 def list_rooms() -> Response:
     """Return every room with its peers, by name; those alone that the token is for."""
     run = runtime()
     with database.reading() as session:
-        visible = access.visible_rooms(session)
-        tag = room_lists.tag_of_all(session, None if access.caller() is None else visible)
+        visible = request_access.visible_rooms(session)
+        tag = room_lists.tag_of_all(session, None if request_access.caller() is None else visible)
         if _has(tag):
             return _tagged(tag)
 
         def rooms_by_name() -> Body:
             shown = run.room_lists.read_all(session)
-            return {one.name: serializers.room(one) for one in shown if visible(one.name)}
+            return {one.name: room_list.room(one) for one in shown if visible(one.name)}
 
         return _tagged(tag, run.shared_bodies.get(("rooms", tag), rooms_by_name))
 
 
 @bp.get("/<room_name>")
 @described.route(group="rooms", answer=responses.Room, errors=(errors.RoomNotFound,))
-@access.needs(LIST)
+@needs(LIST)
 def get_room(room_name: str) -> Response:
     """Return one room with its peers."""
     run, address = runtime(), messages.parse(RoomAddress, {"room_name": room_name})
@@ -66,7 +73,7 @@ def get_room(room_name: str) -> Response:
             return _tagged(tag)
 
         def room() -> Body:
-            return serializers.room(run.room_lists.read(session, address.room_name))
+            return room_list.room(run.room_lists.read(session, address.room_name))
 
         return _tagged(tag, run.shared_bodies.get(("room", tag), room))
 
@@ -84,12 +91,12 @@ def get_room(room_name: str) -> Response:
         errors.ShuttingDown,
     ),
 )
-@access.needs(JOIN, acts=True)
+@needs(JOIN, acts=True)
 def join(room_name: str) -> Body:
     """Join a room without a socket; the peer stays active for a while, longer with every call."""
     run = runtime()
     message = messages.parse_join(json_body(), room_name, run.settings.max_user_data_bytes)
-    access.require(JOIN, message.room_name, message.peer_id)
+    request_access.require(JOIN, message.room_name, message.peer_id)
     run.refuse_when_stopping()
     with run.announcer.in_order(message.room_name):
         with run.blobs.deletion() as withdraw, database.writing() as session:
@@ -107,14 +114,14 @@ def join(room_name: str) -> Body:
         with database.reading() as session:
             view = run.room_lists.read(session, joined.room_name)
     run.announcer.mark(joined.room_name)
-    return {"success": True, **serializers.joined(view, joined.peer_id)}
+    return {"success": True, **room_list.joined(view, joined.peer_id)}
 
 
 @bp.post("/<room_name>/leave")
 @described.route(
     group="rooms", answer=responses.LeftOverRest, query=PeerQuery, errors=_UNKNOWN_PEER
 )
-@access.needs(JOIN, acts=True)
+@needs(JOIN, acts=True)
 def leave(room_name: str) -> Body:
     """Make a peer inactive, whatever keeps it active; its sockets leave the room."""
     run = runtime()
@@ -123,7 +130,7 @@ def leave(room_name: str) -> Body:
         with database.writing() as session:
             left = peers.leave(session, address.room_name, address.peer_id)
         body = serializers.left(left, reason="left_over_rest")
-        see_out(run, left.sids, left.room_name, body)
+        run.members.put_out(left.sids, left.room_name, body)
     run.announcer.mark(left.room_name)
     return {"success": True, **body}
 
@@ -136,7 +143,7 @@ def leave(room_name: str) -> Body:
     query=PeerQuery,
     errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge),
 )
-@access.needs(UPDATE, acts=True)
+@needs(UPDATE, acts=True)
 def update_data(room_name: str) -> Body:
     """Change a peer's user data, announcing it to the others in the room."""
     run = runtime()
@@ -164,7 +171,7 @@ def update_data(room_name: str) -> Body:
 
 @bp.get("/<room_name>/peers/<peer_id>")
 @described.route(group="rooms", answer=responses.PeerInFull, errors=_UNKNOWN_PEER)
-@access.needs(LIST)
+@needs(LIST)
 def get_peer(room_name: str, peer_id: str) -> Body:
     """Return one peer, with what is known of its files."""
     address = _peer_address(room_name, peer_id)
@@ -178,7 +185,7 @@ def get_peer(room_name: str, peer_id: str) -> Body:
 
 @bp.delete("/<room_name>/peers/<peer_id>")
 @described.route(group="rooms", answer=responses.PeerErased, errors=_UNKNOWN_PEER)
-@access.needs(UPDATE, acts=True)
+@needs(UPDATE, acts=True)
 def erase_peer(room_name: str, peer_id: str) -> Body:
     """Erase a peer: its row, its user data and its files."""
     run = runtime()
@@ -193,7 +200,7 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
             "version": erased.version,
         }
         notice = {**body, "is_active": False, "reason": "erased"}
-        see_out(run, erased.sids, erased.room_name, notice)
+        run.members.put_out(erased.sids, erased.room_name, notice)
     run.scrub = True
     run.announcer.mark(erased.room_name)
     return {"success": True, **body, "files_deleted": len(erased.stored_names)}
@@ -205,15 +212,15 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
     answer=responses.FileChange,
     errors=(errors.RoomNotFound, errors.UploadedFileNotFound),
 )
-@access.needs(UPLOAD, acts=True)
+@needs(UPLOAD, acts=True)
 def delete_file(room_name: str, filename: str) -> Body:
     """Delete an uploaded file of the room."""
     run = runtime()
     address = messages.parse(RoomAddress, {"room_name": room_name})
-    if access.caller() is not None:
+    if request_access.caller() is not None:
         with database.reading() as session:
             owner = files.owner(session, address.room_name, filename)
-        access.require(UPLOAD, address.room_name, owner)
+        request_access.require(UPLOAD, address.room_name, owner)
     with run.announcer.in_order(address.room_name):
         with run.blobs.deletion() as withdraw, database.writing() as session:
             change = files.remove(session, address.room_name, filename)
@@ -240,7 +247,7 @@ def _tagged(tag: str, body: SharedBody | None = None) -> Response:
         response.content_length = len(body)
     response.set_etag(tag)
     response.cache_control.no_cache = True
-    if access.caller() is not None:
+    if request_access.caller() is not None:
         response.cache_control.private = True
     return response
 

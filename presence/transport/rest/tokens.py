@@ -9,21 +9,22 @@ from flask import Blueprint, Response, jsonify
 from presence.domain.permissions import room_patterns, tokens
 from presence.domain.permissions.tokens import ADMIN
 from presence.errors import NoAdmins
-from presence.transport.admission import access
+from presence.transport.admission import request_access
 from presence.transport.process.runtime import runtime
 from presence.transport.rest.rooms import json_body
 from presence.transport.wire import described, messages, responses, serializers
 from presence.transport.wire.access_messages import MintToken
+from presence.transport.wire.needs import needs
 
 bp = Blueprint("tokens_api", __name__, url_prefix="/api/webrtc/tokens")
 
 
 @bp.post("")
 @described.route(group="access", answer=responses.Token, body=MintToken, uses_storage=False)
-@access.needs(ADMIN, locked_only=True)
+@needs(ADMIN, locked_only=True)
 def mint() -> Response:
     """Make a token, for no more rooms and no longer than the one it is asked with."""
-    holder = access.caller()
+    holder = request_access.caller()
     if holder is None:
         raise NoAdmins
     message = messages.parse(MintToken, json_body())

@@ -15,7 +15,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from presence.errors import InvalidField
 from presence.storage.blobs import PendingBlob
-from presence.transport.engine.yielding import give_way
+from presence.transport.engine.body_reading import yield_to_others
 
 # What the form may have besides the file's bytes: boundaries, headers, the fields.
 FORM_BYTES = 64 * 1024
@@ -61,7 +61,7 @@ class IncomingForm:
             chunk = stream.read(_CHUNK)
             decoder.receive_data(chunk or None)
             ended = self._take_events(decoder, check)
-            give_way()
+            yield_to_others()
         if self.blob is None:
             raise InvalidField(_FILE, "is required, with a name.")
         if not self._is_checked:

@@ -20,12 +20,13 @@ from presence.errors import (
 )
 from presence.storage import database
 from presence.storage.blobs import BlobTooLarge, DiskNearlyFull
-from presence.transport.admission import access
+from presence.transport.admission import request_access
 from presence.transport.admission.error_handlers import as_presence_error, drain_body
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.upload_form import FORM_BYTES, IncomingForm
 from presence.transport.wire import described, messages, responses, serializers
 from presence.transport.wire.messages import PeerAddress, UploadForm
+from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
 
 bp = Blueprint("uploads_api", __name__)
@@ -51,7 +52,7 @@ bp = Blueprint("uploads_api", __name__)
         errors.DiskNearlyFull,
     ),
 )
-@access.needs(UPLOAD, acts=True)
+@needs(UPLOAD, acts=True)
 def upload() -> Body:
     """Receive one file for a peer, announcing it to the room."""
     run = runtime()
@@ -76,13 +77,13 @@ def upload() -> Body:
 @described.route(
     group="files", answer=file_types.CONTENT_TYPES, errors=(errors.UploadedFileNotFound,)
 )
-@access.needs(LIST, by_link=True)
+@needs(LIST, by_link=True)
 def serve(filename: str) -> Response:
     """Return a file's bytes with the type that was found when it came in."""
     with database.reading() as session:
         file = files.find(session, filename)
-        room_name, _ = files.place(session, filename) if access.caller() else ("", "")
-    access.require(LIST, room_name)
+        room_name, _ = files.place(session, filename) if request_access.caller() else ("", "")
+    request_access.require(LIST, room_name)
     is_image = file.content_type in file_types.IMAGE_TYPES
     link = runtime().blobs.link(
         file.stored_name, file.content_type, file.original_name, inline=is_image
@@ -152,7 +153,7 @@ def _check_server(run: Runtime) -> None:
 
 def _check_peer(run: Runtime, address: PeerAddress) -> None:
     """Raise what keeps this peer from uploading a file of this request's size, if known yet."""
-    access.require(UPLOAD, address.room_name, address.peer_id)
+    request_access.require(UPLOAD, address.room_name, address.peer_id)
     run.rates.count(TooManyUploads, address.room_name, address.peer_id)
     with database.reading() as session:
         quotas.check(session, address.room_name, address.peer_id, _at_least(), run.quotas)

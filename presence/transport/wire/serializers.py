@@ -1,9 +1,9 @@
-"""What clients get: the bodies of answers, lists and notifications, key by key."""
+"""What clients get: the bodies of answers and notifications, key by key."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
@@ -14,9 +14,6 @@ from presence.domain.permissions.bans import Bar
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.rooms.rooms import PeerView
 from presence.transport.wire.file_urls import links
-
-if TYPE_CHECKING:
-    from presence.transport.live.room_lists import RoomList
 
 Body = dict[str, Any]
 
@@ -31,7 +28,7 @@ def unix_time(seconds: float) -> str:
     return timestamp(datetime.fromtimestamp(seconds, UTC))
 
 
-def _timestamp_of_text(instant: str) -> str:
+def timestamp_of_text(instant: str) -> str:
     """Return the same of an instant that was read as text (see `storage.text_columns`)."""
     return f"{instant[:10]}T{instant[11:23]}Z"
 
@@ -66,9 +63,9 @@ def listed_peer(listed: ListedPeer) -> Body:
     return {
         "peer_id": listed.peer_id,
         "username": listed.username,
-        "joined_at": _timestamp_of_text(listed.joined_at),
+        "joined_at": timestamp_of_text(listed.joined_at),
         "is_active": listed.session_count > 0,
-        "last_seen": _timestamp_of_text(listed.last_seen),
+        "last_seen": timestamp_of_text(listed.last_seen),
         "user_data": orjson.Fragment(listed.user_data),
         "uploaded_files": [file_path(name) for name in listed.files],
         "session_count": listed.session_count,
@@ -84,36 +81,6 @@ def peer_in_full(view: PeerView, room_name: str, files: list[StoredFile]) -> Bod
             {**stored_file(file), "uploaded_at": timestamp(file.uploaded_at)} for file in files
         ],
     }
-
-
-def room(shown: RoomList) -> Body:
-    """Return a room with its peers."""
-    return {
-        "name": shown.name,
-        "active_peer_count": shown.active_peers,
-        "total_peer_count": shown.total_peers,
-        "max_peers": shown.head.max_peers,
-        "created_at": _timestamp_of_text(shown.head.created_at),
-        "version": shown.version,
-        "peers": shown.encoded,
-    }
-
-
-def peer_list(shown: RoomList) -> Body:
-    """Return the body of ``peer_list_updated``."""
-    return {
-        "room_name": shown.name,
-        "active_peers": shown.active_peers,
-        "total_peers": shown.total_peers,
-        "max_peers": shown.head.max_peers,
-        "version": shown.version,
-        "peers": shown.encoded,
-    }
-
-
-def joined(shown: RoomList, peer_id: str) -> Body:
-    """Return the body of ``join_room_success``."""
-    return {**peer_list(shown), "peer_id": peer_id}
 
 
 def left(left: Left, reason: str) -> Body:

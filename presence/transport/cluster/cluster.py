@@ -1,0 +1,79 @@
+"""This worker among the others that serve the same database: all that they do together."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from presence.config import Settings
+from presence.transport.cluster.messaging import Handler, Messenger
+from presence.transport.cluster.remote_exits import RemoteExits
+from presence.transport.cluster.remote_signals import RemoteSignals
+from presence.transport.cluster.remote_sockets import RemoteSockets
+from presence.transport.cluster.room_changes import RoomChanges
+from presence.transport.engine.sockets import Sockets
+from presence.transport.live.announcer import Announcer
+from presence.transport.live.members import Members
+from presence.transport.live.peer_lookup import PeerLookup
+from presence.transport.live.switchboard import Switchboard
+from presence.transport.live.waiting_signals import WaitingSignals
+from presence.transport.live.watchers import Watchers
+
+
+class Cluster:
+    """Puts together what one worker needs of the others, and what they need of it."""
+
+    def __init__(
+        self,
+        app: Flask,
+        settings: Settings,
+        worker: tuple[str, str],
+        sockets: Sockets,
+        *,
+        announcer: Announcer,
+        watchers: Watchers,
+        switchboard: Switchboard,
+        members: Members,
+        waiting: WaitingSignals,
+        lookup: PeerLookup,
+    ) -> None:
+        self._app = app
+        self._worker_id, name = worker
+        self._sockets = sockets
+        self._announcer = announcer
+        self._manager = sockets.server.manager
+        self._messenger = Messenger(
+            settings.redis_url, name, self._manager, sockets.start_background_task
+        )
+        self._remote_sockets = RemoteSockets(announcer.announced)
+        self._exits = RemoteExits(self._messenger, members, switchboard, announcer, sockets)
+        self.signals = RemoteSignals(
+            self._messenger, self._remote_sockets, switchboard, sockets, lookup
+        )
+        changes = RoomChanges(self._messenger, sockets, announcer, watchers)
+        changes.listeners.append(self.signals.forward_soon)
+        announcer.listeners.append(self.signals.note)
+        waiting.while_waiting.append(self.signals.forward_soon)
+        self._messenger.when_restored.append(self._end_stale_sockets)
+
+    @property
+    def up(self) -> bool:
+        """Whether the other workers can be reached."""
+        return self._messenger.up
+
+    def start(self) -> None:
+        """Begin to hear the other workers."""
+        self._messenger.start()
+
+    def on(self, method: str, handler: Handler) -> None:
+        """Do something at every message of this method from another worker."""
+        self._messenger.on(method, handler)
+
+    def look_after(self) -> None:
+        """Do what is to be done every few seconds: forget, and repair while the line is cut."""
+        self._manager.unsubscribe_empty()
+        self._remote_sockets.keep(self._announcer.rooms_here())
+        if not self.up:
+            self._sockets.start_background_task(self._end_stale_sockets)
+
+    def _end_stale_sockets(self) -> None:
+        self._exits.end_stale_sockets(self._app, self._worker_id)

@@ -1,0 +1,73 @@
+"""What workers tell each other of rooms: that one changed, and the notices that tell how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from presence.transport.cluster.messaging import Messenger
+from presence.transport.engine.sockets import Sockets
+from presence.transport.live.announcer import Announcer
+from presence.transport.live.watchers import Watchers
+from presence.transport.wire.room_list import RoomList
+from presence.transport.wire.serializers import Body
+
+# The list of rooms changes with every change of any of them.
+_LOBBY_SECONDS = 0.5
+
+
+class RoomChanges:
+    """Passes on what this worker's announcer and watchers tell, and takes in what others' do."""
+
+    def __init__(
+        self, messenger: Messenger, sockets: Sockets, announcer: Announcer, watchers: Watchers
+    ) -> None:
+        self._messenger = messenger
+        self._sockets = sockets
+        self._announcer = announcer
+        # What watchers of the list of rooms elsewhere are to be told of.
+        self._listed: set[str] = set()
+        # Called with the name of a room that changed elsewhere.
+        self.listeners: list[Callable[[str], None]] = []
+        announcer.tell_others = self._tell_changed
+        announcer.tell_others_notice = self._tell_notice
+        watchers.tell_others_shut_out = self._tell_shut_out
+        messenger.on("changed", self._on_changed)
+        messenger.on("notice", self._on_notice)
+        messenger.on("listed", lambda message: watchers.tell_list(message["room_names"]))
+        messenger.on(
+            "shut_out",
+            lambda message: watchers.shut_out_here(message["room_name"], message["peer_id"]),
+        )
+        messenger.when_restored.append(announcer.catch_up)
+
+    def _tell_changed(self, view: RoomList) -> None:
+        """Let the workers with sockets in a room know that it changed, and watchers of the list."""
+        self._messenger.tell_room(view.name, "changed", version=view.version)
+        is_first = not self._listed
+        self._listed.add(view.name)
+        if is_first:
+            self._sockets.start_background_task(self._tell_lobby)
+
+    def _tell_notice(self, event: str, body: Body, room_name: str) -> None:
+        """Let the workers with sockets in a room send what this one told its own."""
+        self._messenger.tell_room(room_name, "notice", event=event, body=body)
+
+    def _tell_shut_out(self, room_name: str, peer_id: str) -> None:
+        self._messenger.tell_room(room_name, "shut_out", peer_id=peer_id)
+
+    def _tell_lobby(self) -> None:
+        self._sockets.sleep(_LOBBY_SECONDS)
+        listed, self._listed = self._listed, set()
+        self._messenger.tell_lobby("listed", room_names=sorted(listed))
+
+    def _on_changed(self, message: Body) -> None:
+        name = message["room_name"]
+        if self._announcer.announced(name) < message["version"]:
+            self._sockets.start_background_task(self._announcer.mark_from_elsewhere, name)
+        for tell in self.listeners:
+            tell(name)
+
+    def _on_notice(self, message: Body) -> None:
+        # In a greenlet of its own, because whoever changes the room just now is waited for.
+        content = (message["event"], message["body"], message["room_name"])
+        self._sockets.start_background_task(self._announcer.pass_on, *content)

@@ -1,0 +1,165 @@
+"""Letting sockets know that a room, or the list of rooms, changed without joining anything.
+
+The pages use it: a notice is a few bytes, and the page then asks for the HTML it needs. Watching
+makes nobody present.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from flask import Flask
+
+from presence.domain.permissions import bans, room_patterns
+from presence.domain.permissions.room_patterns import RoomPattern
+from presence.errors import Banned
+from presence.storage import database
+from presence.transport.admission import socket_access
+from presence.transport.admission.access import Access
+from presence.transport.engine.sockets import Sockets
+from presence.transport.live.channels import LOBBY, WATCHERS
+from presence.transport.wire.room_list import RoomList
+
+log = logging.getLogger(__name__)
+
+EVERY_ROOM = room_patterns.parse("*")
+# The list of rooms changes with every change of any of them.
+_LOBBY_SECONDS = 0.5
+
+
+class Watchers:
+    """The sockets of this process that watch a room, or the list of rooms."""
+
+    def __init__(self, app: Flask, sockets: Sockets, access: Access) -> None:
+        self._server = sockets.server
+        self._access = access
+        self._lobby = _Lobby(app, sockets, access)
+        # Lets other workers shut out a banned peer, by the room's name and its id.
+        self.tell_others_shut_out: Callable[[str, str], None] | None = None
+
+    def watch_room(self, sid: str, room_name: str) -> None:
+        """Send a socket ``room_changed`` for one room, and nothing of others; raises `Banned`."""
+        self._stop(sid)
+        self._server.enter_room(sid, WATCHERS + room_name)
+        try:
+            # Once more: a ban that was made since it was asked for could not shut this socket out.
+            socket_access.check_watching(self._access, sid, room_name)
+        except Banned:
+            self._server.leave_room(sid, WATCHERS + room_name)
+            raise
+
+    def watch_list(self, sid: str) -> None:
+        """Send a socket ``rooms_changed`` for the rooms that it may know of."""
+        self._stop(sid)
+        self._server.enter_room(sid, LOBBY + self._pattern_of(sid).text)
+
+    def tell(self, view: RoomList) -> None:
+        """Tell those who watch a room that it was announced, and those who watch the list."""
+        body = {
+            "room_name": view.name,
+            "version": view.version,
+            "active_peers": view.active_peers,
+            "total_peers": view.total_peers,
+        }
+        self._server.emit("room_changed", body, to=WATCHERS + view.name)
+        self._lobby.mark(view.name)
+
+    def tell_list(self, room_names: Iterable[str]) -> None:
+        """Tell those who watch the list of rooms that these changed on another worker."""
+        for room_name in room_names:
+            self._lobby.mark(room_name)
+
+    def shut_out(self, room_name: str, peer_id: str) -> None:
+        """Let no socket of a banned peer watch a room any more, on any worker.
+
+        Those that watch the list of rooms are told for the last time: the room is gone from theirs.
+        """
+        self.shut_out_here(room_name, peer_id)
+        if self.tell_others_shut_out is not None:
+            self.tell_others_shut_out(room_name, peer_id)
+
+    def shut_out_here(self, room_name: str, peer_id: str) -> None:
+        """Do the same for the sockets of this process."""
+        channel = WATCHERS + room_name
+        for sid, _ in list(self._server.manager.get_participants("/", channel)):
+            if self._access.is_barred(sid, peer_id):
+                self._server.leave_room(sid, channel)
+        self._lobby.tell_barred(room_name, peer_id)
+
+    def _stop(self, sid: str) -> None:
+        for channel in self._server.rooms(sid):
+            if channel.startswith((LOBBY, WATCHERS)):
+                self._server.leave_room(sid, channel)
+
+    def _pattern_of(self, sid: str) -> RoomPattern:
+        """Return which rooms a socket may know of."""
+        return self._access.of(sid).room if self._access.is_locked else EVERY_ROOM
+
+
+class _Lobby:
+    """Tells those who watch the list of rooms, at most once in a while.
+
+    Each hears only of the rooms that its token is for and from which it is not banned.
+    """
+
+    def __init__(self, app: Flask, sockets: Sockets, access: Access) -> None:
+        self._app = app
+        self._sockets = sockets
+        self._server = sockets.server
+        self._access = access
+        self._guard = threading.Lock()
+        self._changed: set[str] = set()
+
+    def mark(self, room_name: str) -> None:
+        """Note that a room changed; the notice goes out at the end of the window."""
+        with self._guard:
+            is_first = not self._changed
+            self._changed.add(room_name)
+        if not is_first:
+            return
+        self._sockets.start_background_task(self._tell)
+
+    def tell_barred(self, room_name: str, peer_id: str) -> None:
+        """Tell the sockets of a peer to whom a room is closed that their list changed."""
+        for lobby in self._channels():
+            if room_patterns.parse(lobby.removeprefix(LOBBY)).matches(room_name):
+                for sid in self._barred(lobby, {peer_id}):
+                    self._server.emit("rooms_changed", {}, to=sid)
+
+    def _tell(self) -> None:
+        self._sockets.sleep(_LOBBY_SECONDS)
+        with self._guard:
+            changed, self._changed = self._changed, set()
+        banned = self._banned_from(changed)
+        for channel in self._channels():
+            pattern = room_patterns.parse(channel.removeprefix(LOBBY))
+            seen = [banned.get(name, set()) for name in changed if pattern.matches(name)]
+            if seen:
+                # Who may see none of these rooms has nothing to look at.
+                without = self._barred(channel, set.intersection(*seen))
+                self._server.emit("rooms_changed", {}, to=channel, skip_sid=without)
+
+    def _channels(self) -> list[str]:
+        """Return the channels of those who watch the list, one for each pattern of theirs."""
+        channels = list(self._server.manager.rooms.get("/", {}))
+        return [name for name in channels if isinstance(name, str) and name.startswith(LOBBY)]
+
+    def _barred(self, channel: str, peer_ids: Iterable[str]) -> list[str]:
+        """Return the sockets in a channel that are closed out of what is closed to these peers."""
+        found = list(self._server.manager.get_participants("/", channel)) if peer_ids else []
+        return [
+            sid for sid, _ in found if any(self._access.is_barred(sid, one) for one in peer_ids)
+        ]
+
+    def _banned_from(self, room_names: set[str]) -> dict[str, set[str]]:
+        """Return who is banned from these rooms; nobody where that cannot be read just now."""
+        if not self._access.is_locked:
+            return {}
+        try:
+            with self._app.app_context(), database.reading() as session:
+                return bans.banned_from(session, room_names)
+        except Exception:
+            log.exception("who is banned could not be read; everybody is told that rooms changed")
+            return {}

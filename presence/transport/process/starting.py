@@ -1,0 +1,103 @@
+"""What stands before serving: the database claimed and up to date, files in order, and a warning.
+
+Each function adds one step; `app.PARTS` has them in their order. What cannot be put right stops the
+start, with a sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import IO
+
+from alembic.util import CommandError
+
+from presence.config import unknown_settings
+from presence.domain.files import files
+from presence.domain.peers import workers
+from presence.storage import database
+from presence.transport.process.runtime import Runtime
+from presence.transport.wire.wording import plural
+
+log = logging.getLogger(__name__)
+
+OPEN_MODE = (
+    "open mode: whoever can reach this server may join any room as anyone, read every room, and "
+    "erase peers and files. PRESENCE_MODE=locked asks for signed tokens instead."
+)
+
+
+def claim_storage(run: Runtime) -> None:
+    """Claim the database first of all, and bring its tables up to date."""
+    held: list[IO[str] | None] = []
+
+    def claim() -> None:
+        run.settings.upload_path.mkdir(parents=True, exist_ok=True)
+        # Held for as long as the process runs.
+        held.append(_claim_database())
+
+    run.at_start(claim)
+
+
+def recover_files(run: Runtime) -> None:
+    """Put in order what a crash left of files on their way in or out."""
+
+    def recover() -> None:
+        with database.reading() as session:
+            living = workers.living(session)
+            run.blobs.recover(
+                is_dead=lambda worker_id: worker_id not in living,
+                known=lambda names: files.known(session, set(names)),
+            )
+
+    run.at_start(recover)
+
+
+def warn(run: Runtime) -> None:
+    """Say what an operator should know of the settings."""
+
+    def say() -> None:
+        for name, meant in unknown_settings().items():
+            hint = f"; is {meant} meant?" if meant else ""
+            log.warning("%s is no setting of this server and changes nothing%s", name, hint)
+        if not run.access.is_locked:
+            log.warning("%s", OPEN_MODE)
+
+    run.at_start(say)
+
+
+def hear_others(run: Runtime) -> None:
+    """Begin to hear the other workers, or say that there is no way to."""
+
+    def begin() -> None:
+        if run.cluster is not None:
+            run.cluster.start()
+            return
+        with database.reading() as session:
+            others = len(workers.living(session)) - 1
+        if others > 0:
+            log.warning(
+                "%s this database, and REDIS_URL is not set: peers on "
+                "different ones cannot signal each other, and lists are up to 3 s late",
+                plural(others, "other process serves", "other processes serve"),
+            )
+
+    run.at_start(begin)
+
+
+def _claim_database() -> IO[str] | None:
+    """Claim the database, as `database.claim` does, and bring its tables up to date.
+
+    Raises `CannotServe`, also where they are of a newer version.
+    """
+    claim = database.claim()
+    try:
+        database.upgrade()
+    except CommandError as error:
+        if claim is not None:
+            claim.close()  # else the next try would find the database claimed
+        raise database.CannotServe(
+            f"The tables of the database are of a version that this one does not know ({error}). "
+            "They were left as they are. Start the version that made them, or put back the backup "
+            "from before the upgrade."
+        ) from error
+    return claim

@@ -1,0 +1,61 @@
+"""WSGI layers of the process: starting it with the first request, and logging for libraries."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from presence.logs import Printed
+from presence.storage.database import CannotServe
+from presence.transport.admission import error_page
+from presence.transport.process.runtime import Runtime
+from presence.transport.wire import json_codec
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+
+class LoggedErrors:
+    """Turns into records what a library prints about a request (``wsgi.errors``).
+
+    eventlet writes there, without so much as a line's end, when a WebSocket's client has gone.
+    """
+
+    def __init__(self, wsgi_app: WSGIApplication) -> None:
+        self._wsgi_app = wsgi_app
+        self._stream = Printed(logging.getLogger("wsgi"), logging.INFO, sys.stderr)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on with a stream that logs."""
+        environ["wsgi.errors"] = self._stream
+        return self._wsgi_app(environ, start_response)
+
+
+class StartOnFirstRequest:
+    """Starts the runtime before the first request is handled.
+
+    Servers without a hook for it (``flask run``, whose reloader builds the app in a process that
+    never serves) start this way; gunicorn's worker and ``python app.py`` start it themselves.
+    """
+
+    def __init__(self, wsgi_app: WSGIApplication, runtime: Runtime) -> None:
+        self._wsgi_app = wsgi_app
+        self._runtime = runtime
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on, once the runtime has started."""
+        try:
+            self._runtime.start()
+        except CannotServe as error:
+            log.error("%s", error)
+            if error_page.is_wanted(environ):
+                start_response("503 Service Unavailable", list(error_page.HEADERS.items()))
+                return [error_page.explaining(str(error)).encode()]
+            body = json_codec.dumps({"code": "cannot_serve", "detail": str(error)}).encode()
+            start_response("503 Service Unavailable", [("Content-Type", "application/json")])
+            return [body]
+        return self._wsgi_app(environ, start_response)
