@@ -48,7 +48,7 @@ from presence.transport.commands import sweep, token
 from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
-from presence.transport.events import joining, recovery, signals, watching
+from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
 from presence.transport.pages import api, doctor, views
 from presence.transport.process import database_care, leases, starting, sweeping
 from presence.transport.process.runtime import Runtime
@@ -87,8 +87,11 @@ PARTS: tuple[Part, ...] = (
     lambda run: socket_access.init_server(run.socketio.server, run.access),
     joining.init_app,
     recovery.init_app,
+    user_data.init_app,
+    sync.init_app,
     signals.init_app,
     watching.init_app,
+    unknown.init_app,
     health.init_app,
     token.init_app,
     sweep.init_app,

@@ -59,6 +59,7 @@ MOST_LINES = 400
 MOST_MODULES = 16
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """Return the dotted names of all modules that a file imports."""
     names: set[str] = set()

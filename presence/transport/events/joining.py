@@ -1,4 +1,4 @@
-"""The Socket.IO events: join, leave, update user data, and what happens when a socket is lost."""
+"""The Socket.IO events ``join_room`` and ``leave_room``, and what happens when a socket is lost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from presence import errors
 from presence.domain.peers import peers, recovery, sessions
 from presence.domain.peers.peers import Joined
 from presence.domain.peers.sessions import SocketPresence
-from presence.domain.permissions.tokens import JOIN, UPDATE
-from presence.errors import NotJoined, UnknownEvent
+from presence.domain.permissions.tokens import JOIN
 from presence.storage import database
 from presence.transport.admission import socket_access
 from presence.transport.admission.error_handlers import as_presence_error, is_passing
@@ -24,7 +23,7 @@ from presence.transport.events import dispatch
 from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import described, messages, responses, room_list, serializers
-from presence.transport.wire.messages import JoinRoom, Sync, UpdateUserData
+from presence.transport.wire.messages import JoinRoom
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
 
@@ -32,15 +31,12 @@ log = logging.getLogger(__name__)
 
 
 def init_app(run: Runtime) -> None:
-    """Register every event on the runtime's Socket.IO server."""
+    """Register the events on the runtime's Socket.IO server."""
     for name in ("join_room", "join"):
         dispatch.register(run, name, on_join_room, Need(JOIN, acts=True), event="join_room")
     for name in ("leave_room", "leave"):
         dispatch.register(run, name, on_leave_room, Need(JOIN), event="leave_room")
-    dispatch.register(run, "update_user_data", on_update_user_data, Need(UPDATE))
-    dispatch.register(run, "sync", on_sync, Need(JOIN))
     run.socketio.server.on("disconnect", partial(on_disconnect, run))
-    run.socketio.server.on("*", partial(on_unknown_event, run))
 
 
 @described.event(
@@ -146,56 +142,6 @@ def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
     return body
 
 
-@described.event(
-    message=UpdateUserData,
-    answer=responses.UserDataStored,
-    success="update_user_data_success",
-    errors=(errors.NotJoined, errors.Conflict, errors.UserDataTooLarge),
-    heard=("user_data_updated", "peer_list_updated"),
-)
-def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
-    """Change the peer's user data, announcing it to the others in the room."""
-    message = messages.parse_update(data, run.settings.max_user_data_bytes)
-    with run.announcer.in_order(run.members.room_of(sid)):
-        with database.writing() as session:
-            room_name, peer_id = sessions.peer_of(session, sid)
-            updated = peers.update_user_data(
-                session,
-                room_name=room_name,
-                peer_id=peer_id,
-                new_data=message.user_data,
-                remove=message.remove,
-                replace=message.replace,
-                if_version=message.if_version,
-                max_bytes=run.settings.max_user_data_bytes,
-            )
-        body = serializers.user_data_success(updated)
-        run.sockets.send(sid, "update_user_data_success", body)
-        run.announcer.emit(
-            "user_data_updated", serializers.user_data_notice(updated), room_name, skip=sid
-        )
-    run.announcer.mark(room_name, told=True)
-    return body
-
-
-@described.event(
-    message=Sync,
-    answer=responses.Synced,
-    success="sync_success",
-    errors=(errors.NotJoined,),
-)
-def on_sync(run: Runtime, sid: str, data: Any) -> Body:
-    """Send a socket what changed in its room after a version, or all of it."""
-    message = messages.parse(Sync, data)
-    room_name = run.members.room_of(sid)
-    if room_name is None:
-        raise NotJoined
-    with run.announcer.in_order(room_name):
-        body = run.announcer.sync(room_name, message.since)
-        run.sockets.send(sid, "sync_success", body)
-    return body
-
-
 def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
     """End the presence of a socket that was closed or lost; signals wait for a lost one only."""
     run.counters.disconnects[run.sockets.evicted_for(sid) or reason] += 1
@@ -211,18 +157,6 @@ def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
     if room_name is not None:
         with run.app.app_context():
             _end_socket(run, sid, room_name, lost=lost)
-
-
-def on_unknown_event(run: Runtime, event: str, sid: str, *_args: Any) -> Body:
-    """Answer an event that the server does not know."""
-    # It is repeated in the answer, so it has to be text that can be sent.
-    name = event[:64].encode("utf-8", "replace").decode()
-    known = "join_room, leave_room, update_user_data, sync, signal, broadcast and watch"
-
-    def refuse(_run: Runtime, _sid: str, _data: Any) -> Body:
-        raise UnknownEvent(f"The server knows no event “{name}”. It knows {known}.")
-
-    return dispatch.answer(run, name, sid, refuse, ())
 
 
 def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:

@@ -1,0 +1,53 @@
+"""The Socket.IO event ``update_user_data``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from presence import errors
+from presence.domain.peers import peers, sessions
+from presence.domain.permissions.tokens import UPDATE
+from presence.storage import database
+from presence.transport.events import dispatch
+from presence.transport.process.runtime import Runtime
+from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire.messages import UpdateUserData
+from presence.transport.wire.needs import Need
+from presence.transport.wire.serializers import Body
+
+
+def init_app(run: Runtime) -> None:
+    """Register the event on the runtime's Socket.IO server."""
+    dispatch.register(run, "update_user_data", on_update_user_data, Need(UPDATE))
+
+
+@described.event(
+    message=UpdateUserData,
+    answer=responses.UserDataStored,
+    success="update_user_data_success",
+    errors=(errors.NotJoined, errors.Conflict, errors.UserDataTooLarge),
+    heard=("user_data_updated", "peer_list_updated"),
+)
+def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
+    """Change the peer's user data, announcing it to the others in the room."""
+    message = messages.parse_update(data, run.settings.max_user_data_bytes)
+    with run.announcer.in_order(run.members.room_of(sid)):
+        with database.writing() as session:
+            room_name, peer_id = sessions.peer_of(session, sid)
+            updated = peers.update_user_data(
+                session,
+                room_name=room_name,
+                peer_id=peer_id,
+                new_data=message.user_data,
+                remove=message.remove,
+                replace=message.replace,
+                if_version=message.if_version,
+                max_bytes=run.settings.max_user_data_bytes,
+            )
+        body = serializers.user_data_success(updated)
+        run.sockets.send(sid, "update_user_data_success", body)
+        run.announcer.emit(
+            "user_data_updated", serializers.user_data_notice(updated), room_name, skip=sid
+        )
+    run.announcer.mark(room_name, told=True)
+    return body
