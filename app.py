@@ -123,7 +123,7 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
         "whose address it is, before anything is counted against it",
     ),
     (
-        lambda app, run: ConnectionLimits(app, run.settings, run.rates, run.sockets),
+        lambda app, run: ConnectionLimits(app, run.settings, run.rates, run.sockets, run.unused),
         "one connection too many is to cost nothing more",
     ),
     (
@@ -132,7 +132,7 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
     ),
     (lambda app, _: CheckedBodies(app), "whoever reads a body below reads one that is checked"),
     (
-        lambda app, run: Gate(app, run.settings) if run.settings.is_locked else app,
+        lambda app, run: Gate(app, run.settings),
         "a wrong host or origin is told so by Socket.IO, REST and pages alike",
     ),
 )
@@ -166,9 +166,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     json_codec.init_app(app)
     database.init_app(app, settings)
     file_urls.init_app(app, settings)
-    allows_origin = partial(hosts_and_origins.allows_origin, settings)
     socketio = socketio_server.make_socketio(
-        app, settings, _manager(settings), allows_origin if settings.is_locked else None
+        app,
+        settings,
+        _manager(settings),
+        None if settings.origins == "*" else partial(hosts_and_origins.allows_origin, settings),
     )
     runtime = app.extensions["presence"] = Runtime(app, settings, socketio)
     for add in PARTS:
@@ -199,6 +201,7 @@ def main() -> None:
         sys.exit(str(error))
     logs.set_up(settings)
     logs.catch_printing()
+    starting.keep_to_owner()
     app = create_app(settings)
     runtime: Runtime = app.extensions["presence"]
     try:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -72,6 +73,8 @@ class logger_class(glogging.Logger):  # noqa: N801 – the setting's name
 def on_starting(server):
     """Give the app's own log a place, and say what the system does not allow."""
     logs.set_up(settings)
+    # Files that a worker makes are its owner's alone: it begins with the umask of this process.
+    os.umask(0o077)
     if worker_connections < settings.max_connections:
         server.log.warning(
             "The limit of open files leaves room for %d connections of %d; raise it (ulimit -n).",

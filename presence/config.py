@@ -103,7 +103,7 @@ class Settings:
     allowed_hosts: str = _setting(
         "PRESENCE_ALLOWED_HOSTS",
         "",
-        "names by which a locked server is called, by commas; .example.org for all below it",
+        "names by which the server is called, by commas; .example.org for all below it",
     )
     file_url_seconds: int = _setting(
         "PRESENCE_FILE_URL_SECONDS",
@@ -140,6 +140,12 @@ class Settings:
         "PRESENCE_MIN_FREE_DISK_BYTES", 256 * _MIB, "bytes that uploads leave free on the disk"
     )
     max_rooms: int = _setting("PRESENCE_MAX_ROOMS", 10_000, "rooms there may be; 0 for any number")
+    max_rooms_each: int = _setting(
+        "PRESENCE_MAX_ROOMS_EACH",
+        1_000,
+        "rooms that one peer whose token is for a pattern, or one address of an open server, may "
+        "have made; 0 for any number",
+    )
     max_kept_peers: int = _setting(
         "PRESENCE_MAX_KEPT_PEERS",
         1_000,
@@ -303,6 +309,7 @@ class Settings:
             "max_bytes_total",
             "min_free_disk_bytes",
             "max_rooms",
+            "max_rooms_each",
             "max_kept_peers",
             "announce_window",
             "disconnect_grace",
@@ -329,6 +336,7 @@ class Settings:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
         self._check_places()
+        self._check_origins()
         self._check_durations()
         self._check_ice()
         self._check_access()
@@ -364,6 +372,15 @@ class Settings:
             raise InvalidSetting(
                 "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
             )
+
+    def _check_origins(self) -> None:
+        """Refuse what no browser sends as an origin, and so would let no page in."""
+        for origin in self.origins if self.origins != "*" else ():
+            if origin != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s@]+", origin):
+                raise InvalidSetting(
+                    f"PRESENCE_ALLOWED_ORIGINS: {origin!r} is no origin. Write it with its scheme, "
+                    "and without a path: https://app.example.org."
+                )
 
     def _check_durations(self) -> None:
         for name in ("keep_inactive_peers", "keep_empty_rooms", "keep_files", "keep_activity"):
@@ -446,7 +463,7 @@ class Settings:
     def origins(self) -> str | list[str]:
         """The allowed origins: ``"*"`` or a list, as Flask-SocketIO and Flask-Cors take them."""
         # Browsers send an origin without the slash with which people copy it.
-        origins = [part.rstrip("/") for part in urls(self.allowed_origins)]
+        origins = [part.rstrip("/").lower() for part in urls(self.allowed_origins)]
         return "*" if "*" in origins else origins
 
     @property

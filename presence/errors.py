@@ -461,6 +461,16 @@ class TooManyRooms(QuotaExceeded):
     )
 
 
+class TooManyRoomsMade(QuotaExceeded):
+    """Somebody has made as many rooms as one peer, or one address, may make."""
+
+    code = "too_many_rooms_made"
+    sentence = (
+        "You have made the {limit} rooms that one may make here. Join one that exists, or have an "
+        "admin remove some."
+    )
+
+
 class StorageFull(PresenceError):
     """The disk that holds the uploads or the database is full."""
 

@@ -104,8 +104,35 @@ def test_headers_cannot_change_the_scheme_the_host_or_the_path(new_server: NewSe
         ("fe80::1%eth0", "fe80::/64"),
         ("", "unknown"),
         (None, "unknown"),
-        ("x" * 5000, "x" * 64),
+        ("x" * 5000, "unknown"),
     ],
 )
 def test_neighbouring_addresses_of_one_network_count_as_one(shown: Any, counted: str) -> None:
     assert address_of({"REMOTE_ADDR": shown}) == counted
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{}",
+        "{}:4711",
+        '"{}"',
+        '"{}:4711"',
+        " {} ",
+    ],
+)
+@pytest.mark.parametrize("address", ["203.0.113.9", "[2001:db8:1:2::9]"])
+def test_an_address_counts_as_one_however_a_proxy_writes_it(written: str, address: str) -> None:
+    expected = "203.0.113.9" if "." in address else "2001:db8:1:2::/64"
+    assert address_of({"REMOTE_ADDR": written.format(address)}) == expected
+
+
+def test_ipv6_is_known_without_brackets_and_with_a_zone() -> None:
+    for written in ("2001:db8:1:2::9", "2001:db8:1:2::8%eth0", "[2001:db8:1:2::7%eth0]:99"):
+        assert address_of({"REMOTE_ADDR": written}) == "2001:db8:1:2::/64"
+    assert address_of({"REMOTE_ADDR": "[::ffff:203.0.113.9]:80"}) == "203.0.113.9"
+
+
+@pytest.mark.parametrize("name", ["unknown", "_hidden", "_1", "_2", "", "a" * 100_000, "[" * 9999])
+def test_whoever_hides_its_address_is_one_with_all_who_do(name: str) -> None:
+    assert address_of({"REMOTE_ADDR": name}) == "unknown"

@@ -98,6 +98,7 @@ ROUTES = [
     Route("GET", f"{_ONE}/bans", "admin"),
     Route("POST", f"{_ONE}/close", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_ONE}/reopen", "admin"),
+    Route("DELETE", _ONE, "admin"),
     Route(
         "POST",
         "/api/webrtc/tokens",

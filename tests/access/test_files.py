@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.access.callers import ROOMS, admin, ask, join, upload
+from tests.access.callers import ROOMS, admin, ask, join, joined, upload
 from tests.access.keys import LOCKED, token
-from tests.clients import Body
+from tests.clients import Body, hears
 from tests.live_server import LiveServer
 from tests.waiting import eventually
 
@@ -42,6 +42,35 @@ def test_a_plain_path_opens_with_a_token_that_may_read_the_room(
     assert ask(locked, "GET", path, token("bob", room, "join")).json()["code"] == "not_granted"
     other = ask(locked, "GET", path, token("bob", "elsewhere", "list"))
     assert other.json()["code"] == "not_granted"
+
+
+def test_a_signed_address_goes_only_to_who_may_open_files(locked: LiveServer, room: str) -> None:
+    reader = joined(locked, "bob", room)
+    hearer = joined(locked, "eve", room, ["join", "update"])
+    made = token("ada", room)
+    assert ask(locked, "POST", f"{ROOMS}/{room}/join", made, json=join(room, "ada")).ok
+    stored = upload(locked, made, room, "ada")
+    assert "signature=" in stored["file_url"]
+    assert hears(reader, "file_uploaded")["file_url"] == stored["file_url"]
+    plain = f"/uploads/{stored['filename']}"
+    assert hears(hearer, "file_uploaded") == {**hears(reader, "file_uploaded"), "file_url": plain}
+    blind = token("ada", room, ["join", "upload"])
+    assert upload(locked, blind, room, "ada")["file_url"].startswith("/uploads/")
+    assert "signature" not in upload(locked, blind, room, "ada")["file_url"]
+    reader.disconnect()
+    hearer.disconnect()
+
+
+def test_no_file_is_kept_by_what_others_share(locked: LiveServer, stored: Body) -> None:
+    answer = ask(locked, "GET", stored["file_url"])
+    kept = answer.headers["Cache-Control"]
+    assert "private" in kept
+    assert "public" not in kept
+    unchanged = ask(
+        locked, "GET", stored["file_url"], headers={"If-None-Match": answer.headers["ETag"]}
+    )
+    assert unchanged.status_code == 304
+    assert "public" not in unchanged.headers["Cache-Control"]
 
 
 def forge(url: str, **changes: str) -> str:

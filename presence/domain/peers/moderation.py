@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement
+from dataclasses import dataclass, replace
+
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from presence.domain.peers import peer_rows, recovery, sessions
 from presence.domain.peers.peers import Left
 from presence.domain.permissions import bans
 from presence.domain.permissions.bans import Bar
-from presence.domain.rooms import activity, occupancy, rooms
+from presence.domain.rooms import activity, erasure, occupancy, quotas, rooms
 from presence.domain.values import clock
 from presence.errors import RoomNotFound
 from presence.storage.models import Peer, Room
 
-KICKED, BANNED, CLOSED = "kicked", "banned", "room_closed"
+KICKED, BANNED, CLOSED, REMOVED = "kicked", "banned", "room_closed", "room_removed"
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedRoom:
+    """A room that is gone: who was put out of it, all the peers it had, and their files."""
+
+    name: str
+    version: int
+    left: list[Left]
+    peer_ids: tuple[str, ...]
+    stored_names: tuple[str, ...]
 
 
 def kick(session: Session, room_name: str, peer_id: str) -> Left:
@@ -53,6 +66,26 @@ def close_room(
     rooms.lock(session, room_name)
     recovery.withdraw_room(session, room_name)
     return bar, _put_out(session, room_name, CLOSED)
+
+
+def remove_room(session: Session, room_name: str) -> RemovedRoom:
+    """Remove a room with all its peers, their files and their activity.
+
+    The caller removes the files' bytes. Bans and closings stay: a room of that name may be made
+    again, and begins with a later version. Raises `RoomNotFound`.
+    """
+    room = rooms.change(session, room_name)
+    recovery.withdraw_room(session, room_name)
+    left = _put_out(session, room_name, REMOVED)
+    peer_row_ids = session.scalars(select(Peer.id).where(Peer.room_id == room.id)).all()
+    erased = erasure.erase(session, room, peer_row_ids)
+    version = rooms.change(session, room_name).version
+    session.execute(
+        delete(Room).where(Room.id == room.id).execution_options(synchronize_session=False)
+    )
+    quotas.remove_room(session, version)
+    at_the_end = [replace(item, version=version) for item in left]
+    return RemovedRoom(room_name, version, at_the_end, erased.peer_ids, erased.stored_names)
 
 
 def _put_out(

@@ -15,6 +15,7 @@ from presence.domain.peers.sessions import Ended, Presence, SocketPresence
 from presence.domain.permissions import bans
 from presence.domain.rooms import activity, erasure, occupancy, rooms
 from presence.domain.rooms.erasure import NOBODY, ErasedPeers
+from presence.domain.rooms.rooms import Maker
 from presence.domain.values import clock, user_data
 from presence.errors import Conflict, NotJoined, RoomFull
 from presence.storage.models import Peer, PeerSession, Room
@@ -97,13 +98,15 @@ def join(
     new_data: dict[str, Any],
     presence: Presence,
     limits: Limits,
+    maker: Maker | None = None,
 ) -> Joined:
     """Make a peer active in a room, making room and peer when they are new.
 
     `new_data` is merged into what is stored and never wipes it. A socket is in one room at a time:
     whatever peer it stood for before is left in the same transaction, so that a refusal leaves
     everything as it was. A new peer may cost the room those longest away (see
-    `Limits.max_kept_peers`). Raises `RoomFull`, `TooManyRooms`, `UserDataTooLarge`, `Banned` or
+    `Limits.max_kept_peers`). A room that is made counts against the `maker`, where there is one.
+    Raises `RoomFull`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`, `Banned` or
     `RoomClosed`.
     """
     now = clock.now()
@@ -112,7 +115,9 @@ def join(
         previous = sessions.of_socket(session, presence.sid)
     # Whatever room is left is locked together with the one that is joined.
     names = {room_name, *(item.room_name for item in previous)}
-    locked = rooms.change_or_make(session, names, limits.max_peers, now, limits.max_rooms)
+    locked = rooms.change_or_make(
+        session, names, limits.max_peers, now, max_rooms=limits.max_rooms, maker=maker
+    )
     room = locked[room_name]
     if limits.heeds_bans:
         # With the room locked, so that a ban cannot come between this look and the joining.

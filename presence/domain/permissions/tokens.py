@@ -9,6 +9,7 @@ reading, for a backend may sign tokens with a library of its own.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
 # What a token says fits easily; whoever sends more wants to keep the server busy.
 MAX_TOKEN_LENGTH = 4096
 _ALGORITHM = "HS256"
+# How far ahead of ours the clock may be of whoever signed a token, in seconds.
+_LEEWAY = 10
 _NO_CLAIM = "its claim “{}” is missing or not of the right kind"
 
 
@@ -142,13 +145,16 @@ def verify(keys: KeyRing, token: object) -> Grants:
             token,
             key,
             algorithms=[_ALGORITHM],
-            # When it was issued decides nothing, and the issuer's clock may be ahead of ours.
-            options={"require": ["exp", "sub"], "verify_iat": False},
+            # The issuer's clock may be ahead of ours. When a token ends is ours to say.
+            leeway=_LEEWAY,
+            options={"require": ["exp", "sub"], "verify_exp": False},
         )
-    except jwt.ExpiredSignatureError:
-        raise TokenExpired from None
     except jwt.ImmatureSignatureError:
-        raise TokenRefused("it is not valid yet (“nbf”)") from None
+        raise TokenRefused("it is not valid yet (“nbf”, “iat”)") from None
+    except jwt.InvalidAudienceError:
+        raise TokenRefused(
+            "it has a claim “aud”, which says that it is for another server; leave it out"
+        ) from None
     except jwt.InvalidSignatureError:
         raise TokenRefused("its signature is not of this server’s key") from None
     except jwt.InvalidAlgorithmError:
@@ -170,13 +176,28 @@ def _grants(claims: Mapping[str, Any]) -> Grants:
     given = claims.get("grants")
     if not isinstance(given, list) or not all(isinstance(grant, str) for grant in given):
         raise TokenRefused(_NO_CLAIM.format("grants"))
-    expires_at = claims["exp"]
-    if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
-        raise TokenRefused(_NO_CLAIM.format("exp"))
+    expires_at = _end_of(claims)
     # What this server does not know it cannot allow, and does not mind.
     allowed = frozenset(GRANTS) if ADMIN in given else frozenset(given) & frozenset(GRANTS)
-    return Grants(peer_id, room, allowed, min(float(expires_at), _END_OF_TIME))
+    return Grants(peer_id, room, allowed, min(expires_at, _END_OF_TIME))
 
 
+def _end_of(claims: Mapping[str, Any]) -> float:
+    """Return the Unix time at which a token ends; raises `TokenRefused` or `TokenExpired`."""
+    ends = claims["exp"]
+    if not isinstance(ends, (int, float)):
+        raise TokenRefused(_NO_CLAIM.format("exp"))
+    if ends >= _MILLISECONDS:
+        raise TokenRefused(
+            "its “exp” is so far away that it can only be in milliseconds; it counts seconds since "
+            "1970"
+        )
+    if not ends > time.time():
+        raise TokenExpired
+    return float(ends)
+
+
+# The same number would be a time in 1973 as milliseconds, and one after the year 5100 as seconds.
+_MILLISECONDS = 10**11
 # A time that every part of the server can still write down as a date.
 _END_OF_TIME = math.floor(datetime(9999, 1, 1, tzinfo=UTC).timestamp())

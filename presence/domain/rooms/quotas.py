@@ -22,6 +22,7 @@ from presence.errors import (
     ServerStorageFull,
     TooManyFiles,
     TooManyRooms,
+    TooManyRoomsMade,
 )
 from presence.storage.models import File, Peer, PeerSession, Room, Usage
 
@@ -95,6 +96,15 @@ def add_rooms(session: Session, number: int, max_rooms: int) -> int:
     _hold(row.rooms, max_rooms, TooManyRooms)
     first_version: int = row.first_version
     return first_version
+
+
+def check_maker(session: Session, maker: str, number: int, max_rooms: int) -> None:
+    """Raise `TooManyRoomsMade` if somebody who makes `number` rooms would have made too many.
+
+    Called after `add_rooms`, which lets one transaction count at a time.
+    """
+    made = session.scalar(select(func.count(Room.id)).where(Room.made_by == maker)) or 0
+    _hold(made + number, max_rooms, TooManyRoomsMade)
 
 
 def remove_room(session: Session, version: int) -> None:

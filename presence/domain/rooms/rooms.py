@@ -34,6 +34,14 @@ class LockedRoom:
     active_peers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Against whom a room is counted that is made, and how many that one may have made."""
+
+    name: str
+    max_rooms: int
+
+
 @dataclass(slots=True)
 class PeerView:
     """What a list shows of a peer; ``files`` are stored names, oldest first."""
@@ -90,13 +98,20 @@ def lock(session: Session, name: str) -> None:
 
 
 def change_or_make(
-    session: Session, names: Iterable[str], max_peers: int, now: datetime, max_rooms: int = 0
+    session: Session,
+    names: Iterable[str],
+    max_peers: int,
+    now: datetime,
+    *,
+    max_rooms: int = 0,
+    maker: Maker | None = None,
 ) -> dict[str, LockedRoom]:
     """Like `change` for several rooms, but make those that do not exist, with `max_peers` places.
 
     Returns the rooms by name. They are locked in the order of their names: two transactions that
     lock the same ones would otherwise wait for each other for ever. Raises `TooManyRooms` when
-    there would be more than `max_rooms` (0 for any number).
+    there would be more than `max_rooms` (0 for any number), and `TooManyRoomsMade` when the `maker`
+    would have made more than it may.
     """
     locked: dict[str, LockedRoom] = {}
     missing = []
@@ -107,11 +122,19 @@ def change_or_make(
             missing.append(name)
     if missing:
         first_version = quotas.add_rooms(session, len(missing), max_rooms)
+        if maker is not None:
+            quotas.check_maker(session, maker.name, len(missing), maker.max_rooms)
     for name in missing:
         made = insert_if_missing(
             session,
             Room,
-            {"name": name, "max_peers": max_peers, "created_at": now, "version": first_version},
+            {
+                "name": name,
+                "max_peers": max_peers,
+                "created_at": now,
+                "version": first_version,
+                "made_by": maker.name if maker else None,
+            },
         )
         if not made:
             # Somebody else made it between the two looks.

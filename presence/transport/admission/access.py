@@ -57,6 +57,11 @@ class Access:
             raise TokenExpired
         return grants
 
+    def may_list(self, sid: str) -> bool:
+        """Tell whether a socket's token lets it see lists, and open the files in them."""
+        grants = self._grants.get(sid)
+        return grants is not None and tokens.LIST in grants.allowed
+
     def is_barred(self, sid: str, peer_id: str) -> bool:
         """Tell whether what is closed to a banned peer is closed to a socket; never to an admin."""
         grants = self._grants.get(sid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -10,6 +11,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
+_UNKNOWN = "unknown"
+# An address as proxies write it into X-Forwarded-For: with a port or without, IPv6 in brackets or
+# not, in quotes or not.
+_ADDRESS = re.compile(r'\s*"?(?:\[([^\]]*)\](?::\d+)?|([^:\s"]+)(?::\d+)?|([^\s"]*))"?\s*')
+_LONGEST = 128
 # A household or an office is given at least this much of IPv6, and may use any address in it.
 _IPV6_PREFIX = 64
 
@@ -27,11 +33,14 @@ def behind_proxies(wsgi_app: WSGIApplication, proxies: int) -> WSGIApplication:
 
 def address_of(environ: WSGIEnvironment) -> str:
     """Return the address that a request counts for: an IPv4 address, or a /64 network of IPv6."""
-    text = str(environ.get("REMOTE_ADDR") or "")
+    found = _ADDRESS.fullmatch(str(environ.get("REMOTE_ADDR") or "")[:_LONGEST])
+    if found is None:
+        return _UNKNOWN
     try:
-        address = ipaddress.ip_address(text.split("%", 1)[0])
+        address = ipaddress.ip_address((found[1] or found[2] or found[3]).split("%", 1)[0])
     except ValueError:
-        return text[:64] or "unknown"
+        # A proxy may hide whom it speaks for, by a name that changes at will (RFC 7239, 6.3).
+        return _UNKNOWN
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is None:
             return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))

@@ -31,7 +31,12 @@ class ConnectionLimits:
     """Lets connections in while there is room for them, and counts those that are in."""
 
     def __init__(
-        self, wsgi_app: WSGIApplication, settings: Settings, rates: Rates, sockets: Sockets
+        self,
+        wsgi_app: WSGIApplication,
+        settings: Settings,
+        rates: Rates,
+        sockets: Sockets,
+        unused: UnusedConnections,
     ) -> None:
         self._wsgi_app = wsgi_app
         self._settings = settings
@@ -42,8 +47,6 @@ class ConnectionLimits:
         self._held: Counter[str] = Counter()
         self._told_of_proxy = False
         came, left = engine.handlers["connect"], engine.handlers["disconnect"]
-
-        unused = UnusedConnections(sockets.server, settings.read_seconds)
 
         def connect(eio_sid: str, environ: WSGIEnvironment) -> Any:
             self._enter(eio_sid, address_of(environ))

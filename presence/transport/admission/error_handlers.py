@@ -47,6 +47,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.Conflict: 409,
     errors.TooManyFiles: 409,
     errors.TooManyRooms: 409,
+    errors.TooManyRoomsMade: 409,
     errors.PeerStorageFull: 409,
     errors.RoomStorageFull: 409,
     errors.UserDataTooLarge: 413,

@@ -1,10 +1,12 @@
-"""The names by which a locked server is called, and the pages that may call it.
+"""The names by which the server is called, and the pages that may call it.
 
-A WSGI layer, so that Socket.IO, REST, pages and files stand behind the same gate.
+Checked in both modes, where they are set. A WSGI layer, so that Socket.IO, REST, pages and files
+stand behind the same gate.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 # What looks whether the server is well calls it by its address, and learns nothing else.
 _FOR_PROBES = {"/healthz", "/readyz"}
+# The schemes of pages, and those of their WebSockets, with which some clients name their origin.
+_SCHEMES = ("http", "https", "ws", "wss")
+_OWN_PORT = re.compile(r":(?:80|443)$")
+# What a host's name and port take at the most (RFC 1035), and a scheme before them.
+_LONGEST = 280
 # What a person on this machine may call an address on which the server listens, besides itself.
 _HERE = {
     "127.0.0.1": ("127.0.0.1", "localhost"),
@@ -33,7 +40,6 @@ class Gate:
 
     def __init__(self, wsgi_app: WSGIApplication, settings: Settings) -> None:
         self._wsgi_app = wsgi_app
-        self._hosts = settings.hosts
         self._settings = settings
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -48,10 +54,9 @@ class Gate:
 
     def check(self, environ: WSGIEnvironment) -> None:
         """Raise `HostRefused` or `OriginRefused` for a request that may not come in."""
-        host = environ.get("HTTP_HOST")
         if environ.get("PATH_INFO") in _FOR_PROBES:
             return
-        if not host_is_trusted(host, self._hosts):
+        if not _allows_host(self._settings, environ.get("HTTP_HOST")):
             raise HostRefused
         # The same for everybody, and told nobody's name. Whether a page may read them CORS says.
         if str(environ.get("PATH_INFO")).startswith("/static/"):
@@ -68,7 +73,7 @@ def whereabouts(settings: Settings) -> str:
     """
     names = _HERE.get(settings.host, (settings.host,))
     for name in names:
-        if not settings.is_locked or host_is_trusted(name, settings.hosts):
+        if _allows_host(settings, name):
             return f"http://{name}:{settings.port}/"
     own = settings.hosts[0].removeprefix(".")
     return f"on {names[0]}:{settings.port}, for those who call it {own}"
@@ -78,10 +83,30 @@ def allows_origin(settings: Settings, origin: str | None, environ: WSGIEnvironme
     """Tell whether pages of an origin may call: those that are allowed, and the server's own.
 
     What is no page names none. The scheme of its own does not matter: the server may not know that
-    it is served by HTTPS.
+    it is served by HTTPS, and native clients write that of the WebSocket.
     """
-    if origin is None:
+    if origin is None or settings.origins == "*":
         return True
-    scheme, _, host = origin.partition("://")
-    own = scheme in ("http", "https") and host == environ.get("HTTP_HOST")
-    return own or origin in settings.origins
+    if len(origin) > _LONGEST:
+        return False
+    scheme, _, authority = origin.partition("://")
+    own = scheme.lower() in _SCHEMES and _is_same(authority, str(environ.get("HTTP_HOST", "")))
+    return own or origin.lower() in settings.origins
+
+
+def _allows_host(settings: Settings, host: str | None) -> bool:
+    """Tell whether the server may be called by this name; by any where none are set."""
+    if not settings.hosts or "*" in settings.hosts:
+        return True
+    if host is None or len(host) > _LONGEST:
+        return False
+    return host_is_trusted(host.lower(), settings.hosts)
+
+
+def _is_same(authority: str, host: str) -> bool:
+    """Tell whether two names mean the same place: case, and a scheme's own port, do not matter."""
+    return 0 < len(host) <= _LONGEST and _plain(authority) == _plain(host)
+
+
+def _plain(authority: str) -> str:
+    return _OWN_PORT.sub("", authority.lower())

@@ -1,4 +1,4 @@
-"""Connections that were opened and never used: closed after a while, whichever way they came.
+"""Connections without a socket: closed after a while, whether they had one before or not.
 
 A client sends its Socket.IO CONNECT packet as soon as it can. Who does not holds a place for
 nothing, and may do so for ever by answering pings.
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class UnusedConnections:
-    """The connections of a Socket.IO server that have come lately; each has `patience` seconds."""
+    """The connections of a Socket.IO server that are to be looked at, after `patience` seconds."""
 
     def __init__(self, server: Any, patience: float) -> None:
         self._server = server
@@ -33,6 +33,16 @@ class UnusedConnections:
                 return
             self._watching = True
         self._server.start_background_task(self._watch)
+
+    def add_socketless(self, sid: str) -> None:
+        """Do the same with the connection of a socket that is gone, if it is still open.
+
+        It has no token any more, and would hold its place for as long as it answers pings.
+        """
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, "/")
+        connection = self._server.eio.sockets.get(eio_sid)
+        if connection is not None and not connection.closed:
+            self.add(eio_sid)
 
     def _watch(self) -> None:
         while True:

@@ -40,6 +40,13 @@ class Sockets:
         reason: str | None = getattr(self._connection_of(sid), "evicted_for", None)
         return reason
 
+    def request_of(self, sid: str) -> dict[str, Any]:
+        """Return what is kept of the request that opened a socket's connection.
+
+        See `handshake_environ`; it is empty for a socket that is gone.
+        """
+        return self.server.get_environ(sid) or {}
+
     def abort(self, sid: str) -> None:
         """End the connection of a socket as if it had been lost."""
         connection = self._connection_of(sid)

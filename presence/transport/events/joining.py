@@ -16,9 +16,11 @@ from presence.domain.peers import peers, recovery, sessions
 from presence.domain.peers.peers import Joined
 from presence.domain.peers.sessions import SocketPresence
 from presence.domain.permissions.tokens import JOIN
+from presence.domain.rooms.rooms import Maker
 from presence.storage import database
 from presence.transport.admission import socket_access
 from presence.transport.admission.error_handlers import as_presence_error, is_passing
+from presence.transport.admission.room_makers import maker_of
 from presence.transport.events import dispatch
 from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime
@@ -49,6 +51,7 @@ def init_app(run: Runtime) -> None:
         errors.Banned,
         errors.WrongPeer,
         errors.TooManyRooms,
+        errors.TooManyRoomsMade,
         errors.UserDataTooLarge,
         errors.ShuttingDown,
     ),
@@ -69,6 +72,7 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
                 new_data=message.user_data,
                 presence=SocketPresence(sid, run.worker_id),
                 limits=run.limits,
+                maker=_maker(run, sid),
             )
             _offer_recovery(run, session, sid, deltas)
             withdraw(joined.erased.stored_names)
@@ -152,11 +156,18 @@ def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
     else:
         run.switchboard.leave(sid)
     run.secrets.forget(sid)
+    run.unused.add_socketless(sid)
     run.access.forget(sid)
     run.announcer.forget(sid)
     if room_name is not None:
         with run.app.app_context():
             _end_socket(run, sid, room_name, lost=lost)
+
+
+def _maker(run: Runtime, sid: str) -> Maker | None:
+    """Return against whom a room is counted that a socket makes."""
+    grants = run.access.of(sid) if run.access.is_locked else None
+    return maker_of(run.settings, grants, run.sockets.request_of(sid))
 
 
 def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:

@@ -31,7 +31,7 @@ from presence.transport.live.room_locks import InOrder, RoomLocks
 from presence.transport.live.told_versions import ToldVersions
 from presence.transport.wire import room_list
 from presence.transport.wire.room_list import RoomList
-from presence.transport.wire.serializers import Body
+from presence.transport.wire.serializers import Body, unsigned
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ class Announcer:
             lambda name: [eio_sid for _sid, eio_sid in self._sockets(name)],
             self._later,
         )
+        # Tells whether a socket may open files; where it is None, every one may.
+        self.may_open_files: Callable[[str], bool] | None = None
         # Called with every room that was announced, in the order of its versions.
         self.listeners: list[Callable[[RoomList], None]] = []
         # Called with every room that this process changed, to let other workers know.
@@ -189,8 +191,13 @@ class Announcer:
                 return
             body = late
         self._told.note_notice(room_name, body["version"])
-        eio_sids = [eio_sid for sid, eio_sid in self._sockets(room_name) if sid != skip]
-        self._notices.send(room_name, eio_sids, packets.event(event, body))
+        hearers = {sid: eio_sid for sid, eio_sid in self._sockets(room_name) if sid != skip}
+        if self.may_open_files is not None and "file_url" in body:
+            # A signed address opens a file for whoever has it.
+            shut = [sid for sid in hearers if not self.may_open_files(sid)]
+            eio_sids = [hearers.pop(sid) for sid in shut]
+            self._notices.send(room_name, eio_sids, packets.event(event, unsigned(body)))
+        self._notices.send(room_name, list(hearers.values()), packets.event(event, body))
 
     def enter(self, sid: str, view: RoomList, *, deltas: bool) -> None:
         """Note how a socket that has just been given a room's list is told of changes.

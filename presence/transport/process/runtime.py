@@ -23,6 +23,7 @@ from presence.errors import ShuttingDown
 from presence.storage.blobs import LocalBlobs
 from presence.transport.admission.access import Access
 from presence.transport.admission.rates import Rates
+from presence.transport.admission.unused_connections import UnusedConnections
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
 from presence.transport.live.members import Members
@@ -71,6 +72,7 @@ class Runtime:
         self.rates = Rates(settings)
         self.sockets = Sockets(socketio)
         self.access = Access(settings, self.rates, self.sockets)
+        self.unused = UnusedConnections(socketio.server, settings.read_seconds)
         self.room_lists = RoomLists()
         self.shared_bodies = SharedBodies()
         self.secrets = RecoverySecrets()
@@ -81,6 +83,8 @@ class Runtime:
             self.counters.announcing.observe,
             self.room_lists,
         )
+        if self.access.is_locked:
+            self.announcer.may_open_files = self.access.may_list
         self.watchers = Watchers(app, self.sockets, self.access)
         self.announcer.listeners.append(self.watchers.tell)
         self.switchboard = Switchboard(

@@ -7,6 +7,7 @@ start, with a sentence that says what to do.
 from __future__ import annotations
 
 import logging
+import os
 from typing import IO
 
 from alembic.util import CommandError
@@ -24,6 +25,16 @@ OPEN_MODE = (
     "open mode: whoever can reach this server may join any room as anyone, read every room, and "
     "erase peers and files. PRESENCE_MODE=locked asks for signed tokens instead."
 )
+
+ROOT = (
+    "started as root, of which it needs nothing: whoever finds a hole has the whole machine. Give "
+    "the server a user of its own."
+)
+
+
+def keep_to_owner() -> None:
+    """Let the files that this process makes be its owner's alone: database, log, uploads."""
+    os.umask(0o077)
 
 
 def claim_storage(run: Runtime) -> None:
@@ -61,6 +72,8 @@ def warn(run: Runtime) -> None:
             log.warning("%s is no setting of this server and changes nothing%s", name, hint)
         if not run.access.is_locked:
             log.warning("%s", OPEN_MODE)
+        if os.geteuid() == 0:
+            log.warning("%s", ROOT)
 
     run.at_start(say)
 

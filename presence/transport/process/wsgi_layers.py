@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from presence.logs import Printed
 from presence.storage.database import CannotServe
 from presence.transport.admission import error_page
+from presence.transport.process import starting
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import json_codec
 
@@ -49,6 +51,8 @@ class StartOnFirstRequest:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, once the runtime has started."""
         try:
+            if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
+                starting.keep_to_owner()
             self._runtime.start()
         except CannotServe as error:
             log.error("%s", error)

@@ -112,6 +112,31 @@ def reopen_room(room_name: str) -> Body:
     return {"success": True, "room_name": name}
 
 
+@bp.delete("")
+@described.route(group="access", answer=responses.RoomRemoved, errors=(errors.RoomNotFound,))
+@needs(ADMIN)
+def remove_room(room_name: str) -> Body:
+    """Remove a room with everybody in it, their data and their files."""
+    run, name = runtime(), _room(room_name)
+    with run.announcer.in_order(name):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            removed = moderation.remove_room(session, name)
+            withdraw(removed.stored_names)
+        _see_out(run, removed.left, moderation.REMOVED)
+        for peer_id in removed.peer_ids:
+            run.members.drop_waiting(name, peer_id)
+        run.announcer.removed(name, removed.version)
+    run.scrub = True
+    return {
+        "success": True,
+        "room_name": name,
+        "version": removed.version,
+        "put_out": [item.peer_id for item in removed.left],
+        "peers_erased": len(removed.peer_ids),
+        "files_deleted": len(removed.stored_names),
+    }
+
+
 def _see_out(run: Runtime, left: list[Left], reason: str) -> None:
     for item in left:
         run.members.put_out(item.sids, item.room_name, serializers.left(item, reason))

@@ -15,6 +15,7 @@ from presence.domain.rooms import rooms
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
 from presence.transport.admission import request_access
+from presence.transport.admission.room_makers import maker_of
 from presence.transport.live import room_lists
 from presence.transport.live.shared_bodies import SharedBody
 from presence.transport.process import erasing
@@ -87,6 +88,7 @@ def get_room(room_name: str) -> Response:
         errors.RoomFull,
         errors.RoomClosed,
         errors.TooManyRooms,
+        errors.TooManyRoomsMade,
         errors.UserDataTooLarge,
         errors.ShuttingDown,
     ),
@@ -108,6 +110,7 @@ def join(room_name: str) -> Body:
                 new_data=message.user_data,
                 presence=RestPresence(run.settings.rest_session_seconds),
                 limits=run.limits,
+                maker=maker_of(run.settings, request_access.caller(), request.environ),
             )
             withdraw(joined.erased.stored_names)
         erasing.note_erased(run, joined.room_name, joined.erased)

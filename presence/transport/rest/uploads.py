@@ -104,6 +104,8 @@ def serve(filename: str) -> Response:
         raise UploadedFileNotFound(filename) from None
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    # Never kept by what others share: the address may be a secret, and the file may be erased.
+    response.cache_control.public = False
     response.cache_control.private = True
     return response
 
@@ -194,4 +196,5 @@ def _attach(run: Runtime, form: IncomingForm, address: PeerAddress) -> Body:
             raise
         run.announcer.emit("file_uploaded", serializers.file_notice(change), change.room_name)
     run.announcer.mark(change.room_name, told=True)
-    return serializers.file_change(change)
+    body, grants = serializers.file_change(change), request_access.caller()
+    return body if grants is None or LIST in grants.allowed else serializers.unsigned(body)

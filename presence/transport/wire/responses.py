@@ -416,6 +416,19 @@ class ClosingMade(Closing):
     """Who was in it."""
 
 
+class RoomRemoved(Answer):
+    """A room that is no more."""
+
+    success: Success
+    room_name: RoomName
+    version: Version
+    """The last version that it had."""
+    put_out: Annotated[list[PeerId], Field(examples=[["ada"]])]
+    """Who was in it."""
+    peers_erased: int
+    files_deleted: int
+
+
 class Bans(Answer):
     """Who is banned from a room, the newest first, and whether it is closed."""
 

@@ -140,6 +140,11 @@ def stored_file(file: StoredFile) -> Body:
     }
 
 
+def unsigned(body: Body) -> Body:
+    """Return the same body with a file's address that opens nothing by itself."""
+    return {**body, "file_url": body["file_url"].partition("?")[0]}
+
+
 def file_change(change: FileChange) -> Body:
     """Return the answer to an upload or a file's deletion."""
     return {
