@@ -8,9 +8,8 @@ import requests
 
 from tests.access.callers import ROOMS, admin, ask, join, joined, upload
 from tests.access.keys import LOCKED, token
-from tests.clients import PythonClient, events, hears
+from tests.clients import PythonClient, hears
 from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 NewServer = Callable[..., LiveServer]
 
@@ -83,7 +82,7 @@ def test_an_admin_removes_a_room_with_all_that_is_in_it(locked: LiveServer, room
     told = hears(client, "leave_room_success")
     assert (told["reason"], told["is_active"]) == ("room_removed", False)
     assert client.call("signal", {"to": "ada", "data": 1})["code"] == "not_joined"
-    eventually(lambda: events(watcher, "room_changed")[-1]["total_peers"] == 0)
+    hears(watcher, "room_changed", lambda body: body["total_peers"] == 0)
     gone = ask(locked, "GET", f"{ROOMS}/{room}", admin(room))
     assert (gone.status_code, gone.json()["code"]) == (404, "room_not_found")
     assert ask(locked, "GET", stored["file_url"]).status_code == 404
