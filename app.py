@@ -115,7 +115,7 @@ BLUEPRINTS = (
 # What every request passes on its way in, the outermost first, and why it stands where it stands.
 # The last one hands over to Socket.IO, which takes what is its own and leaves the rest to Flask.
 LAYERS: tuple[tuple[Layer, str], ...] = (
-    (lambda app, _: LoggedErrors(app), "libraries print about requests in any layer"),
+    (LoggedErrors, "libraries print about requests in any layer"),
     (lambda app, _: Headers(app), "every answer has them, also that of a layer which refuses"),
     (StartOnFirstRequest, "nothing below works before the runtime has started"),
     (

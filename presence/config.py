@@ -275,6 +275,11 @@ class Settings:
         False,
         "compress WebSocket messages: less traffic, several times the CPU",
     )
+    stall_seconds: float = _setting(
+        "PRESENCE_STALL_SECONDS",
+        0.1,
+        "what keeps everybody waiting for longer is named in the log; 0 to name nothing",
+    )
     metrics_token: str = _setting(
         "PRESENCE_METRICS_TOKEN",
         "",
@@ -326,6 +331,7 @@ class Settings:
             "events_per_second",
             "event_burst",
             "flood_seconds",
+            "stall_seconds",
             "requests_per_minute",
             "uploads_per_minute",
             "failed_tokens_per_minute",

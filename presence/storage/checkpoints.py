@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import sys
-import threading
 from contextlib import closing
 from typing import Any
 
-from presence.storage import database
+from presence.storage import database, system_threads
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,9 @@ class Checkpointer:
             log.warning("the database's log could not be worked off: %s", self._failure)
             self._failure = ""
         if _size(f"{path}-wal") >= _LONG_BYTES:
-            self._thread = _threads().Thread(target=self._work_off, args=(path,), daemon=True)
+            self._thread = system_threads.module().Thread(
+                target=self._work_off, args=(path,), daemon=True
+            )
             self._thread.start()
 
     def _work_off(self, path: str) -> None:
@@ -49,15 +49,6 @@ class Checkpointer:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
             self._failure = str(error)
-
-
-def _threads() -> Any:
-    """Return the module for threads of the operating system.
-
-    Where eventlet serves, the ordinary ones are greenlets, which the disk stops all together.
-    """
-    patcher = sys.modules.get("eventlet.patcher")
-    return threading if patcher is None else patcher.original("threading")
 
 
 def _size(path: str) -> int:

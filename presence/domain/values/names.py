@@ -16,6 +16,10 @@ _INVISIBLE = {"Zs", "Cf", "Mn", "Me"}
 _FILLERS = {0x115F, 0x1160, 0x3164, 0xFFA0}
 
 
+# How many characters at most become one by normalisation (Unicode Standard Annex 15, NFC).
+MOST_COMPOSED = 4
+
+
 def normalise(value: object, field: str, max_length: int) -> str:
     r"""Return a name in Unicode normalisation form NFC; raises `InvalidField` naming `field`.
 
@@ -25,6 +29,9 @@ def normalise(value: object, field: str, max_length: int) -> str:
     """
     if not isinstance(value, str):
         raise InvalidField(field, "must be a string.")
+    if len(value) > max_length * MOST_COMPOSED:
+        # Before it is normalised, which takes the square of a run of combining characters.
+        raise InvalidField(field, f"must have at most {max_length} characters.")
     name = unicodedata.normalize("NFC", value)
     if not any(map(_is_visible, name)):
         raise InvalidField(field, "must have a character that can be seen.")

@@ -73,9 +73,11 @@ def init_app(run: Runtime) -> None:
 )
 def on_signal(run: Runtime, sid: str, data: Any) -> Body:
     """Hand a signal to a peer of the sender's room, or keep it while that peer reconnects."""
-    message = parse_signal(data, run.settings.max_signal_bytes)
+    message = _parse_address(data)
     try:
-        return _deliver(run, sid, message)
+        seat = _seat(run, sid)  # before anything is done for somebody who may not
+        size = _check_data(data, run.settings.max_signal_bytes)
+        return _deliver(run, sid, seat, message._replace(size=size))
     except PresenceError as error:
         error.extra |= message.address
         raise
@@ -91,8 +93,8 @@ def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     """Send an application's message to everybody else in the sender's room."""
     message = _object(data)
     event = _text(message, "event", _MAX_TYPE_LENGTH, required=True)
-    _check_data(message, run.settings.max_signal_bytes)
     seat = _seat(run, sid)
+    _check_data(message, run.settings.max_signal_bytes)
     body = {**_stamp(seat, sid), "event": event, "data": message["data"]}
     run.socketio.server.emit("broadcast", body, to=channel(seat.room_name), skip_sid=sid)
     everywhere = run.cluster is None or run.cluster.up
@@ -101,27 +103,29 @@ def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
 
 def parse_signal(data: object, max_bytes: int) -> Signal:
     """Return the signal in an event; raises `InvalidJson`, `InvalidField` or `SignalTooLarge`."""
+    signal = _parse_address(data)
+    return signal._replace(size=_check_data(_object(data), max_bytes))
+
+
+def _parse_address(data: object) -> Signal:
+    """Return whom a signal is for, without a look at its data; raises as `parse_signal` does."""
     message = _object(data)
     to = message.get("to")
     if not isinstance(to, str):
         raise InvalidField("to", "is required: the peer_id of who is to get the signal.")
+    if len(to) > NAME_LENGTH * names.MOST_COMPOSED:
+        raise InvalidField("to", f"must have at most {NAME_LENGTH} characters.")
     json_values.check_text(to, "to", stored=True)
-    signal = Signal(
+    return Signal(
         to,
         _text(message, "to_session", _MAX_SESSION_LENGTH),
         _text(message, "type", _MAX_TYPE_LENGTH),
         message.get("data"),
         size=0,
     )
-    try:
-        return signal._replace(size=_check_data(message, max_bytes))
-    except SignalTooLarge as error:
-        error.extra |= signal.address
-        raise
 
 
-def _deliver(run: Runtime, sid: str, message: Signal) -> Body:
-    seat = _seat(run, sid)
+def _deliver(run: Runtime, sid: str, seat: Seat, message: Signal) -> Body:
     body = {**_stamp(seat, sid), "type": message.type, "data": message.data}
     to, outcome = _route(run, sid, message, body)
     if outcome.full:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 # An announcement waits for the window at most, unless the process is overloaded.
 _ANNOUNCE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_STALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _GHOST_SECONDS = (0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 12.0, 20.0, 60.0, 600.0)
 
 
@@ -44,6 +45,8 @@ class Counters:
         self.disconnects: defaultdict[str, int] = defaultdict(int)
         # From a change's mark to its list lying in the queue of every connection.
         self.announcing = Histogram(_ANNOUNCE_SECONDS)
+        # How long nothing of this process could run, looked at 20 times a second.
+        self.stalls = Histogram(_STALL_SECONDS)
         # How long sessions outlived their socket, or their worker's last sign of life.
         self.ghosts = {"socket": Histogram(_GHOST_SECONDS), "worker": Histogram(_GHOST_SECONDS)}
         # When connections ended whose end could not be recorded yet, on the monotonic clock.

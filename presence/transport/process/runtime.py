@@ -35,6 +35,7 @@ from presence.transport.live.switchboard import HoldLimits, Switchboard
 from presence.transport.live.waiting_signals import WaitingSignals
 from presence.transport.live.watchers import Watchers
 from presence.transport.process.counters import Counters
+from presence.transport.process.stall_meter import StallMeter
 from presence.transport.process.upkeep import Upkeep
 from presence.transport.wire.serializers import Body
 
@@ -100,6 +101,12 @@ class Runtime:
         # By the name of an event: what handles it, and its name in its success and error events.
         self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}
         self.upkeep = Upkeep(app, socketio.sleep)
+        self.stall_meter = StallMeter(
+            settings.stall_seconds,
+            self.counters.stalls,
+            socketio.start_background_task,
+            socketio.sleep,
+        )
         self.stopping = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
@@ -140,6 +147,7 @@ class Runtime:
                 with self.app.app_context():
                     step()
             self.last_write = time.monotonic()
+            self.stall_meter.start()
             self.socketio.start_background_task(self.upkeep.run)
             self._started = True
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from presence.logs import Printed
@@ -27,8 +28,9 @@ class LoggedErrors:
     eventlet writes there, without so much as a line's end, when a WebSocket's client has gone.
     """
 
-    def __init__(self, wsgi_app: WSGIApplication) -> None:
+    def __init__(self, wsgi_app: WSGIApplication, runtime: Runtime) -> None:
         self._wsgi_app = wsgi_app
+        runtime.stall_meter.know(LoggedErrors.__call__, _name_of_request)
         self._stream = Printed(logging.getLogger("wsgi"), logging.INFO, sys.stderr)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -63,3 +65,8 @@ class StartOnFirstRequest:
             start_response("503 Service Unavailable", [("Content-Type", "application/json")])
             return [body]
         return self._wsgi_app(environ, start_response)
+
+
+def _name_of_request(frame: FrameType) -> str:
+    environ = frame.f_locals["environ"]
+    return f"the request {environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"

@@ -147,6 +147,11 @@ class _Server(Collector):
             {"": counters.announcing},
         )
         yield _histogram(
+            "presence_loop_stall_seconds",
+            "How long nothing of this process could run, looked at 20 times a second.",
+            {"": counters.stalls},
+        )
+        yield _histogram(
             "presence_ghost_seconds",
             "How long sessions outlived their socket, or their worker's last sign of life.",
             counters.ghosts,

@@ -42,6 +42,8 @@ Username = Annotated[
     Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Ada"]),
 ]
 UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
+# More keys than any user data has.
+MOST_KEYS = 4096
 # What the database's 64-bit integers hold.
 Version = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
@@ -89,7 +91,7 @@ class UpdateUserData(Incoming):
 
     user_data: Annotated[UserData, Field(examples=[{"hand": "raised"}])] = {}
     """Top-level keys to set; null is a value."""
-    remove: Annotated[list[str], FailFast()] = []
+    remove: Annotated[list[str], FailFast(), Field(max_length=MOST_KEYS)] = []
     """Keys to delete."""
     replace: bool = False
     """Whether to keep nothing of what was stored."""
