@@ -10,10 +10,10 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app import create_app
+from local_cluster.private_postgresql import PrivatePostgresql
 from presence.config import Settings
 from presence.domain.peers import workers
 from presence.storage import database
-from tests.cluster.private_postgresql import PrivatePostgresql
 
 # Who holds the sockets of the tests' peers.
 WORKER = "w" * 32

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import socketio
 
+from local_cluster.waiting import eventually
 from tests import needs
-from tests.waiting import eventually
 
 Body = dict[str, Any]
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
+from local_cluster.private_cluster import PrivateCluster
+from local_cluster.private_postgresql import PrivatePostgresql
 from tests.bare_domain import app, session
 from tests.chromium import chromium
 from tests.clients import KINDS, Client
-from tests.cluster.private_cluster import PrivateCluster
-from tests.cluster.private_postgresql import PrivatePostgresql
-from tests.live_server import LiveServer
 
 __all__ = ["app", "chromium", "session"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.clients import PythonClient, events, hears
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 
 def of_version(version: int) -> Callable[[dict[str, Any]], bool]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
 from tests.clients import hears
-from tests.live_server import LiveServer
 
 # How often the race is run; PRESENCE_TEST_ROUNDS makes it a campaign.
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "3"))

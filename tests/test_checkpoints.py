@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.test_rest import Rest
-from tests.waiting import eventually
 
 NewServer = Callable[..., LiveServer]
 A_THOUSAND_PAGES = 1000 * 4096

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from app import create_app
+from local_cluster.live_server import LiveServer
 from presence.config import Settings
 from tests import needs
-from tests.live_server import LiveServer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

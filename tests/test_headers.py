@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from app import create_app
+from local_cluster.live_server import LiveServer
 from presence.config import Settings
-from tests.live_server import LiveServer
 
 ELSEWHERE = "https://elsewhere.example"
 

@@ -11,9 +11,9 @@ from typing import Any
 import requests
 
 from app import create_app
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import Settings
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 
 def ready(server: LiveServer) -> tuple[int, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.clients import events, hears, shows
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 Connect = Callable[..., Any]
 

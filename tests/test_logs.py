@@ -18,11 +18,11 @@ import pytest
 import requests
 import socketio
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence import logs
 from presence.config import Settings
 from tests.clients import PythonClient
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 FORGED = "2026-01-01T00:00:00.000Z ERROR presence: forged"
 HOSTILE = [

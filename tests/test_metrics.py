@@ -14,9 +14,9 @@ import websocket
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import Settings
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 Figures = dict[str, float]
 ROOT = Path(__file__).parent.parent

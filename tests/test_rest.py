@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.clients import hears, shows
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 
 class Rest:

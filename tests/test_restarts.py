@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.clients import shows
-from tests.live_server import LiveServer
 from tests.test_rest import Rest
-from tests.waiting import eventually
 
 NewServer = Callable[..., LiveServer]
 

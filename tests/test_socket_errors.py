@@ -15,11 +15,11 @@ import requests
 import websocket
 from pydantic import ValidationError
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.errors import InvalidField
 from presence.transport.wire import messages
 from tests.clients import events, hears
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 Connect = Callable[..., Any]
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from local_cluster.waiting import eventually
 from presence.storage.turnstile import Turnstile
-from tests.waiting import eventually
 
 
 def test_who_waited_longest_is_next() -> None:

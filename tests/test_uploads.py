@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.private_cluster import PrivateCluster
+from local_cluster.waiting import eventually
 from tests.clients import hears, shows
-from tests.cluster.private_cluster import PrivateCluster
 from tests.conftest import SAMPLES
-from tests.live_server import LiveServer
 from tests.test_rest import refusal
-from tests.waiting import eventually
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 TYPES = {

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.waiting import eventually
 from presence.config import Settings, unknown_settings
 from tests.clients import PythonClient, hears
-from tests.live_server import ROOT, LiveServer
-from tests.waiting import eventually
 
 FLASK = [sys.executable, "-m", "flask"]
 WAYS = {

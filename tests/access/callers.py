@@ -7,9 +7,9 @@ from typing import Any
 import requests
 import socketio
 
+from local_cluster.live_server import LiveServer
 from tests.access.keys import EVERYTHING, bearer, token
 from tests.clients import Body, PythonClient
-from tests.live_server import LiveServer
 
 ROOMS = "/api/webrtc/rooms"
 

@@ -9,9 +9,9 @@ import pytest
 import requests
 import websocket
 
+from local_cluster.live_server import LiveServer
 from tests.access.callers import ask
 from tests.access.keys import token
-from tests.live_server import LiveServer
 
 ENGINE = "/socket.io/?EIO=4&transport=polling"
 PATHS = ["/", "/api/webrtc/rooms", ENGINE, "/static/icon.svg", "/rooms/studio", "/nowhere"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import requests
 
+from local_cluster.live_server import ROOT
+from local_cluster.waiting import eventually
 from tests import needs
-from tests.live_server import ROOT
-from tests.waiting import eventually
 
 
 def processes_with(text: str) -> list[str]:
@@ -31,7 +31,7 @@ def processes_with(text: str) -> list[str]:
 def test_a_cluster_starts_serves_and_is_gone_after_ctrl_c() -> None:
     needs.postgresql_programs()
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.cluster", "2"],
+        [sys.executable, "-W", "ignore", "-m", "local_cluster", "2"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -61,7 +61,7 @@ def test_a_cluster_starts_serves_and_is_gone_after_ctrl_c() -> None:
 
 def test_a_number_that_makes_no_sense_is_refused() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.cluster", "many"],
+        [sys.executable, "-W", "ignore", "-m", "local_cluster", "many"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import requests
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 
 Body = dict[str, Any]
 

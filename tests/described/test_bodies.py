@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.clients import PythonClient, hears
 from tests.described.strict import Body, Caller, check
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 ROOMS = "/api/webrtc/rooms"
 SAMPLES = Path(__file__).parent.parent / "samples"

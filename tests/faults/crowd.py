@@ -14,7 +14,7 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.test_socket_errors import RawSocket
 
 _ACKNOWLEDGED = b"437["

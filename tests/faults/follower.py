@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.test_socket_errors import RawSocket
 
 CHANGES = ("peer_joined", "peer_updated", "peer_left")

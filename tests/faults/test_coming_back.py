@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.clients import events, hears, shows
 from tests.faults.test_storage_faults import locked
-from tests.live_server import LiveServer
 from tests.test_socket_errors import NotGreeted, RawSocket
-from tests.waiting import eventually
 
 Connect = Callable[..., Any]
 NewServer = Callable[..., LiveServer]

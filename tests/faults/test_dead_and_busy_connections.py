@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.clients import events, shows
-from tests.live_server import LiveServer
 from tests.test_socket_errors import RawSocket
-from tests.waiting import eventually
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import ROOT, LiveServer, free_port
+from local_cluster.waiting import eventually
 from tests.clients import shows
-from tests.live_server import ROOT, LiveServer, free_port
 from tests.test_rest import Rest, refusal
-from tests.waiting import eventually
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]

@@ -12,6 +12,7 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from local_cluster.live_server import LiveServer
 from presence.domain.files import file_types, files
 from presence.domain.peers import peers
 from presence.domain.peers.peers import Limits
@@ -22,7 +23,6 @@ from presence.errors import PeerStorageFull, TooManyRooms
 from presence.storage.models import File, Room, Usage
 from tests.clients import events, shows
 from tests.keeping.conftest import Keeper
-from tests.live_server import LiveServer
 from tests.test_rest import refusal
 
 LIMITS: dict[str, Any] = {

@@ -16,6 +16,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
+from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings
 from presence.domain.rooms import retention, rooms
 from presence.domain.values import clock
@@ -25,8 +27,6 @@ from presence.transport.process.sweeping import Sweeper
 from tests.clients import events, hears, shows
 from tests.keeping.conftest import Keeper
 from tests.keeping.test_quotas import attach, join
-from tests.live_server import ROOT, LiveServer
-from tests.waiting import eventually
 
 NewServer = Callable[..., LiveServer]
 

@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
+from local_cluster.live_server import LiveServer
 from presence.config import Settings
-from tests.live_server import LiveServer
 from tests.pages.visitors import Visitor
 
 if TYPE_CHECKING:

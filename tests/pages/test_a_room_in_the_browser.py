@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.pages.conftest import Visit
 from tests.pages.test_reading_the_pages import HOSTILE_NAMES
 from tests.pages.visitors import room_path
-from tests.waiting import eventually
 
 
 def rest(site: LiveServer, room: str, what: str, body: Any = None, **query: str) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.conftest import SAMPLES
-from tests.live_server import LiveServer
 from tests.pages.conftest import Visit
 from tests.pages.visitors import room_path
-from tests.waiting import eventually
 
 
 def text_file(name: str, size: int) -> Any:

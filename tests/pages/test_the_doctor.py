@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import requests
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.pages.conftest import Visit
 from tests.pages.visitors import Visitor
 

@@ -7,8 +7,8 @@ import subprocess
 
 import requests
 
+from local_cluster.live_server import LiveServer
 from tests import needs
-from tests.live_server import LiveServer
 from tests.pages.conftest import Visit
 from tests.pages.visitors import Visitor, room_path
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
+from local_cluster.live_server import LiveServer
 from tests.clients import events, hears
-from tests.live_server import LiveServer
 from tests.pages.test_a_room_in_the_browser import join_over_rest
 
 Connect = Callable[..., Any]

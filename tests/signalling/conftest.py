@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from local_cluster.live_server import LiveServer
 from presence.client import PresenceClient
 from tests import needs
-from tests.live_server import LiveServer
 from tests.signalling.pages import ClientPage
 
 Connect = Callable[..., Any]

@@ -7,10 +7,10 @@ import os
 from typing import Any
 
 from examples.python_call import Caller
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.client import PresenceClient
-from tests.live_server import LiveServer
 from tests.signalling.conftest import ON_EVENTLET, InLoop, NewClient, NewPage
-from tests.waiting import eventually
 
 # How many pairs offer at the same instant.
 CAMPAIGN = int(os.environ.get("PRESENCE_TEST_COLLISIONS", "50"))

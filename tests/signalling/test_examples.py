@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.waiting import eventually
 from tests import needs
 from tests.clients import hears, shows
-from tests.live_server import ROOT, LiveServer
 from tests.signalling.conftest import ON_EVENTLET, Member, NewPage
-from tests.waiting import eventually
 
 EXAMPLES = ROOT / "examples"
 

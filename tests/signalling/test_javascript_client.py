@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import requests
 
+from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.waiting import eventually
 from tests import needs
-from tests.live_server import ROOT, LiveServer
 from tests.signalling.conftest import ON_EVENTLET, Member, NewPage
-from tests.waiting import eventually
 
 STATIC = ROOT / "static"
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.client import PresenceClient, PresenceError
 from tests.clients import shows
-from tests.live_server import LiveServer
 from tests.signalling.conftest import (
     ON_EVENTLET,
     InLoop,
@@ -21,7 +22,6 @@ from tests.signalling.conftest import (
     NewServer,
 )
 from tests.signalling.test_calls import AiortcPeer, talk
-from tests.waiting import eventually
 
 MODES = pytest.mark.parametrize("mode", ["eventlet", "threading"])
 

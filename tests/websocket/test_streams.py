@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import websocket as client_library
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.transport.engine import websocket
 from tests.clients import hears, shows
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 from tests.websocket.frames import client_frame
 
 NewServer = Callable[..., LiveServer]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 
-from tests.cluster.private_cluster import PrivateCluster
-from tests.cluster.private_postgresql import PrivatePostgresql
+from local_cluster.private_cluster import PrivateCluster
+from local_cluster.private_postgresql import PrivatePostgresql
 
 _USAGE = "usage: script/cluster [how many workers, 1 to 9]"
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

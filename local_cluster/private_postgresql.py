@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg2
 
+from local_cluster import private_folder
+from local_cluster.waiting import eventually
 from tests import needs
-from tests.cluster import private_folder
-from tests.waiting import eventually
 
 # Fast, and safe against a crash of PostgreSQL, though not of the machine.
 _OPTIONS = {

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from tests.waiting import eventually
+from local_cluster.waiting import eventually
 
 ROOT = Path(__file__).parent.parent
 GUNICORN = {

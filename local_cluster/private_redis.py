@@ -7,10 +7,10 @@ import subprocess
 
 import redis
 
+from local_cluster import private_folder
+from local_cluster.live_server import free_port
+from local_cluster.waiting import eventually
 from tests import needs
-from tests.cluster import private_folder
-from tests.live_server import free_port
-from tests.waiting import eventually
 
 
 class PrivateRedis:

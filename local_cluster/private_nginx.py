@@ -8,10 +8,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+from local_cluster import private_folder
+from local_cluster.live_server import ROOT, free_port
+from local_cluster.waiting import eventually
 from tests import needs
-from tests.cluster import private_folder
-from tests.live_server import ROOT, free_port
-from tests.waiting import eventually
 
 DEPLOYED = ROOT / "deploy" / "nginx.conf"
 _MAIN = """

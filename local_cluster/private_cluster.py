@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.cluster import private_folder
-from tests.cluster.private_nginx import PrivateNginx
-from tests.cluster.private_postgresql import PrivatePostgresql
-from tests.cluster.private_redis import PrivateRedis
-from tests.live_server import LiveServer
+from local_cluster import private_folder
+from local_cluster.live_server import LiveServer
+from local_cluster.private_nginx import PrivateNginx
+from local_cluster.private_postgresql import PrivatePostgresql
+from local_cluster.private_redis import PrivateRedis
 
 
 class PrivateCluster:

@@ -11,9 +11,9 @@ from typing import Any
 import boto3
 import requests
 
+from local_cluster.live_server import free_port
+from local_cluster.waiting import eventually
 from tests import needs
-from tests.live_server import free_port
-from tests.waiting import eventually
 
 BUCKET = "presence-uploads"
 PREFIX = "some/prefix"
