@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import machine
+from local_cluster.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 RIVALS = Path(__file__).parent / "rivals"
@@ -145,7 +146,7 @@ class Server:
 
     def __init__(self, contender: Contender, core: int, **settings: str) -> None:
         self.contender = contender
-        self.port = _free_port()
+        self.port = free_port()
         self._data = Path(tempfile.mkdtemp(prefix="benchmark-"))
         self.log = self._data / "server.log"
         values = {"port": str(self.port), "data": str(self._data)}
@@ -217,9 +218,3 @@ class Server:
                 self.stop()
                 raise RuntimeError(f"{self.contender.name} did not start:\n{text}")
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,10 +1,14 @@
-"""What ``script/cluster`` runs: a private cluster that lasts until Ctrl-C."""
+"""What ``script/cluster`` runs: a private cluster that lasts until Ctrl-C.
+
+It needs what `requirements.txt` brings, and the programs of `programs.OF_A_CLUSTER`.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
 
+from local_cluster import programs
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
 
@@ -17,6 +21,7 @@ def main(arguments: list[str]) -> None:
     count = arguments[0] if arguments else "3"
     if len(arguments) > 1 or count not in [str(number) for number in range(1, 10)]:
         sys.exit(_USAGE)
+    programs.exit_without()
     for number in _ENDS:
         signal.signal(number, _interrupt)
     postgresql = PrivatePostgresql()
@@ -33,6 +38,8 @@ def main(arguments: list[str]) -> None:
         signal.pause()
     except KeyboardInterrupt:
         pass
+    except AssertionError as error:
+        sys.exit(f"The cluster did not start: {error}")
     finally:
         for number in _ENDS:
             signal.signal(number, signal.SIG_IGN)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import requests
 
+from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
 
 ROOT = Path(__file__).parent.parent
@@ -21,19 +20,6 @@ GUNICORN = {
     "eventlet": [sys.executable, "-m", "gunicorn"],
     "threading": [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "200"],
 }
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody uses.
-
-    Below those that the system gives to clients (from 32768): one of them might get it before the
-    server does, or while it restarts.
-    """
-    while True:
-        port = random.SystemRandom().randrange(12_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class LiveServer:

@@ -8,10 +8,10 @@ import signal
 import subprocess
 from pathlib import Path
 
-from local_cluster import private_folder
-from local_cluster.live_server import ROOT, free_port
+from local_cluster import private_folder, programs
+from local_cluster.live_server import ROOT
+from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
-from tests import needs
 
 DEPLOYED = ROOT / "deploy" / "nginx.conf"
 _MAIN = """
@@ -36,7 +36,7 @@ class PrivateNginx:
     """A proxy before `workers`, which are given as their ports by name (w1, w2, …)."""
 
     def __init__(self, workers: dict[str, int]) -> None:
-        self._program = needs.program("nginx", "nginx-light")
+        self._program = programs.find(programs.NGINX)
         self.folder = private_folder.make("nginx")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

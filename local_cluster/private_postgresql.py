@@ -12,9 +12,8 @@ from typing import Any
 
 import psycopg2
 
-from local_cluster import private_folder
+from local_cluster import private_folder, programs
 from local_cluster.waiting import eventually
-from tests import needs
 
 # Fast, and safe against a crash of PostgreSQL, though not of the machine.
 _OPTIONS = {
@@ -32,17 +31,18 @@ class PrivatePostgresql:
     """A database server; `new_database` gives the URL of an empty database in it."""
 
     def __init__(self) -> None:
-        self._programs = needs.postgresql_programs()
+        self._programs = programs.find(programs.POSTGRESQL).parent
         self.folder = private_folder.make("pg")
         self.log = self.folder / "postgresql.log"
         self._data = self.folder / "data"
         self._account: dict[str, Any] = private_folder.hand_over(self.folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
-        self._run("initdb", "-D", str(self._data), "-U", "presence", "-A", "trust", "--no-sync")
 
     def start(self) -> PrivatePostgresql:
         """Start the server and wait until it takes connections."""
+        if not self._data.exists():
+            self._run("initdb", "-D", str(self._data), "-U", "presence", "-A", "trust", "--no-sync")
         options = [f"-c{name}={value}" for name, value in _OPTIONS.items()]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -7,17 +7,16 @@ import subprocess
 
 import redis
 
-from local_cluster import private_folder
-from local_cluster.live_server import free_port
+from local_cluster import private_folder, programs
+from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
-from tests import needs
 
 
 class PrivateRedis:
     """A Redis that keeps nothing; `url` stays the same when it is stopped and started again."""
 
     def __init__(self) -> None:
-        self._program = needs.program("redis-server", "redis-server")
+        self._program = programs.find(programs.REDIS)
         self.folder = private_folder.make("redis")
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"

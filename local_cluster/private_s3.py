@@ -6,14 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import boto3
 import requests
 
-from local_cluster.live_server import free_port
+from local_cluster.ports import free_port
+from local_cluster.programs import Missing
 from local_cluster.waiting import eventually
-from tests import needs
 
 BUCKET = "presence-uploads"
 PREFIX = "some/prefix"
@@ -28,7 +29,8 @@ class PrivateS3:
     """A bucket that lasts as long as the process that serves it."""
 
     def __init__(self) -> None:
-        needs.python_package("moto")
+        if find_spec("moto") is None:
+            raise Missing("the Python package moto", "run “pip install -r requirements-dev.txt”")
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-import shutil
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from local_cluster import programs
+
 JAVASCRIPT = Path(__file__).parent / "javascript"
 _INSTALL = "pip install -r requirements-dev.txt"
 
 
+@contextlib.contextmanager
+def met_or_skipped() -> Generator[None]:
+    """Skip the test that cannot go on because something is missing."""
+    try:
+        yield
+    except programs.Missing as missing:
+        reason = f"{missing} to run this test"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason} (CI must not skip it)")
+        pytest.skip(reason)
+
+
 def missing(what: str, remedy: str) -> NoReturn:
-    reason = f"{what} is not on this machine; {remedy} to run this test"
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason} (CI must not skip it)")
-    pytest.skip(reason)
+    """Skip the test for want of something."""
+    raise programs.Missing(what, remedy)
 
 
 def program(name: str, package: str) -> str:
     """Return the path of a program, or skip the test with the package that would bring it."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
-    if path is None:
-        missing(name, f"install the package {package}")
-    return str(path)
+    return str(programs.find(programs.Program(name, name, package)))
 
 
 def postgresql_programs() -> Path:
     """Return the folder of PostgreSQL's own programs, or skip the test without them."""
-    folders = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name)
-    )
-    if folders:
-        return folders[-1]
-    return Path(program("initdb", "postgresql")).parent
+    return programs.find(programs.POSTGRESQL).parent
 
 
 def python_package(name: str) -> Any:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from local_cluster.live_server import ROOT, LiveServer, free_port
+from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
 from tests.clients import shows
 from tests.test_rest import Rest, refusal

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from local_cluster.live_server import free_port
+from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
 from tests import needs
 
