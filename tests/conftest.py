@@ -12,10 +12,10 @@ import pytest
 from local_cluster.live_server import LiveServer
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
-from tests import needs
-from tests.bare_domain import app, session
-from tests.chromium import chromium
-from tests.clients import KINDS, Client
+from tests.support import needs
+from tests.support.bare_domain import app, session
+from tests.support.chromium import chromium
+from tests.support.clients import KINDS, Client
 
 __all__ = ["app", "chromium", "session"]
 

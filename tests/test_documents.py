@@ -15,7 +15,7 @@ import pytest
 from app import create_app
 from local_cluster.live_server import LiveServer
 from presence.config import Settings
-from tests import needs
+from tests.support import needs
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

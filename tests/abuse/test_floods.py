@@ -14,7 +14,7 @@ from local_cluster.waiting import eventually
 from presence.config import Settings
 from presence.transport.engine.throttle import TokenBucket
 from tests.abuse.streams import TEXT, WebSocketStream, frame
-from tests.clients import events, hears, shows
+from tests.support.clients import events, hears, shows
 
 Connect = Callable[..., Any]
 LIMITS: dict[str, Any] = {

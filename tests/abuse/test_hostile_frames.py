@@ -10,7 +10,7 @@ import pytest
 
 from local_cluster.live_server import LiveServer
 from tests.abuse.streams import BINARY, CLOSE, PING, PONG, TEXT, WebSocketStream, frame
-from tests.clients import hears, shows
+from tests.support.clients import hears, shows
 
 Connect = Callable[..., Any]
 CONTINUATION = 0

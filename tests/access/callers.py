@@ -9,7 +9,7 @@ import socketio
 
 from local_cluster.live_server import LiveServer
 from tests.access.keys import EVERYTHING, bearer, token
-from tests.clients import Body, PythonClient
+from tests.support.clients import Body, PythonClient
 
 ROOMS = "/api/webrtc/rooms"
 

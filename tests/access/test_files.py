@@ -11,7 +11,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.access.callers import ROOMS, admin, ask, join, upload
 from tests.access.keys import LOCKED, token
-from tests.clients import Body
+from tests.support.clients import Body
 
 
 @pytest.fixture

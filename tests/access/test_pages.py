@@ -13,9 +13,9 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.access.callers import ROOMS, admin, ask, join, joined, upload
 from tests.access.keys import EVERYTHING, KEY, token
-from tests.clients import hears
 from tests.pages.test_everybody_can_use_the_pages import findings
 from tests.pages.visitors import Visitor, room_path
+from tests.support.clients import hears
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -16,7 +16,7 @@ from app import create_app
 from local_cluster.live_server import ROOT
 from local_cluster.private_nginx import DEPLOYED, PrivateNginx, for_workers
 from presence.config import Settings
-from tests import needs
+from tests.support import needs
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()

@@ -18,7 +18,7 @@ from local_cluster.live_server import ROOT, LiveServer
 from local_cluster.private_s3 import BUCKET, PREFIX, PrivateS3
 from local_cluster.waiting import eventually
 from tests.conftest import SAMPLES
-from tests.test_rest import Rest, refusal
+from tests.rest.test_routes import Rest, refusal
 
 NewServer = Callable[..., LiveServer]
 

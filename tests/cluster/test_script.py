@@ -15,7 +15,7 @@ from local_cluster import programs
 from local_cluster.__main__ import main
 from local_cluster.live_server import ROOT
 from local_cluster.waiting import eventually
-from tests import needs
+from tests.support import needs
 
 WITH_ANOTHER_POSTGRESQL = """
 import sys

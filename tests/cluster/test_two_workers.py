@@ -11,8 +11,8 @@ import requests
 
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.waiting import eventually
-from tests.clients import events, hears, shows
-from tests.test_rest import Rest
+from tests.rest.test_routes import Rest
+from tests.support.clients import events, hears, shows
 
 Connect = Callable[..., Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 import requests
 
 from local_cluster.waiting import eventually
-from tests.clients import JavaScriptClient, shows
 from tests.faults.test_dead_and_busy_connections import FOUND_WITHIN, NewServer, joining
-from tests.network_host import NetworkHost
+from tests.support.clients import JavaScriptClient, shows
+from tests.support.network_host import NetworkHost
 
 
 def test_a_client_whose_link_goes_down_is_inactive_within_twelve_seconds_and_comes_back(

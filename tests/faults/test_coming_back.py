@@ -13,9 +13,9 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.clients import events, hears, shows
+from tests.errors.test_socket_errors import NotGreeted, RawSocket
 from tests.faults.test_storage_faults import locked
-from tests.test_socket_errors import NotGreeted, RawSocket
+from tests.support.clients import events, hears, shows
 
 Connect = Callable[..., Any]
 NewServer = Callable[..., LiveServer]

@@ -15,8 +15,8 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.clients import events, shows
-from tests.test_socket_errors import RawSocket
+from tests.errors.test_socket_errors import RawSocket
+from tests.support.clients import events, shows
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]

@@ -12,8 +12,8 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.private_postgresql import PrivatePostgresql
 from local_cluster.waiting import eventually
-from tests.clients import shows
 from tests.faults.test_dead_and_busy_connections import FOUND_WITHIN, NewServer, joining
+from tests.support.clients import shows
 
 Connect = Callable[..., Any]
 

@@ -18,8 +18,8 @@ import requests
 from local_cluster.live_server import ROOT, LiveServer
 from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
-from tests.clients import shows
-from tests.test_rest import Rest, refusal
+from tests.rest.test_routes import Rest, refusal
+from tests.support.clients import shows
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]

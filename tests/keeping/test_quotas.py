@@ -21,9 +21,9 @@ from presence.domain.rooms import quotas
 from presence.domain.rooms.quotas import Quotas
 from presence.errors import PeerStorageFull, TooManyRooms
 from presence.storage.models import File, Room, Usage
-from tests.clients import events, shows
 from tests.keeping.conftest import Keeper
-from tests.test_rest import refusal
+from tests.rest.test_routes import refusal
+from tests.support.clients import events, shows
 
 LIMITS: dict[str, Any] = {
     "PRESENCE_MAX_FILES_PER_PEER": 4,

@@ -24,9 +24,9 @@ from presence.domain.values import clock
 from presence.storage import database
 from presence.storage.models import Activity, File, Peer, Room, Usage
 from presence.transport.process.sweeping import Sweeper
-from tests.clients import events, hears, shows
 from tests.keeping.conftest import Keeper
 from tests.keeping.test_quotas import attach, join
+from tests.support.clients import events, hears, shows
 
 NewServer = Callable[..., LiveServer]
 

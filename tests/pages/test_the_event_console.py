@@ -8,9 +8,9 @@ import subprocess
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests import needs
 from tests.pages.conftest import Visit
 from tests.pages.visitors import Visitor, room_path
+from tests.support import needs
 
 
 def names(visitor: Visitor) -> list[str]:

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 
 from local_cluster.live_server import LiveServer
 from presence.client import PresenceClient
-from tests import needs
 from tests.signalling.pages import ClientPage
+from tests.support import needs
 
 Connect = Callable[..., Any]
 Member = Callable[..., Any]

@@ -17,9 +17,9 @@ from playwright.sync_api import Browser, Page
 
 from local_cluster.live_server import ROOT, LiveServer
 from local_cluster.waiting import eventually
-from tests import needs
-from tests.clients import hears, shows
 from tests.signalling.conftest import ON_EVENTLET, Member, NewPage
+from tests.support import needs
+from tests.support.clients import hears, shows
 
 EXAMPLES = ROOT / "examples"
 

@@ -11,8 +11,8 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.clients import events, hears, shows
 from tests.signalling.conftest import Connect, Member, NewServer
+from tests.support.clients import events, hears, shows
 
 MODES = pytest.mark.parametrize("mode", ["eventlet", "threading"])
 

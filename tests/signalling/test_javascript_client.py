@@ -13,8 +13,8 @@ import requests
 
 from local_cluster.live_server import ROOT, LiveServer
 from local_cluster.waiting import eventually
-from tests import needs
 from tests.signalling.conftest import ON_EVENTLET, Member, NewPage
+from tests.support import needs
 
 STATIC = ROOT / "static"
 

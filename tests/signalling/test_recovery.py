@@ -12,7 +12,6 @@ import pytest
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.client import PresenceClient, PresenceError
-from tests.clients import shows
 from tests.signalling.conftest import (
     ON_EVENTLET,
     InLoop,
@@ -22,6 +21,7 @@ from tests.signalling.conftest import (
     NewServer,
 )
 from tests.signalling.test_calls import AiortcPeer, talk
+from tests.support.clients import shows
 
 MODES = pytest.mark.parametrize("mode", ["eventlet", "threading"])
 

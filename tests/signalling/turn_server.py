@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
-from tests import needs
+from tests.support import needs
 
 SECRET = "a secret of the tests only"
 

@@ -11,7 +11,7 @@ import pytest
 
 from presence.transport.engine.streams import Stream, Turns
 from presence.transport.engine.websocket import Reader
-from tests.websocket.frames import client_frame
+from tests.engine.frames import client_frame
 
 MESSAGE_SECONDS = 0.0003
 

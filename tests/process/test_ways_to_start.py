@@ -17,7 +17,7 @@ import requests
 from local_cluster.live_server import ROOT, LiveServer
 from local_cluster.waiting import eventually
 from presence.config import Settings, unknown_settings
-from tests.clients import PythonClient, hears
+from tests.support.clients import PythonClient, hears
 
 FLASK = [sys.executable, "-m", "flask"]
 WAYS = {

@@ -6,7 +6,7 @@ import os
 import subprocess
 from types import TracebackType
 
-from tests import needs
+from tests.support import needs
 
 
 class NetworkHost:

@@ -11,7 +11,7 @@ import pytest
 
 from presence.transport.engine import websocket
 from presence.transport.engine.websocket import Reader, WebSocketError
-from tests.websocket.frames import client_frame
+from tests.engine.frames import client_frame
 
 LIMIT = 1000
 

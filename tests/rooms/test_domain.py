@@ -23,7 +23,7 @@ from presence.errors import InvalidField, PeerNotFound, RoomFull, RoomNotFound, 
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room, Worker
 from presence.transport.wire import serializers
-from tests.bare_domain import WORKER
+from tests.support.bare_domain import WORKER
 
 LIMITS = Limits(max_peers=2, max_user_data_bytes=1000)
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import socketio
 
 from local_cluster.waiting import eventually
-from tests import needs
+from tests.support import needs
 
 Body = dict[str, Any]
 

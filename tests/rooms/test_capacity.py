@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests.clients import hears
+from tests.support.clients import hears
 
 # How often the race is run; PRESENCE_TEST_ROUNDS makes it a campaign.
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "3"))

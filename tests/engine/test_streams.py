@@ -20,8 +20,8 @@ import websocket as client_library
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.transport.engine import websocket
-from tests.clients import hears, shows
-from tests.websocket.frames import client_frame
+from tests.engine.frames import client_frame
+from tests.support.clients import hears, shows
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]

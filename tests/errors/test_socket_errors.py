@@ -19,7 +19,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.errors import InvalidField
 from presence.transport.wire import messages
-from tests.clients import events, hears
+from tests.support.clients import events, hears
 
 Connect = Callable[..., Any]
 

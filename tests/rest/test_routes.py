@@ -12,7 +12,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.clients import hears, shows
+from tests.support.clients import hears, shows
 
 
 class Rest:

@@ -11,7 +11,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.clients import PythonClient, events, hears
+from tests.support.clients import PythonClient, events, hears
 
 
 def of_version(version: int) -> Callable[[dict[str, Any]], bool]:

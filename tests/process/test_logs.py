@@ -22,7 +22,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence import logs
 from presence.config import Settings
-from tests.clients import PythonClient
+from tests.support.clients import PythonClient
 
 FORGED = "2026-01-01T00:00:00.000Z ERROR presence: forged"
 HOSTILE = [

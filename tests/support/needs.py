@@ -13,7 +13,7 @@ import pytest
 
 from local_cluster import programs
 
-JAVASCRIPT = Path(__file__).parent / "javascript"
+JAVASCRIPT = Path(__file__).parent.parent / "javascript"
 _INSTALL = "pip install -r requirements-dev.txt"
 
 

@@ -19,7 +19,7 @@ from local_cluster.waiting import eventually
 from presence.config import Settings
 
 Figures = dict[str, float]
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 TOKEN = "a-token-for-the-metrics"
 
 

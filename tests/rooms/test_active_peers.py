@@ -16,7 +16,7 @@ from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.values import clock
 from presence.errors import PresenceError, RoomFull
 from presence.storage.models import Peer, PeerSession, Room
-from tests.bare_domain import WORKER
+from tests.support.bare_domain import WORKER
 
 LIMITS = Limits(max_peers=3, max_user_data_bytes=1000, max_kept_peers=5)
 ROOMS = ("den", "hall")

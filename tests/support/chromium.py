@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import needs
+from tests.support import needs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -10,7 +10,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.clients import events, hears, shows
+from tests.support.clients import events, hears, shows
 
 Connect = Callable[..., Any]
 
