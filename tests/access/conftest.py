@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from local_cluster.live_server import LiveServer
-from tests.access.keys import LOCKED
+from tests.support.keys import LOCKED
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ import pytest
 
 from local_cluster.live_server import ROOT, LiveServer
 from presence.client import PresenceClient, PresenceError
-from tests.access.callers import ask, joined
-from tests.access.keys import token
 from tests.support import needs
+from tests.support.callers import ask, joined
 from tests.support.clients import hears, shows
+from tests.support.keys import token
 
 
 def test_the_javascript_client_shows_its_token(locked: LiveServer, room: str) -> None:

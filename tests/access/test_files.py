@@ -9,9 +9,9 @@ import pytest
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.access.callers import ROOMS, admin, ask, join, upload
-from tests.access.keys import LOCKED, token
+from tests.support.callers import ROOMS, admin, ask, join, upload
 from tests.support.clients import Body
+from tests.support.keys import LOCKED, token
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import requests
 import websocket
 
 from local_cluster.live_server import LiveServer
-from tests.access.callers import ask
-from tests.access.keys import token
+from tests.support.callers import ask
+from tests.support.keys import token
 
 ENGINE = "/socket.io/?EIO=4&transport=polling"
 PATHS = ["/", "/api/webrtc/rooms", ENGINE, "/static/icon.svg", "/rooms/studio", "/nowhere"]

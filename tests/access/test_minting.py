@@ -14,8 +14,8 @@ import pytest
 
 from local_cluster.live_server import ROOT, LiveServer
 from presence.domain.permissions import tokens
-from tests.access.callers import ROOMS, ask, join
-from tests.access.keys import KEYS, LOCKED, token
+from tests.support.callers import ROOMS, ask, join
+from tests.support.keys import KEYS, LOCKED, token
 
 TOKENS = "/api/webrtc/tokens"
 

@@ -11,10 +11,10 @@ import pytest
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.access.callers import ROOMS, admin, ask, join, joined, refusal
-from tests.access.keys import token
 from tests.support import needs
+from tests.support.callers import ROOMS, admin, ask, join, joined, refusal
 from tests.support.clients import JavaScriptClient, PythonClient, events, hears, shows
+from tests.support.keys import token
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.described.strict import Body, Caller, check
 from tests.support.clients import PythonClient, hears
+from tests.support.strict import Body, Caller, check
 
 ROOMS = "/api/webrtc/rooms"
 SAMPLES = Path(__file__).parent.parent / "samples"

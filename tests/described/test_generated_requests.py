@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests.access.keys import LOCKED, bearer, token
 from tests.support import needs
+from tests.support.keys import LOCKED, bearer, token
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "8"))
 IS_CAMPAIGN = EXAMPLES >= 50

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests.described.strict import Body
 from tests.support import needs
+from tests.support.strict import Body
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -13,7 +13,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.pages.conftest import Visit
 from tests.pages.test_reading_the_pages import HOSTILE_NAMES
-from tests.pages.visitors import room_path
+from tests.support.visitors import room_path
 
 
 def rest(site: LiveServer, room: str, what: str, body: Any = None, **query: str) -> Any:

@@ -14,8 +14,8 @@ from local_cluster.live_server import LiveServer
 from tests.pages.conftest import Visit
 from tests.pages.test_a_room_in_the_browser import join_over_rest
 from tests.pages.test_files_in_the_browser import text_file
-from tests.pages.visitors import Visitor, room_path
 from tests.support import needs
+from tests.support.visitors import Visitor, room_path
 
 PEOPLE = 100
 

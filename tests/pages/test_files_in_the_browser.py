@@ -9,7 +9,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.conftest import SAMPLES
 from tests.pages.conftest import Visit
-from tests.pages.visitors import room_path
+from tests.support.visitors import room_path
 
 
 def text_file(name: str, size: int) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from markupsafe import escape
 
-from tests.pages.visitors import room_path
+from tests.support.visitors import room_path
 
 HOSTILE_NAMES = [
     "<script>alert(1)<script>",

@@ -8,7 +8,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from tests.pages.conftest import Visit
-from tests.pages.visitors import Visitor
+from tests.support.visitors import Visitor
 
 
 def states(visitor: Visitor) -> dict[str, str]:

@@ -9,8 +9,8 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from tests.pages.conftest import Visit
-from tests.pages.visitors import Visitor, room_path
 from tests.support import needs
+from tests.support.visitors import Visitor, room_path
 
 
 def names(visitor: Visitor) -> list[str]:

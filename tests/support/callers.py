@@ -8,8 +8,8 @@ import requests
 import socketio
 
 from local_cluster.live_server import LiveServer
-from tests.access.keys import EVERYTHING, bearer, token
 from tests.support.clients import Body, PythonClient
+from tests.support.keys import EVERYTHING, bearer, token
 
 ROOMS = "/api/webrtc/rooms"
 
