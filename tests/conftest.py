@@ -19,8 +19,6 @@ from tests.support.clients import KINDS, Client
 
 __all__ = ["app", "chromium", "session"]
 
-SAMPLES = Path(__file__).parent / "samples"
-
 
 # What tests of the shared server run against; those marked `cluster` also run against a cluster.
 KINDS_OF_SERVER = ["eventlet", "threading", "cluster"]

@@ -11,7 +11,7 @@ import pytest
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.pages.test_everybody_can_use_the_pages import findings
+from tests.support.axe import findings
 from tests.support.callers import ROOMS, admin, ask, join, joined, upload
 from tests.support.clients import hears
 from tests.support.keys import EVERYTHING, KEY, token

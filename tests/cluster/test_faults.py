@@ -20,8 +20,8 @@ import requests
 from local_cluster.private_cluster import NamedWorker, NewCluster, PrivateCluster
 from local_cluster.private_postgresql import database_name
 from local_cluster.waiting import eventually
-from tests.rest.test_routes import Rest
 from tests.support.clients import PythonClient, events, hears, shows
+from tests.support.rest import Rest
 
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "1"))
 OUTAGE = float(os.environ.get("PRESENCE_TEST_OUTAGE", "5"))

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.live_server import LiveServer
 from local_cluster.private_s3 import BUCKET, PREFIX, PrivateS3
 from local_cluster.waiting import eventually
-from tests.conftest import SAMPLES
-from tests.rest.test_routes import Rest, refusal
+from tests.support.paths import ROOT, SAMPLES
+from tests.support.rest import Rest, refusal
 
 NewServer = Callable[..., LiveServer]
 

@@ -13,8 +13,8 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.private_postgresql import PrivatePostgresql, database_name
 from local_cluster.waiting import eventually
-from tests.rest.test_routes import Rest, refusal
 from tests.support.clients import events, hears, shows
+from tests.support.rest import Rest, refusal
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]

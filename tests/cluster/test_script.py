@@ -13,9 +13,9 @@ import requests
 
 from local_cluster import programs
 from local_cluster.__main__ import main
-from local_cluster.live_server import ROOT
 from local_cluster.waiting import eventually
 from tests.support import needs
+from tests.support.paths import ROOT
 
 WITH_ANOTHER_POSTGRESQL = """
 import sys

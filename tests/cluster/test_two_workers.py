@@ -11,8 +11,8 @@ import requests
 
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.waiting import eventually
-from tests.rest.test_routes import Rest
 from tests.support.clients import events, hears, shows
+from tests.support.rest import Rest
 
 Connect = Callable[..., Any]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +15,10 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.support.clients import PythonClient, hears
+from tests.support.paths import SAMPLES
 from tests.support.strict import Body, Caller, check
 
 ROOMS = "/api/webrtc/rooms"
-SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 @pytest.fixture(scope="module")

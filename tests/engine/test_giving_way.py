@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from local_cluster.live_server import ROOT
+from tests.support.paths import ROOT
 
 # In a process of its own, because eventlet has to patch it as gunicorn's worker does.
 READ_FORMS = """

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 from local_cluster.live_server import LiveServer
-from tests.errors.test_socket_errors import RawSocket
+from tests.support.raw_socket import RawSocket
 
 _ACKNOWLEDGED = b"437["
 _TAIL = len(_ACKNOWLEDGED) - 1

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from local_cluster.live_server import LiveServer
-from tests.errors.test_socket_errors import RawSocket
+from tests.support.raw_socket import RawSocket
 
 CHANGES = ("peer_joined", "peer_updated", "peer_left")
 

@@ -28,8 +28,8 @@ from hypothesis.stateful import (
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.errors.test_socket_errors import RawSocket
 from tests.faults.follower import Follower
+from tests.support.raw_socket import RawSocket
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "5"))
 

@@ -13,9 +13,9 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.errors.test_socket_errors import NotGreeted, RawSocket
-from tests.faults.test_storage_faults import locked
+from tests.faults.locked_database import locked
 from tests.support.clients import events, hears, shows
+from tests.support.raw_socket import NotGreeted, RawSocket
 
 Connect = Callable[..., Any]
 NewServer = Callable[..., LiveServer]

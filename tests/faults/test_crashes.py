@@ -22,7 +22,7 @@ import websocket
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.errors.test_socket_errors import RawSocket
+from tests.support.raw_socket import RawSocket
 
 Connect = Callable[..., Any]
 NewServer = Callable[..., LiveServer]

@@ -19,7 +19,7 @@ import websocket
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.errors.test_socket_errors import RawSocket
+from tests.support.raw_socket import RawSocket
 
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "40"))
 JOIN = '42["join_room",{"room_name":"%s","peer_id":"back","username":"Back"}]'

@@ -16,7 +16,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.config import Settings
 from presence.storage import database
-from tests.rest.test_routes import Rest
+from tests.support.rest import Rest
 
 
 class Keeper(Rest):

@@ -15,9 +15,9 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.waiting import eventually
-from tests.conftest import SAMPLES
-from tests.rest.test_routes import refusal
 from tests.support.clients import hears, shows
+from tests.support.paths import SAMPLES
+from tests.support.rest import refusal
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 TYPES = {

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests.pages.test_a_room_in_the_browser import join_over_rest
+from tests.pages.over_rest import join_over_rest
 from tests.support.clients import events, hears
 
 Connect = Callable[..., Any]

@@ -17,9 +17,9 @@ from app import create_app
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.config import Settings
+from tests.support.paths import ROOT
 
 Figures = dict[str, float]
-ROOT = Path(__file__).parent.parent.parent
 TOKEN = "a-token-for-the-metrics"
 
 

@@ -11,8 +11,8 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.rest.test_routes import Rest
 from tests.support.clients import shows
+from tests.support.rest import Rest
 
 NewServer = Callable[..., LiveServer]
 

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.config import Settings, unknown_settings
 from tests.support.clients import PythonClient, hears
+from tests.support.paths import ROOT
 
 FLASK = [sys.executable, "-m", "flask"]
 WAYS = {

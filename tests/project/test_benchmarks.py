@@ -15,7 +15,7 @@ from benchmarks import catalogue, machine
 from benchmarks.__main__ import measure_on
 from benchmarks.measuring import TINY
 from benchmarks.servers import Server, presence, rivals
-from local_cluster.live_server import ROOT
+from tests.support.paths import ROOT
 
 WORKLOADS = catalogue.workloads(TINY)
 RIVALS = {rival.name: rival for rival in rivals()}

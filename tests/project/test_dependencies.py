@@ -7,13 +7,12 @@ import re
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
 from tests.support import needs
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 # Below these a fault is open that has been closed since; docs/dependencies.md says which.
 FLOORS = {
     "gunicorn": "25.3.0",

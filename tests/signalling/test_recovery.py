@@ -12,6 +12,7 @@ import pytest
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.client import PresenceClient, PresenceError
+from tests.signalling.aiortc_peer import AiortcPeer, talk
 from tests.signalling.conftest import (
     ON_EVENTLET,
     InLoop,
@@ -20,7 +21,6 @@ from tests.signalling.conftest import (
     NewPage,
     NewServer,
 )
-from tests.signalling.test_calls import AiortcPeer, talk
 from tests.support.clients import shows
 
 MODES = pytest.mark.parametrize("mode", ["eventlet", "threading"])

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 import requests
 
-from local_cluster.live_server import ROOT, LiveServer
+from local_cluster.live_server import LiveServer
 from local_cluster.private_postgresql import PrivatePostgresql
 from tests.support import needs
+from tests.support.paths import ROOT
 
 BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
 # Copies the database with the real program, but not before files have come and gone, and waits for

@@ -9,7 +9,7 @@ import pytest
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.rest.test_routes import Rest
+from tests.support.rest import Rest
 
 NewServer = Callable[..., LiveServer]
 A_THOUSAND_PAGES = 1000 * 4096

@@ -15,7 +15,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import create_app
-from local_cluster.live_server import ROOT
 from local_cluster.private_postgresql import PrivatePostgresql
 from presence.config import Settings
 from presence.domain.peers import peers, sessions, workers
@@ -25,6 +24,7 @@ from presence.domain.rooms import rooms
 from presence.storage import database
 from presence.storage.database import CannotServe
 from presence.storage.models import Room, db
+from tests.support.paths import ROOT
 
 UPGRADE = """
 from app import create_app

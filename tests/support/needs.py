@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import pytest
 
 from local_cluster import programs
+from tests.support.paths import ROOT
 
-JAVASCRIPT = Path(__file__).parent.parent / "javascript"
+JAVASCRIPT = ROOT / "tests" / "javascript"
 _INSTALL = "pip install -r requirements-dev.txt"
 
 

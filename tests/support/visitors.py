@@ -24,6 +24,11 @@ def room_path(room: str) -> str:
     return f"/rooms/{quote(room, safe='')}"
 
 
+def text_file(name: str, size: int) -> Any:
+    """Return a file of words, as Playwright takes it."""
+    return {"name": name, "mimeType": "text/plain", "buffer": b"x" * size}
+
+
 class Visitor:
     """One person's browser, with its own storage, at one page."""
 
