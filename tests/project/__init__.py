@@ -1,1 +1,1 @@
-"""What stands beside the server: dependencies and benchmarks."""
+"""What stands beside the server: documents, dependencies and benchmarks."""

@@ -17,7 +17,7 @@ from local_cluster.live_server import LiveServer
 from presence.config import Settings
 from tests.support import needs
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [
     ROOT / "README.md",

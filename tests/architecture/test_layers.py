@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PRESENCE = ROOT / "presence"
 
 # What each layer may import of the server, and which frameworks it may not know.
