@@ -59,7 +59,7 @@ class LiveServer:
         """Change settings, for the next start."""
         self._settings |= {name: str(value) for name, value in settings.items()}
 
-    def start(self, seconds: float = 30.0) -> LiveServer:
+    def start(self, seconds: float = 60.0) -> LiveServer:
         """Start the server and wait until it answers."""
         self.launch()
         self.wait_until_it_answers(seconds)
@@ -85,7 +85,7 @@ class LiveServer:
                 start_new_session=True,
             )
 
-    def wait_until_it_answers(self, seconds: float = 30.0) -> None:
+    def wait_until_it_answers(self, seconds: float = 60.0) -> None:
         """Wait until the server that was launched answers; ends it if it does not."""
         try:
             eventually(self._answers, f"the server answers on {self.url}", seconds, interval=0.05)
