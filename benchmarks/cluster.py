@@ -20,8 +20,8 @@ from benchmarks.clients import SocketClient
 from benchmarks.frames import event_frame
 from benchmarks.load import ConnectionLost, Load
 from benchmarks.relay_workload import Relayed
-from tests.cluster.private_cluster import PrivateCluster
-from tests.cluster.private_postgresql import PrivatePostgresql
+from local_cluster.private_cluster import PrivateCluster
+from local_cluster.private_postgresql import PrivatePostgresql
 
 _PAIRS = 12
 _ROOMS = 24

@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import machine
+from local_cluster.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 RIVALS = Path(__file__).parent / "rivals"
 NODE_PACKAGES = RIVALS / "node_modules"
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 # The same for all. On a machine that does other things as well, a server may be late for an answer;
 # what a workload costs is wanted all the same.
 _PING_SECONDS, _PONG_SECONDS = "5", "60"
@@ -145,7 +146,7 @@ class Server:
 
     def __init__(self, contender: Contender, core: int, **settings: str) -> None:
         self.contender = contender
-        self.port = _free_port()
+        self.port = free_port()
         self._data = Path(tempfile.mkdtemp(prefix="benchmark-"))
         self.log = self._data / "server.log"
         values = {"port": str(self.port), "data": str(self._data)}
@@ -217,9 +218,3 @@ class Server:
                 self.stop()
                 raise RuntimeError(f"{self.contender.name} did not start:\n{text}")
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

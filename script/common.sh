@@ -1,4 +1,4 @@
-# Shared by script/server and script/test: finds Python and keeps .venv up to date.
+# Shared by the scripts beside it: finds Python and keeps .venv up to date.
 # Sourced, not run.
 
 # Print the path of a Python that is new enough, or explain what is missing and stop.

@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.bare_domain import app, session
-from tests.chromium import chromium
-from tests.clients import KINDS, Client
-from tests.cluster.private_cluster import PrivateCluster
-from tests.cluster.private_postgresql import PrivatePostgresql
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.private_cluster import PrivateCluster
+from local_cluster.private_postgresql import PrivatePostgresql
+from tests.support import needs
+from tests.support.bare_domain import app, session
+from tests.support.chromium import chromium
+from tests.support.clients import KINDS, Client
 
 __all__ = ["app", "chromium", "session"]
-
-SAMPLES = Path(__file__).parent / "samples"
 
 
 # What tests of the shared server run against; those marked `cluster` also run against a cluster.
@@ -40,6 +39,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if wanted(item)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    """Skip a test whose fixtures need what is not on this machine."""
+    with needs.met_or_skipped():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Skip a test that itself needs what is not on this machine."""
+    with needs.met_or_skipped():
+        return (yield)
 
 
 @pytest.fixture(scope="session", params=KINDS_OF_SERVER)

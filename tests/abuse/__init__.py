@@ -1,0 +1,1 @@
+"""Hostile and careless clients: floods, broken frames, forged addresses, slow connections."""

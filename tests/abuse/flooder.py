@@ -17,8 +17,9 @@ from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
+from local_cluster.live_server import LiveServer
 from tests.abuse.streams import TEXT, WebSocketStream, frame
-from tests.live_server import ROOT, LiveServer
+from tests.support.paths import ROOT
 
 EVENTS_PER_SECOND = 1000
 _AT_ONCE = 50

@@ -10,7 +10,7 @@ import struct
 import time
 from typing import Any
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 

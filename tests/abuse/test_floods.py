@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import Settings
 from presence.transport.engine.throttle import TokenBucket
 from tests.abuse.streams import TEXT, WebSocketStream, frame
-from tests.clients import events, hears, shows
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from tests.support.clients import events, hears, shows
 
 Connect = Callable[..., Any]
 LIMITS: dict[str, Any] = {

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
 from presence.transport.admission.client_addresses import address_of
 from tests.abuse.streams import WebSocketStream
-from tests.live_server import LiveServer
 
 NewServer = Callable[..., LiveServer]
 LIMIT = 5

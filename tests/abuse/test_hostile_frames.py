@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
 from tests.abuse.streams import BINARY, CLOSE, PING, PONG, TEXT, WebSocketStream, frame
-from tests.clients import hears, shows
-from tests.live_server import LiveServer
+from tests.support.clients import hears, shows
 
 Connect = Callable[..., Any]
 CONTINUATION = 0

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings, variable_of
 from presence.errors import TooManyRequests
 from presence.transport.admission.rates import Rates
 from tests.abuse.streams import WebSocketStream
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 Answer = TypeVar("Answer")
 CONNECTS, SOCKETS, REQUESTS, UPLOADS = 12, 5, 30, 3

@@ -7,11 +7,11 @@ from collections.abc import Generator
 
 import pytest
 
+from local_cluster.private_redis import PrivateRedis
 from presence.config import Settings
 from presence.errors import TooManyRequests
 from presence.transport.admission import rates as rates_module
 from presence.transport.admission.rates import Rates
-from tests.cluster.private_redis import PrivateRedis
 
 LIMIT = 10
 

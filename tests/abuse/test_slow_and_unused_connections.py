@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.abuse.streams import PONG, TEXT, Stream, WebSocketStream, frame
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 PATIENCE = 2.0
 # What a busy machine may take on top.

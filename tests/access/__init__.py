@@ -1,0 +1,1 @@
+"""Locked servers: tokens, hosts and origins, moderation, and who may do what."""

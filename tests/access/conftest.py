@@ -6,8 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.access.keys import LOCKED
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from tests.support.keys import LOCKED
 
 
 @pytest.fixture(scope="session")

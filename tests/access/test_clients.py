@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
 from presence.client import PresenceClient, PresenceError
-from tests import needs
-from tests.access.callers import ask, joined
-from tests.access.keys import token
-from tests.clients import hears, shows
-from tests.live_server import ROOT, LiveServer
+from tests.support import needs
+from tests.support.callers import ask, joined
+from tests.support.clients import hears, shows
+from tests.support.keys import token
+from tests.support.paths import ROOT
 
 
 def test_the_javascript_client_shows_its_token(locked: LiveServer, room: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import requests
 
-from tests.access.callers import ROOMS, admin, join, joined
-from tests.access.keys import bearer, token
-from tests.clients import hears
-from tests.described.strict import Caller, check
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from tests.support.callers import ROOMS, admin, join, joined
+from tests.support.clients import hears
+from tests.support.keys import bearer, token
+from tests.support.strict import Caller, check
 
 
 def test_every_answer_of_an_admin_s_routes_is_described(locked: LiveServer, room: str) -> None:

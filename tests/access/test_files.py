@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.access.callers import ROOMS, admin, ask, join, joined, upload
-from tests.access.keys import LOCKED, token
-from tests.clients import Body, hears
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.support.callers import ROOMS, admin, ask, join, joined, upload
+from tests.support.clients import Body, hears
+from tests.support.keys import LOCKED, token
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 import requests
 import websocket
 
-from tests.access.callers import ask
-from tests.access.keys import token
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from tests.support.callers import ask
+from tests.support.keys import token
 
 ENGINE = "/socket.io/?EIO=4&transport=polling"
 PATHS = ["/", "/api/webrtc/rooms", ENGINE, "/static/icon.svg", "/rooms/studio", "/nowhere"]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import requests
 
-from tests.access.callers import ROOMS, admin, ask, join, joined, upload
-from tests.access.keys import LOCKED, token
-from tests.clients import PythonClient, hears
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from tests.support.callers import ROOMS, admin, ask, join, joined, upload
+from tests.support.clients import PythonClient, hears
+from tests.support.keys import LOCKED, token
 
 NewServer = Callable[..., LiveServer]
 

@@ -10,12 +10,12 @@ import pytest
 import requests
 
 from app import create_app
+from local_cluster.live_server import LiveServer
 from presence.config import Settings
 from presence.transport.wire.needs import PUBLIC, need_of
-from tests.access.keys import LOCKED, bearer, token
 from tests.access.table import EVENTS, HOLDERS, PUBLIC_PATHS, ROOM, ROUTES, Holder, Route, filled
-from tests.clients import PythonClient
-from tests.live_server import LiveServer
+from tests.support.clients import PythonClient
+from tests.support.keys import LOCKED, bearer, token
 
 CASES = [(room, peer) for room in (ROOM, "other") for peer in ("ada", "bob")]
 REFUSED = {"not_granted", "wrong_peer"}

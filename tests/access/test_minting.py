@@ -12,10 +12,11 @@ from typing import Any
 import jwt
 import pytest
 
+from local_cluster.live_server import LiveServer
 from presence.domain.permissions import tokens
-from tests.access.callers import ROOMS, ask, join
-from tests.access.keys import KEYS, LOCKED, token
-from tests.live_server import ROOT, LiveServer
+from tests.support.callers import ROOMS, ask, join
+from tests.support.keys import KEYS, LOCKED, token
+from tests.support.paths import ROOT
 
 TOKENS = "/api/webrtc/tokens"
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from tests.access.callers import ROOMS, admin, ask, join, joined, upload
-from tests.access.keys import LOCKED, token
-from tests.clients import KINDS, Client, events, hears, shows
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.support.callers import ROOMS, admin, ask, join, joined, upload
+from tests.support.clients import KINDS, Client, events, hears, shows
+from tests.support.keys import LOCKED, token
 
 
 def act(server: LiveServer, room: str, path: str, **body: object) -> requests.Response:

@@ -11,8 +11,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
+from local_cluster.live_server import LiveServer
 from presence.config import InvalidSetting, Settings
-from tests.live_server import LiveServer
 
 ROOMS = "/api/webrtc/rooms"
 JOIN = {"peer_id": "eve", "username": "Eve"}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
-from tests.access.callers import ROOMS, admin, ask, join, joined, upload
-from tests.access.keys import EVERYTHING, KEY, token
-from tests.clients import hears
-from tests.live_server import LiveServer
-from tests.pages.test_everybody_can_use_the_pages import findings
-from tests.pages.visitors import Visitor, room_path
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.support.axe import findings
+from tests.support.callers import ROOMS, admin, ask, join, joined, upload
+from tests.support.clients import hears
+from tests.support.keys import EVERYTHING, KEY, token
+from tests.support.visitors import Visitor, room_path
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

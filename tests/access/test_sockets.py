@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests import needs
-from tests.access.callers import ROOMS, admin, ask, join, joined, refusal
-from tests.access.keys import token
-from tests.clients import JavaScriptClient, PythonClient, events, hears, shows
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.support import needs
+from tests.support.callers import ROOMS, admin, ask, join, joined, refusal
+from tests.support.clients import JavaScriptClient, PythonClient, events, hears, shows
+from tests.support.keys import token
 
 
 @pytest.mark.parametrize(

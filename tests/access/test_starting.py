@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from app import create_app
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings
 from presence.transport.admission import hosts_and_origins
-from tests.access.keys import KEY, LOCKED
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from tests.support.keys import KEY, LOCKED
 
 
 @pytest.mark.parametrize(

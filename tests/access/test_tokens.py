@@ -21,7 +21,7 @@ from presence.errors import (
     TokenRequired,
     WrongPeer,
 )
-from tests.access.keys import KEY, KEYS, NEWER, token
+from tests.support.keys import KEY, KEYS, NEWER, token
 
 
 def signed(key: str = KEY, headers: Any = None, **claims: Any) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.private_cluster import NewCluster, PrivateCluster
-from tests.cluster.private_postgresql import PrivatePostgresql
+from local_cluster.private_cluster import NewCluster, PrivateCluster
+from local_cluster.private_postgresql import PrivatePostgresql
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from app import create_app
+from local_cluster.private_nginx import DEPLOYED, PrivateNginx, for_workers
 from presence.config import Settings
-from tests import needs
-from tests.cluster.private_nginx import DEPLOYED, PrivateNginx, for_workers
-from tests.live_server import ROOT
+from tests.support import needs
+from tests.support.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests.clients import PythonClient, events, hears, shows
-from tests.cluster.private_cluster import NamedWorker, NewCluster, PrivateCluster
-from tests.cluster.private_postgresql import database_name
-from tests.test_rest import Rest
-from tests.waiting import eventually
+from local_cluster.private_cluster import NamedWorker, NewCluster, PrivateCluster
+from local_cluster.private_postgresql import database_name
+from local_cluster.waiting import eventually
+from tests.support.clients import PythonClient, events, hears, shows
+from tests.support.rest import Rest
 
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "1"))
 OUTAGE = float(os.environ.get("PRESENCE_TEST_OUTAGE", "5"))

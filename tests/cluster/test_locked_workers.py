@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.access.callers import ROOMS, admin, ask, join
-from tests.access.keys import LOCKED, token
-from tests.clients import KINDS, events, hears, shows
-from tests.cluster.private_cluster import NewCluster
+from local_cluster.private_cluster import NewCluster
+from tests.support.callers import ROOMS, admin, ask, join
+from tests.support.clients import KINDS, events, hears, shows
+from tests.support.keys import LOCKED, token
 
 
 def test_bans_closed_rooms_and_patterns_hold_at_every_worker(

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.cluster.private_s3 import BUCKET, PREFIX, PrivateS3
-from tests.conftest import SAMPLES
-from tests.live_server import ROOT, LiveServer
-from tests.test_rest import Rest, refusal
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.private_s3 import BUCKET, PREFIX, PrivateS3
+from local_cluster.waiting import eventually
+from tests.support.paths import ROOT, SAMPLES
+from tests.support.rest import Rest, refusal
 
 NewServer = Callable[..., LiveServer]
 

@@ -10,11 +10,11 @@ from typing import Any
 import psycopg2
 import requests
 
-from tests.clients import events, hears, shows
-from tests.cluster.private_postgresql import PrivatePostgresql, database_name
-from tests.live_server import LiveServer
-from tests.test_rest import Rest, refusal
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.private_postgresql import PrivatePostgresql, database_name
+from local_cluster.waiting import eventually
+from tests.support.clients import events, hears, shows
+from tests.support.rest import Rest, refusal
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]

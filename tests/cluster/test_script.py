@@ -8,11 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
-from tests import needs
-from tests.live_server import ROOT
-from tests.waiting import eventually
+from local_cluster import programs
+from local_cluster.__main__ import main
+from local_cluster.waiting import eventually
+from tests.support import needs
+from tests.support.paths import ROOT
+
+WITH_ANOTHER_POSTGRESQL = """
+import sys
+from pathlib import Path
+from local_cluster import __main__, private_folder, programs
+programs.POSTGRESQL_FOLDERS = Path(sys.argv[1])
+private_folder.unprivileged = lambda: None
+__main__.main([])
+"""
 
 
 def processes_with(text: str) -> list[str]:
@@ -31,7 +43,7 @@ def processes_with(text: str) -> list[str]:
 def test_a_cluster_starts_serves_and_is_gone_after_ctrl_c() -> None:
     needs.postgresql_programs()
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.cluster", "2"],
+        [sys.executable, "-W", "ignore", "-m", "local_cluster", "2"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -59,9 +71,49 @@ def test_a_cluster_starts_serves_and_is_gone_after_ctrl_c() -> None:
         eventually(lambda f=folder: not processes_with(f), "its processes are gone")  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("also_without", [[], ["nginx"]])
+def test_all_programs_that_are_missing_are_named_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, also_without: list[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "SYSTEM_FOLDERS", "")
+    monkeypatch.setattr(programs, "POSTGRESQL_FOLDERS", tmp_path)
+    for command in {"initdb", "ps", "nginx"} - set(also_without):
+        (tmp_path / command).touch(0o700)
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    named, packages = str(ended.value).removesuffix(".").split(";")
+    assert ("Redis" in named, "nginx" in named) == (True, bool(also_without))
+    assert packages.split("apt-get install ")[1].split() == [
+        "redis-server",
+        *(f"{command}-light" for command in also_without),
+    ]
+
+
+def test_a_cluster_that_does_not_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    needs.program("nginx", "nginx-light")
+    needs.program("redis-server", "redis-server")
+    initdb = tmp_path / "17" / "bin" / "initdb"
+    initdb.parent.mkdir(parents=True)
+    initdb.write_text("#!/bin/sh\necho no space for $2 >&2\nexit 1\n")
+    initdb.chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITH_ANOTHER_POSTGRESQL, tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    reason = re.search(r"did not start: no space for (\S+)", done.stderr)
+    assert reason, done.stderr
+    assert not Path(reason[1]).parent.exists()
+
+
 def test_a_number_that_makes_no_sense_is_refused() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.cluster", "many"],
+        [sys.executable, "-W", "ignore", "-m", "local_cluster", "many"],
         cwd=ROOT,
         capture_output=True,
         text=True,

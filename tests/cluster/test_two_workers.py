@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.clients import events, hears, shows
-from tests.cluster.private_cluster import PrivateCluster
-from tests.test_rest import Rest
-from tests.waiting import eventually
+from local_cluster.private_cluster import PrivateCluster
+from local_cluster.waiting import eventually
+from tests.support.clients import events, hears, shows
+from tests.support.rest import Rest
 
 Connect = Callable[..., Any]
 

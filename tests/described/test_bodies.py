@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.clients import PythonClient, hears
-from tests.described.strict import Body, Caller, check
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.support.clients import PythonClient, hears
+from tests.support.paths import SAMPLES
+from tests.support.strict import Body, Caller, check
 
 ROOMS = "/api/webrtc/rooms"
-SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from presence.transport.events import signals
 from presence.transport.rest import openapi, schemas
 from presence.transport.wire import messages
 from presence.transport.wire.server_events import NOTICES
-from tests import needs
-from tests.described.strict import Body, check
+from tests.support import needs
+from tests.support.strict import Body, check
 
 # What a person opens in a browser.
 PAGES = {

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import needs
-from tests.access.keys import LOCKED, bearer, token
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from tests.support import needs
+from tests.support.keys import LOCKED, bearer, token
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "8"))
 IS_CAMPAIGN = EXAMPLES >= 50

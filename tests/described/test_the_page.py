@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests import needs
-from tests.described.strict import Body
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from tests.support import needs
+from tests.support.strict import Body
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

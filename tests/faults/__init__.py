@@ -1,0 +1,1 @@
+"""Crashes, cut cables, locked databases, clients that freeze: what is kept, who notices."""

@@ -14,8 +14,8 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
+from local_cluster.live_server import LiveServer
+from tests.support.raw_socket import RawSocket
 
 _ACKNOWLEDGED = b"437["
 _TAIL = len(_ACKNOWLEDGED) - 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
+from local_cluster.live_server import LiveServer
+from tests.support.raw_socket import RawSocket
 
 CHANGES = ("peer_joined", "peer_updated", "peer_left")
 

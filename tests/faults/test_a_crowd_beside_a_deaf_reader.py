@@ -12,9 +12,9 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
 from tests.faults.crowd import Crowd, percentile
-from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
+from tests.support.raw_socket import RawSocket
 
 SECONDS = float(os.environ.get("PRESENCE_TEST_SECONDS", "6"))
 CROWD = 99  # the deaf reader is the hundredth

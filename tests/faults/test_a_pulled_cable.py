@@ -8,14 +8,15 @@ from typing import Any
 
 import requests
 
-from tests.clients import JavaScriptClient, shows
-from tests.faults.test_dead_and_busy_connections import FOUND_WITHIN, NewServer, joining
-from tests.network_host import NetworkHost
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.faults.silent_peers import FOUND_WITHIN, joining
+from tests.support.clients import JavaScriptClient, shows
+from tests.support.network_host import NetworkHost
 
 
 def test_a_client_whose_link_goes_down_is_inactive_within_twelve_seconds_and_comes_back(
-    new_server: NewServer, connect: Callable[..., Any]
+    new_server: Callable[..., LiveServer], connect: Callable[..., Any]
 ) -> None:
     server = new_server(HOST="0.0.0.0")
     watcher = connect(server)

@@ -26,10 +26,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.faults.follower import Follower
-from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
-from tests.waiting import eventually
+from tests.support.raw_socket import RawSocket
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "5"))
 

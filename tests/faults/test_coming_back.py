@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests.clients import events, hears, shows
-from tests.faults.test_storage_faults import locked
-from tests.live_server import LiveServer
-from tests.test_socket_errors import NotGreeted, RawSocket
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.faults.locked_database import locked
+from tests.support.clients import events, hears, shows
+from tests.support.raw_socket import NotGreeted, RawSocket
 
 Connect = Callable[..., Any]
 NewServer = Callable[..., LiveServer]

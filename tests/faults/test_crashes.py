@@ -20,9 +20,9 @@ import pytest
 import requests
 import websocket
 
-from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.support.raw_socket import RawSocket
 
 Connect = Callable[..., Any]
 NewServer = Callable[..., LiveServer]

@@ -13,20 +13,14 @@ from typing import Any
 import pytest
 import requests
 
-from tests.clients import events, shows
-from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.faults.silent_peers import FOUND_WITHIN, joining
+from tests.support.clients import events, shows
+from tests.support.raw_socket import RawSocket
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]
-
-# The promise, for a silent connection.
-FOUND_WITHIN = 12.0
-
-
-def joining(peer_id: str) -> dict[str, Any]:
-    return {"room_name": "r", "peer_id": peer_id, "username": peer_id.title()}
 
 
 def test_frozen_clients_are_inactive_within_twelve_seconds_and_stalled_ones_stay(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.clients import events, hears, shows
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.faults.follower import CHANGES, DeltaList
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from tests.support.clients import events, hears, shows
 
 Connect = Callable[..., Any]
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import requests
 
-from tests.clients import shows
-from tests.cluster.private_postgresql import PrivatePostgresql
-from tests.faults.test_dead_and_busy_connections import FOUND_WITHIN, NewServer, joining
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.private_postgresql import PrivatePostgresql
+from local_cluster.waiting import eventually
+from tests.faults.silent_peers import FOUND_WITHIN, joining
+from tests.support.clients import shows
 
+NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.clients import events, hears
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from tests.support.clients import events, hears
 
 PEERS = 80
 DATA = {"text": "x" * 16_000}  # in all 1.3 MB, and a bound of 1 MiB

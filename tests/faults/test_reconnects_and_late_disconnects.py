@@ -17,9 +17,9 @@ import pytest
 import requests
 import websocket
 
-from tests.live_server import LiveServer
-from tests.test_socket_errors import RawSocket
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.support.raw_socket import RawSocket
 
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "40"))
 JOIN = '42["join_room",{"room_name":"%s","peer_id":"back","username":"Back"}]'

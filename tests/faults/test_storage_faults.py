@@ -8,33 +8,23 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.clients import shows
-from tests.live_server import ROOT, LiveServer, free_port
-from tests.test_rest import Rest, refusal
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.ports import free_port
+from local_cluster.waiting import eventually
+from tests.faults.locked_database import locked
+from tests.support.clients import shows
+from tests.support.paths import ROOT
+from tests.support.rest import Rest, refusal
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]
 BOB = {"room_name": "r", "peer_id": "bob", "username": "Bob"}
-
-
-@contextmanager
-def locked(server: LiveServer) -> Generator[None]:
-    """Hold the database's write lock, as another program might."""
-    connection = sqlite3.connect(server.database, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.rollback()
-        connection.close()
 
 
 @pytest.mark.parametrize("mode", ["eventlet", "threading"])

@@ -1,0 +1,1 @@
+"""Uploads and what is kept: files and their disguises, quotas, retention, erasure."""

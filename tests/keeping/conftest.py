@@ -12,11 +12,11 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app import create_app
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import Settings
 from presence.storage import database
-from tests.live_server import LiveServer
-from tests.test_rest import Rest
-from tests.waiting import eventually
+from tests.support.rest import Rest
 
 
 class Keeper(Rest):

@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 
-from tests.conftest import SAMPLES
+from tests.support.paths import SAMPLES
 
 MARK = "ranInTheBrowser"
 SCRIPT = f"window.top.{MARK}=(window.top.{MARK}||0)+1;document.title='{MARK}';alert('{MARK}')"

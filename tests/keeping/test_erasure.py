@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.keeping.conftest import Keeper
-from tests.live_server import LiveServer
-from tests.waiting import eventually
 
 ID, NAME, DATA, FILE, BYTES = (
     "peerid8c1f42", "username5b7a90", "datavalue3e6d18", "filename9f2c67", "filebytes4a0e53",

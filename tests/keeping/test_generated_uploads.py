@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import requests
 
+from local_cluster.live_server import LiveServer
 from presence.domain.files import file_types
-from tests.conftest import SAMPLES
 from tests.keeping.conftest import Keeper
 from tests.keeping.disguises import ACCEPTED, REFUSED
-from tests.live_server import LiveServer
+from tests.support.paths import SAMPLES
 
 # How many uploads; PRESENCE_TEST_UPLOADS makes it a campaign, and PRESENCE_TEST_SEED repeats one.
 UPLOADS = int(os.environ.get("PRESENCE_TEST_UPLOADS", "150"))

@@ -12,18 +12,17 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from presence.domain.files import file_types, files
+from local_cluster.live_server import LiveServer
+from presence.domain.files import files
 from presence.domain.peers import peers
-from presence.domain.peers.peers import Limits
-from presence.domain.peers.sessions import RestPresence
 from presence.domain.rooms import quotas
 from presence.domain.rooms.quotas import Quotas
 from presence.errors import PeerStorageFull, TooManyRooms
 from presence.storage.models import File, Room, Usage
-from tests.clients import events, shows
 from tests.keeping.conftest import Keeper
-from tests.live_server import LiveServer
-from tests.test_rest import refusal
+from tests.keeping.domain_calls import attach, join
+from tests.support.clients import events, shows
+from tests.support.rest import refusal
 
 LIMITS: dict[str, Any] = {
     "PRESENCE_MAX_FILES_PER_PEER": 4,
@@ -209,32 +208,6 @@ def test_active_peers_never_go(keeper: Keeper) -> None:
     keeper.leave("r", "peer 3")
     assert keeper.join("r", "one more").ok
     assert "peer 3" not in keeper.peers("r")
-
-
-def join(session: Session, room: str, peer_id: str, **limits: Any) -> Any:
-    return peers.join(
-        session,
-        room_name=room,
-        peer_id=peer_id,
-        username=peer_id,
-        new_data={},
-        presence=RestPresence(60),
-        limits=Limits(max_peers=10, max_user_data_bytes=1000, **limits),
-    )
-
-
-def attach(session: Session, name: str, size: int, limits: Quotas = quotas.NO_QUOTAS) -> None:
-    files.attach(
-        session,
-        room_name="r",
-        peer_id="ada",
-        stored_name=name,
-        original_name=name,
-        file_type=file_types.TXT,
-        size=size,
-        renew_seconds=60,
-        limits=limits,
-    )
 
 
 def counted(session: Session) -> tuple[int, int]:

@@ -16,17 +16,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings
 from presence.domain.rooms import retention, rooms
 from presence.domain.values import clock
 from presence.storage import database
 from presence.storage.models import Activity, File, Peer, Room, Usage
 from presence.transport.process.sweeping import Sweeper
-from tests.clients import events, hears, shows
 from tests.keeping.conftest import Keeper
-from tests.keeping.test_quotas import attach, join
-from tests.live_server import ROOT, LiveServer
-from tests.waiting import eventually
+from tests.keeping.domain_calls import attach, join
+from tests.support.clients import events, hears, shows
+from tests.support.paths import ROOT
 
 NewServer = Callable[..., LiveServer]
 

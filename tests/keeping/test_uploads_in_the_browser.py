@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import needs
+from local_cluster.live_server import LiveServer
 from tests.keeping.conftest import Keeper
 from tests.keeping.disguises import ACCEPTED, MARK, PAGE
-from tests.live_server import LiveServer
+from tests.support import needs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Route

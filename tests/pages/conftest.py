@@ -10,9 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
+from local_cluster.live_server import LiveServer
 from presence.config import Settings
-from tests.live_server import LiveServer
-from tests.pages.visitors import Visitor
+from tests.support.visitors import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

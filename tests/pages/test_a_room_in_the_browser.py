@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import requests
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.pages.conftest import Visit
-from tests.pages.test_reading_the_pages import HOSTILE_NAMES
-from tests.pages.visitors import room_path
-from tests.waiting import eventually
-
-
-def rest(site: LiveServer, room: str, what: str, body: Any = None, **query: str) -> Any:
-    address = f"{site.url}/api/webrtc{room_path(room)}/{what}"
-    answer = requests.post(address, json=body or {}, params=query, timeout=10)
-    assert answer.ok, answer.text
-    return answer.json()
-
-
-def join_over_rest(site: LiveServer, room: str, peer_id: str, **user_data: Any) -> None:
-    rest(site, room, "join", {"peer_id": peer_id, "username": peer_id, "user_data": user_data})
+from tests.pages.over_rest import join_over_rest, rest
+from tests.pages.reading import HOSTILE_NAMES
+from tests.support.visitors import room_path
 
 
 def test_two_people_see_each_other_come_change_and_go(visit: Visit, room: str) -> None:

@@ -14,7 +14,7 @@ from presence.domain.rooms import activity, rooms
 from presence.domain.values import clock
 from presence.storage import database
 from presence.storage.models import Activity
-from tests.pages.test_reading_the_pages import join, leave, read, words
+from tests.pages.reading import join, leave, read, words
 
 
 def diary(client: FlaskClient, room: str = "studio", **query: Any) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.pages.conftest import Visit
-from tests.pages.test_a_room_in_the_browser import join_over_rest
-from tests.pages.visitors import Visitor, room_path
-from tests.waiting import eventually
+from tests.pages.over_rest import join_over_rest
+from tests.support.visitors import Visitor, room_path
 
 
 def join_call(visitor: Visitor, source: str) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 import requests
 
-from tests import needs
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.pages.conftest import Visit
-from tests.pages.test_a_room_in_the_browser import join_over_rest
-from tests.pages.test_files_in_the_browser import text_file
-from tests.pages.visitors import Visitor, room_path
+from tests.pages.over_rest import join_over_rest
+from tests.support.axe import findings
+from tests.support.visitors import room_path, text_file
 
 PEOPLE = 100
 
@@ -53,16 +51,6 @@ def updates(site: LiveServer, busy: str) -> Generator[list[float]]:
     stop.set()
     for thread in threads:
         thread.join()
-
-
-def findings(visitor: Visitor) -> list[str]:
-    """Return what axe-core finds on the page."""
-    visitor.page.evaluate(needs.axe_core())
-    violations: list[Any] = visitor.page.evaluate("axe.run(document).then((run) => run.violations)")
-    return [
-        f"{found['impact']} {found['id']}: {[node['target'] for node in found['nodes']]}"
-        for found in violations
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

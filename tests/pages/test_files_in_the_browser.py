@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.conftest import SAMPLES
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.pages.conftest import Visit
-from tests.pages.visitors import room_path
-from tests.waiting import eventually
-
-
-def text_file(name: str, size: int) -> Any:
-    """Return a file of words, as Playwright takes it."""
-    return {"name": name, "mimeType": "text/plain", "buffer": b"x" * size}
+from tests.support.paths import SAMPLES
+from tests.support.visitors import room_path, text_file
 
 
 def test_several_files_at_once_become_tiles_that_everybody_sees(visit: Visit, room: str) -> None:

@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from app import create_app
+from local_cluster.live_server import LiveServer
 from presence.config import Settings
-from tests.access.keys import LOCKED
-from tests.live_server import LiveServer
 from tests.pages.conftest import Visit
+from tests.support.keys import LOCKED
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 

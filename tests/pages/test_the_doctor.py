@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import requests
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.pages.conftest import Visit
-from tests.pages.visitors import Visitor
+from tests.support.visitors import Visitor
 
 
 def states(visitor: Visitor) -> dict[str, str]:

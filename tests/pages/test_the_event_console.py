@@ -7,10 +7,10 @@ import subprocess
 
 import requests
 
-from tests import needs
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.pages.conftest import Visit
-from tests.pages.visitors import Visitor, room_path
+from tests.support import needs
+from tests.support.visitors import Visitor, room_path
 
 
 def names(visitor: Visitor) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import requests
 
-from tests.clients import events, hears
-from tests.live_server import LiveServer
-from tests.pages.test_a_room_in_the_browser import join_over_rest
+from local_cluster.live_server import LiveServer
+from tests.pages.over_rest import join_over_rest
+from tests.support.clients import events, hears
 
 Connect = Callable[..., Any]
 

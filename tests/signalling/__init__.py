@@ -1,0 +1,1 @@
+"""Signals and calls: the clients, their examples, ICE servers, waiting and recovery."""

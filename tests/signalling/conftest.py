@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from local_cluster.live_server import LiveServer
 from presence.client import PresenceClient
-from tests import needs
-from tests.live_server import LiveServer
 from tests.signalling.pages import ClientPage
+from tests.support import needs
 
 Connect = Callable[..., Any]
 Member = Callable[..., Any]

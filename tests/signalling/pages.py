@@ -7,8 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from tests.live_server import LiveServer
-from tests.waiting import eventually
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 
 _SOCKET_IO = "/static/vendor/socket.io-client-4.8.4/socket.io.min.js"
 _APPLICATION = "application.html"

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests import needs
-from tests.clients import hears, shows
-from tests.live_server import ROOT, LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.signalling.conftest import ON_EVENTLET, Member, NewPage
-from tests.waiting import eventually
+from tests.support import needs
+from tests.support.clients import hears, shows
+from tests.support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.clients import events, hears, shows
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.signalling.conftest import Connect, Member, NewServer
-from tests.waiting import eventually
+from tests.support.clients import events, hears, shows
 
 MODES = pytest.mark.parametrize("mode", ["eventlet", "threading"])
 

@@ -15,13 +15,13 @@ import pytest
 import requests
 from aioice import stun, turn
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings
 from presence.domain.permissions.ice import IceServers, turn_credentials
-from tests.live_server import LiveServer
+from tests.signalling.aiortc_peer import AiortcPeer, talk
 from tests.signalling.conftest import InLoop, Member, NewClient, NewPage, NewServer
-from tests.signalling.test_calls import AiortcPeer, talk
 from tests.signalling.turn_server import SECRET, TurnServer
-from tests.waiting import eventually
 
 ROUTE = "/api/webrtc/ice-servers"
 RELAY_ONLY = {"iceTransportPolicy": "relay"}

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import requests
 
-from tests import needs
-from tests.live_server import ROOT, LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.signalling.conftest import ON_EVENTLET, Member, NewPage
-from tests.waiting import eventually
+from tests.support import needs
+from tests.support.paths import ROOT
 
 STATIC = ROOT / "static"
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.client import PresenceClient, PresenceError
-from tests.live_server import ROOT, LiveServer
 from tests.signalling.conftest import ON_EVENTLET, Member, NewClient
-from tests.waiting import eventually
+from tests.support.paths import ROOT
 
 
 def test_it_imports_nothing_of_the_server() -> None:

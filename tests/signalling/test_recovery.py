@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.client import PresenceClient, PresenceError
-from tests.clients import shows
-from tests.live_server import LiveServer
+from tests.signalling.aiortc_peer import AiortcPeer, talk
 from tests.signalling.conftest import (
     ON_EVENTLET,
     InLoop,
@@ -20,8 +21,7 @@ from tests.signalling.conftest import (
     NewPage,
     NewServer,
 )
-from tests.signalling.test_calls import AiortcPeer, talk
-from tests.waiting import eventually
+from tests.support.clients import shows
 
 MODES = pytest.mark.parametrize("mode", ["eventlet", "threading"])
 

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.clients import events, hears
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.signalling.conftest import Connect, Member, NewServer
-from tests.waiting import eventually
+from tests.support.clients import events, hears
 
 KINDS = pytest.mark.parametrize("kind", ["python", "javascript"])
 

@@ -7,9 +7,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests import needs
-from tests.live_server import free_port
-from tests.waiting import eventually
+from local_cluster.ports import free_port
+from local_cluster.waiting import eventually
+from tests.support import needs
 
 SECRET = "a secret of the tests only"
 

@@ -1,0 +1,1 @@
+"""One running process: ways to start it, restarts, health, metrics and logs."""

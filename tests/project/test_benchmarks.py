@@ -1,0 +1,75 @@
+"""The benchmarks run, at a tiny size; how fast anything is, is not asked here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import catalogue, machine
+from benchmarks.__main__ import measure_on
+from benchmarks.measuring import TINY
+from benchmarks.servers import Server, presence, rivals
+from tests.support.paths import ROOT
+
+WORKLOADS = catalogue.workloads(TINY)
+RIVALS = {rival.name: rival for rival in rivals()}
+
+
+@pytest.fixture(scope="module")
+def own() -> Generator[Server]:
+    """This server as the benchmarks start it, for all their workloads."""
+    server = Server(presence(), machine.cores()[1])
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_workload_finds_every_figure_of_its_table(name: str, own: Server) -> None:
+    workload = WORKLOADS[name]
+    figures = measure_on(own, workload, TINY)
+    assert {column.figure for column in workload.columns} <= set(figures)
+    assert figures["load_share"] > 0
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_does_the_work_it_is_compared_by(name: str) -> None:
+    rival = RIVALS[name]
+    if rival.missing():
+        # Their packages are built from source, which takes too long for every run on CI.
+        pytest.skip(rival.missing())
+    server = Server(rival, machine.cores()[1])
+    try:
+        for workload in WORKLOADS.values():
+            if workload.needs & rival.offers and workload.name in {"updates", "relay", "rest"}:
+                figures = measure_on(server, workload, TINY)
+                assert figures[workload.columns[0].figure] > 0
+    finally:
+        server.stop()
+
+
+def test_the_command_prints_tables_and_targets_and_writes_both_files(tmp_path: Path) -> None:
+    asked = ["--size=tiny", "--rounds=1", "--only=relay", "--rivals=eventlet"]
+    figures, picture = tmp_path / "figures.json", tmp_path / "plot.svg"
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *asked, f"--json={figures}", f"--svg={picture}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "| Presence " in result.stdout
+    assert "relay: rate, of bare eventlet" in result.stdout
+    measured = json.loads(figures.read_text())["measured"]
+    assert {row["server"] for row in measured} == {"presence", "eventlet"}
+    assert all(row["rounds"][0]["per_s"] > 0 for row in measured)
+    texts = [element.text for element in ElementTree.fromstring(picture.read_text()).iter()]
+    assert "Signals relayed" in texts
+    assert "Presence" in texts

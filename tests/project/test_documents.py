@@ -1,0 +1,152 @@
+"""The documents are true: every setting, route, event and command they name exists."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import create_app
+from local_cluster.live_server import LiveServer
+from presence.config import Settings
+from tests.support import needs
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks" / "RESULTS.md",
+    ROOT / "benchmarks" / "rivals" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+def shown(default: Any) -> str:
+    """How the documents write a default."""
+    return (
+        str(default).lower()
+        if isinstance(default, bool)
+        else f"{default:g}"
+        if isinstance(default, float)
+        else str(default)
+    )
+
+
+@pytest.mark.parametrize(
+    "setting", fields(Settings), ids=lambda setting: setting.metadata["variable"]
+)
+def test_every_setting_stands_in_the_example_and_the_readme(setting: Any) -> None:
+    variable, description = setting.metadata["variable"], setting.metadata["description"]
+    example = (ROOT / ".env.example").read_text()
+    assert f"# {description}\n# {variable}={shown(setting.default)}\n" in example
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{variable}` "))
+    assert description in row
+    assert f"`{shown(setting.default)}`" in row or (setting.default == "" and "| none |" in row)
+
+
+def test_the_documents_name_no_setting_that_does_not_exist() -> None:
+    known = {setting.metadata["variable"] for setting in fields(Settings)}
+    for path in [*DOCUMENTS, ROOT / ".env.example"]:
+        named = set(re.findall(r"\bPRESENCE_[A-Z_]+[A-Z]\b", path.read_text()))
+        assert named <= known, path.name
+
+
+def test_every_route_stands_in_the_readme(tmp_path: Path) -> None:
+    app = create_app(Settings(database_url=f"sqlite:///{tmp_path}/x.db"))
+    for rule in app.url_map.iter_rules():
+        if not rule.rule.startswith(("/api/", "/uploads/")):
+            continue
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            assert re.search(rf"`{method} {re.escape(path)}[`?]", README), f"{method} {path}"
+
+
+def test_every_event_stands_in_the_readme(tmp_path: Path) -> None:
+    app = create_app(Settings(database_url=f"sqlite:///{tmp_path}/x.db"))
+    handlers = app.extensions["presence"].socketio.server.handlers["/"]
+    for event in set(handlers) - {"*", "connect", "disconnect"}:
+        assert f"`{event}`" in README, event
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_every_threat_has_a_test_that_exists() -> None:
+    table = (ROOT / "SECURITY.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 10
+    for row in rows:
+        named = re.findall(r"`(tests/[^`]+)`", row.rsplit("|", 2)[1])
+        assert named, row
+        for path in named:
+            assert (ROOT / path.split("::")[0]).exists(), path
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_tour_with_curl_runs_as_written(server: LiveServer, tmp_path: Path) -> None:
+    needs.program("curl", "curl")
+    tour = next(block for block in blocks("bash") if "curl" in block)
+    tour = tour.replace("http://127.0.0.1:3001", server.url).replace("curl ", "curl -sSf -w '\\n' ")
+    result = subprocess.run(
+        [needs.program("bash", "bash"), "-eu"],
+        input=tour,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines() if line]
+    assert answers[0]["active_peers"] == 1
+    assert answers[1]["user_data"] == {"role": "host", "hand": "raised"}
+    assert answers[2]["original_filename"] == "agenda.txt"
+    assert answers[3]["peers"][0]["uploaded_files"] == [answers[2]["file_path"]]
+    assert answers[4]["is_active"] is False
+
+
+def test_the_tour_in_python_runs_as_written(server: LiveServer) -> None:
+    (tour,) = blocks("python")
+    result = subprocess.run(
+        [sys.executable, "-c", tour.replace("http://127.0.0.1:3001", server.url)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "Alan" in result.stdout
+    assert "here" in result.stdout
+
+
+def test_the_tour_in_javascript_runs_as_written(server: LiveServer) -> None:
+    node = needs.node_with_socketio_client()
+    (tour,) = blocks("js")
+    tour = tour.replace("http://127.0.0.1:3001", server.url)
+    # Ends by itself, once it has been answered.
+    tour += 'socket.on("leave_room_success", () => socket.disconnect());\n'
+    result = subprocess.run(
+        [node, "--input-type=module", "-"],
+        input=tour,
+        cwd=needs.JAVASCRIPT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "studio: 1 here" in result.stdout
+    assert "presenting" in result.stdout
+    assert result.stderr == ""

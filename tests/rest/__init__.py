@@ -1,0 +1,1 @@
+"""The REST routes over plain HTTP, and the headers of every answer."""

@@ -1,0 +1,1 @@
+"""Joining and leaving rooms, what a room shows and holds, and who is told of it."""

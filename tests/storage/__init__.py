@@ -1,0 +1,1 @@
+"""The database: migrations, its log of changes, its connections, and backups."""

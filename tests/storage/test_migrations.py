@@ -1,0 +1,117 @@
+"""The migrations make exactly the tables of the models, also when two processes start at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import create_app
+from local_cluster.private_postgresql import PrivatePostgresql
+from presence.config import Settings
+from presence.domain.peers import peers, sessions, workers
+from presence.domain.peers.peers import Limits
+from presence.domain.peers.sessions import SocketPresence
+from presence.domain.rooms import rooms
+from presence.storage import database
+from presence.storage.database import CannotServe
+from presence.storage.models import Room, db
+from tests.support.paths import ROOT
+
+UPGRADE = """
+from app import create_app
+from presence.config import Settings
+from presence.storage import database
+import sys
+with create_app(Settings(database_url=sys.argv[1])).app_context():
+    database.upgrade()
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a.db"
+    postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
+    return postgresql.new_database()
+
+
+def test_migrated_tables_are_those_of_the_models(url: str) -> None:
+    with create_app(Settings(database_url=url)).app_context():
+        database.upgrade()
+        with db.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, db.metadata) == []
+
+
+def test_several_processes_migrate_one_after_the_other(url: str) -> None:
+    started = [
+        subprocess.Popen([sys.executable, "-c", UPGRADE, url], cwd=ROOT, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in started:
+        _out, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors.decode()
+    with create_app(Settings(database_url=url)).app_context():
+        database.upgrade()
+        if not database.is_sqlite():
+            return
+        with database.reading() as session:
+            assert session.connection().exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+            assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_database_of_before_knows_how_many_are_active(url: str) -> None:
+    """Rooms as revision 0006 had them, with peers by no, one and two sessions."""
+    with create_app(Settings(database_url=url)).app_context():
+        database.upgrade()
+        with database.writing() as session:
+            workers.register(session, "w" * 32, alone=True)
+            for peer_id, sids in {"ada": ["s1", "s2"], "bo": ["s3"], "cy": ["s4"]}.items():
+                for sid in sids:
+                    join(session, peer_id, sid)
+            sessions.end_socket(session, "s4")
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(database.MIGRATIONS))
+        alembic.command.downgrade(config, "0006")
+        database.upgrade()
+        with database.reading() as session:
+            assert session.scalars(select(Room.active_peers)).all() == [2]
+            assert [peer.session_count for peer in rooms.view(session, "r").peers] == [2, 1, 0]
+
+
+def join(session: Session, peer_id: str, sid: str) -> None:
+    peers.join(
+        session,
+        room_name="r",
+        peer_id=peer_id,
+        username=peer_id,
+        new_data={},
+        presence=SocketPresence(sid, "w" * 32),
+        limits=Limits(max_peers=10, max_user_data_bytes=1000),
+    )
+
+
+def test_tables_of_a_newer_version_are_refused_and_left_as_they_are(
+    url: str, tmp_path: Path
+) -> None:
+    app = create_app(Settings(database_url=url, upload_dir=str(tmp_path / "up")))
+    with app.app_context():
+        database.upgrade()
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for _ in range(2):  # as with every request that finds no server
+        with pytest.raises(CannotServe, match=r"a version that this one does not know .*'9999'"):
+            app.extensions["presence"].start()
+    with app.app_context(), db.engine.connect() as connection:
+        left = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    assert left == "9999"

@@ -1,0 +1,1 @@
+"""What tests of several rooms use: stock clients, browsers, tokens, programs they need."""

@@ -1,0 +1,39 @@
+"""The app and its database without a server, for tests of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app import create_app
+from local_cluster.private_postgresql import PrivatePostgresql
+from presence.config import Settings
+from presence.domain.peers import workers
+from presence.storage import database
+
+# Who holds the sockets of the tests' peers.
+WORKER = "w" * 32
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
+    """The app over an empty database of each kind, not serving."""
+    url = f"sqlite:///{tmp_path}/test.db"
+    if request.param == "postgresql":
+        postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
+        url = postgresql.new_database()
+    return create_app(Settings(database_url=url, upload_dir=str(tmp_path / "uploads")))
+
+
+@pytest.fixture
+def session(app: Flask) -> Generator[Session]:
+    """A session in a write transaction, with one worker registered."""
+    with app.app_context():
+        database.upgrade()
+        with database.writing() as made:
+            workers.register(made, WORKER, alone=True)
+            yield made
