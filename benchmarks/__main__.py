@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import catalogue, machine, plot, publishing, report
+from benchmarks import catalogue, machine, publishing, report
 from benchmarks.load import ConnectionLost, Load
 from benchmarks.measuring import FULL, QUICK, TINY, Figures, Run, Sizes
 from benchmarks.report import Rounds
@@ -113,6 +114,8 @@ def arguments() -> argparse.Namespace:
     parsed = parser.parse_args()
     if parsed.publish and (parsed.quick or parsed.only or parsed.rivals or parsed.against):
         parser.error("--publish is for a run of everything")
+    if (parsed.svg or parsed.publish) and find_spec("matplotlib") is None:
+        parser.error("the plot needs matplotlib: pip install -r requirements-dev.txt")
     if parsed.quick:
         parsed.size, parsed.rounds = "quick", min(parsed.rounds, 2)
     return parsed
@@ -131,6 +134,13 @@ def chosen(names: str | None, known: list[str]) -> list[str]:
 
 def _listed(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def draw(found: catalogue.Medians, titles: dict[str, str], storms: tuple[int, ...]) -> str:
+    """Return the plot of some medians as SVG."""
+    from benchmarks import plot  # noqa: PLC0415  (needs a second, and what only developers have)
+
+    return plot.svg(found, titles, storms)
 
 
 def main() -> None:
@@ -179,13 +189,13 @@ def main() -> None:
     reached = report.target_table(catalogue.targets(sizes), found)
     text = "\n\n".join(part for part in (facts, reached, *tables) if part)
     print(text)
-    raw, picture = publishing.raw(about, rounds), plot.svg(found, titles, sizes.storms)
+    raw = publishing.raw(about, rounds)
     if asked.json:
         asked.json.write_text(raw)
     if asked.svg:
-        asked.svg.write_text(picture)
+        asked.svg.write_text(draw(found, titles, sizes.storms))
     if asked.publish:
-        publishing.publish(text, raw, picture)
+        publishing.publish(text, raw, draw(found, titles, sizes.storms))
     missing = report.incomplete(rounds, asked.rounds)
     if missing:
         sys.exit(f"Not measured in every round: {', '.join(missing)}.")

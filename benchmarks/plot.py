@@ -1,48 +1,69 @@
 """The plot of a run: an SVG of bars for the main figures, and of lines for the growth of joins.
 
-It brings its own colours for light and dark surroundings, and needs nothing to be drawn.
+matplotlib draws it in the colours for light surroundings; rules in the SVG change them in dark
+ones. The same medians make the same bytes.
 """
 
 from __future__ import annotations
 
-import math
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from itertools import pairwise
+from itertools import cycle
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from benchmarks.catalogue import Medians
 from benchmarks.report import OWN
 
-_WIDTH, _MARGIN, _GAP = 880, 24, 40
-_PANEL = (_WIDTH - 2 * _MARGIN - _GAP) / 2
-_LABELS = 180  # what the names of the contenders take of a panel
-_VALUES = 58
-_BAR, _STEP = 16, 24
-_HEAD = 50  # a panel's title and what it shows
-_LINES_HEIGHT = 168
+_PAPER, _INK, _FAINT, _GRID = "#ffffff", "#1c2430", "#5b6675", "#d5dbe3"
+_OWN, _OTHER = "#0b63ce", "#b3bdca"
+_LINES = (_OWN, "#8a5a00", "#2f7d4f", "#a3386f")
+# What each colour becomes in dark surroundings.
+_DARK = {
+    _PAPER: "#12161c",
+    _INK: "#e8ecf2",
+    _FAINT: "#a2adbb",
+    _GRID: "#343d49",
+    _OWN: "#5aa2f7",
+    _OTHER: "#566272",
+    _LINES[1]: "#e0b050",
+    _LINES[2]: "#74c797",
+    _LINES[3]: "#ee8fbd",
+}
 
-_STYLE = """
-  .paper { fill: #ffffff; }
-  text { fill: #1c2430; font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; }
-  .title { font-size: 15px; font-weight: 600; }
-  .about, .tick { fill: #5b6675; font-size: 12px; }
-  .own { fill: #0b63ce; } .other { fill: #b3bdca; }
-  .mine { font-weight: 600; }
-  .line { fill: none; stroke-width: 2; } .axis { stroke: #d5dbe3; stroke-width: 1; }
-  .line-0 { stroke: #0b63ce; } .line-1 { stroke: #8a5a00; } .line-2 { stroke: #2f7d4f; }
-  .line-3 { stroke: #a3386f; }
-  .mark-0 { fill: #0b63ce; } .mark-1 { fill: #8a5a00; } .mark-2 { fill: #2f7d4f; }
-  .mark-3 { fill: #a3386f; }
-  @media (prefers-color-scheme: dark) {
-    .paper { fill: #12161c; }
-    text { fill: #e8ecf2; } .about, .tick { fill: #a2adbb; }
-    .own { fill: #5aa2f7; } .other { fill: #566272; } .axis { stroke: #343d49; }
-    .line-0 { stroke: #5aa2f7; } .line-1 { stroke: #e0b050; } .line-2 { stroke: #74c797; }
-    .line-3 { stroke: #ee8fbd; }
-    .mark-0 { fill: #5aa2f7; } .mark-1 { fill: #e0b050; } .mark-2 { fill: #74c797; }
-    .mark-3 { fill: #ee8fbd; }
-  }
-"""
+# Inches: the names, the bars and the values beside them, what is above a panel and around all, and
+# a bar with the space below it.
+_NAMES, _BARS, _VALUES, _HEAD, _GAP, _BAR = 1.95, 1.65, 0.6, 0.75, 0.25, 0.25
+_GROWTH_BARS = 6  # how many bars the lines are as high as
+_POINTS = 72  # in an inch
+
+_SETTINGS: Any = {
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib
+    "text.color": _INK,
+    "text.parse_math": False,
+    "xtick.color": _FAINT,
+    "xtick.major.size": 0,
+    "ytick.color": _FAINT,
+    "ytick.major.size": 0,
+    "legend.loc": "center left",
+    "legend.frameon": False,
+    "legend.handlelength": 1,
+    "legend.borderpad": 0,
+    "legend.borderaxespad": 0,
+    # The growth's axes end at powers of ten.
+    "axes.autolimit_mode": "round_numbers",
+    "axes.xmargin": 0,
+    "axes.ymargin": 0,
+    "svg.fonttype": "none",  # text stays text, to be found and read aloud
+    "svg.hashsalt": "presence",  # without it every drawing has ids of its own
+}
+
+# What joins of each size cost a contender: the sizes and the figures.
+_Growth = dict[str, tuple[list[int], list[float]]]
 
 
 @dataclass(frozen=True)
@@ -90,35 +111,22 @@ def svg(found: Medians, titles: dict[str, str], storms: tuple[int, ...]) -> str:
 
     `titles` are the contenders' names for people, `storms` the sizes of the storms of joins.
     """
-    drawn: list[str] = []
-    heights: list[float] = []
     shown = [
         (panel, bars)
         for panel in panels(storms[min(1, len(storms) - 1)])
         if (bars := _bars_of(panel, found))
     ]
-    blocks = [(_bars(panel, bars, titles), _HEAD + _STEP * len(bars)) for panel, bars in shown]
-    growth = _growth(found, titles, storms)
-    if growth:
-        blocks.append((growth, _HEAD + _LINES_HEIGHT))
-    y = float(_MARGIN)
-    for at in range(0, len(blocks), 2):
-        row = blocks[at : at + 2]
-        for column, (content, _height) in enumerate(row):
-            x = _MARGIN + column * (_PANEL + _GAP)
-            drawn.append(f'<g transform="translate({x:g},{y:g})">{content}</g>')
-        heights.append(max(height for _content, height in row))
-        y += heights[-1] + _GAP / 2
-    height = math.ceil(y + _MARGIN / 2)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        f'width="{_WIDTH}" height="{height}" role="img" aria-labelledby="title">\n'
-        '<title id="title">Presence beside what people would pick instead</title>\n'
-        f"<style>{_STYLE}</style>\n"
-        f'<rect class="paper" width="{_WIDTH}" height="{height}" rx="8"/>\n'
-        + "\n".join(drawn)
-        + "\n</svg>\n"
-    )
+    growth = _growth_of(found, storms)
+    with mpl.rc_context(_SETTINGS):
+        figure, places = _places([len(bars) for _, bars in shown] + [_GROWTH_BARS] * bool(growth))
+        for axes, (panel, bars) in zip(places, shown, strict=False):
+            _draw_bars(axes, panel, bars, titles)
+        if growth:
+            _draw_growth(places[-1], growth, titles, storms)
+        written = io.StringIO()
+        metadata = {"Title": "Presence beside what people would pick instead", "Date": None}
+        figure.savefig(written, format="svg", metadata=metadata)
+    return written.getvalue().replace("</style>", f"{_dark_rules()}</style>", 1)
 
 
 def _bars_of(panel: Panel, found: Medians) -> dict[str, float]:
@@ -129,90 +137,92 @@ def _bars_of(panel: Panel, found: Medians) -> dict[str, float]:
     }
 
 
-def _heading(title: str, about: str) -> str:
-    return (
-        f'<text class="title" y="14">{escape(title)}</text>'
-        f'<text class="about" y="32">{escape(about)}</text>'
-    )
-
-
-def _bars(panel: Panel, bars: dict[str, float], titles: dict[str, str]) -> str:
-    longest = max(bars.values()) or 1.0
-    room = _PANEL - _LABELS - _VALUES
-    parts = [_heading(panel.title, panel.about)]
-    for at, (name, value) in enumerate(bars.items()):
-        y = _HEAD + at * _STEP
-        kind, mine = ("own", ' class="mine"') if name == OWN else ("other", "")
-        width = max(1.5, room * value / longest)
-        parts.append(
-            f'<text{mine} y="{y + 12}">'
-            f"{escape(titles.get(name, name))}</text>"
-            f'<rect class="{kind}" x="{_LABELS}" y="{y}" width="{width:.1f}" '
-            f'height="{_BAR}" rx="2"/>'
-            f'<text{mine} x="{_LABELS + width + 6:.1f}" y="{y + 12}">'
-            f"{value:,.{panel.digits}f}</text>"
-        )
-    return "".join(parts)
-
-
-def _growth(found: Medians, titles: dict[str, str], storms: tuple[int, ...]) -> str:
-    """Draw what a join costs in storms of each size, on axes that grow by powers of ten."""
-    lines = {
-        name: [
-            (size, found[f"join-{size}"][name]["cpu_per_join_ms"])
-            for size in storms
-            if name in found.get(f"join-{size}", {})
-        ]
+def _growth_of(found: Medians, storms: tuple[int, ...]) -> _Growth:
+    sizes = {
+        name: [size for size in storms if name in found.get(f"join-{size}", {})]
         for name in found.get(f"join-{storms[0]}", {})
     }
-    lines = {name: points for name, points in lines.items() if len(points) > 1}
-    if not lines:
-        return ""
-    values = [value for points in lines.values() for _size, value in points]
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    left, right, bottom = 44.0, _PANEL - 162, _HEAD + _LINES_HEIGHT - 24.0
-    span = math.log(storms[-1] / storms[0])
-
-    def x_of(size: int) -> float:
-        return left + (right - left) * math.log(size / storms[0]) / span
-
-    def y_of(value: float) -> float:
-        return bottom - (bottom - _HEAD) * (math.log10(value) - low) / max(high - low, 1)
-
-    parts = [_heading("One join in a storm of N", "CPU milliseconds, less is better")]
-    for power in range(low, high + 1):
-        y = y_of(10.0**power)
-        parts.append(
-            f'<line class="axis" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{10.0**power:g}</text>"
-        )
-    for size in storms:
-        parts.append(
-            f'<text class="tick" x="{x_of(size):.1f}" y="{bottom + 18:.1f}" '
-            f'text-anchor="middle">{size:,}</text>'
-        )
-    ends = _spread([y_of(points[-1][1]) for points in lines.values()], 16)
-    for at, (name, points) in enumerate(lines.items()):
-        path = " ".join(f"{x_of(size):.1f},{y_of(value):.1f}" for size, value in points)
-        parts.append(f'<polyline class="line line-{at % 4}" points="{path}"/>')
-        parts += [
-            f'<circle class="mark-{at % 4}" cx="{x_of(size):.1f}" cy="{y_of(value):.1f}" r="3"/>'
-            for size, value in points
-        ]
-        mine = ' class="mine"' if name == OWN else ""
-        parts.append(
-            f'<circle class="mark-{at % 4}" cx="{right + 16}" cy="{ends[at]:.1f}" r="4"/>'
-            f'<text{mine} x="{right + 26}" y="{ends[at] + 4:.1f}">'
-            f"{escape(titles.get(name, name).replace('Node Socket.IO', 'Node'))}</text>"
-        )
-    return "".join(parts)
+    return {
+        name: (done, [found[f"join-{size}"][name]["cpu_per_join_ms"] for size in done])
+        for name, done in sizes.items()
+        if len(done) > 1
+    }
 
 
-def _spread(places: list[float], least: float) -> list[float]:
-    """Return places moved apart, so that labels at them do not cover each other."""
-    spread = list(places)
-    order = sorted(range(len(places)), key=places.__getitem__)
-    for before, after in pairwise(order):
-        spread[after] = max(spread[after], spread[before] + least)
-    return spread
+def _places(sizes: list[int]) -> tuple[Figure, list[Axes]]:
+    """Return a figure with axes for panels that are as high as so many bars, two in a row."""
+    rows = [max(sizes[at : at + 2]) for at in range(0, len(sizes), 2)]
+    width = 2 * (_NAMES + _BARS + _VALUES) + 3 * _GAP
+    height = len(rows) * _HEAD + sum(rows) * _BAR + 2 * _GAP
+    figure, places = Figure((width, height), facecolor=_PAPER), []
+    for at, size in enumerate(sizes):
+        row, column = divmod(at, 2)
+        x = _GAP + column * (width - _GAP) / 2 + _NAMES
+        y = height - (row + 1) * _HEAD - (sum(rows[:row]) + size) * _BAR
+        box = (x / width, y / height, _BARS / width, size * _BAR / height)
+        places.append(figure.add_axes(box))
+    return figure, places
+
+
+def _weight(name: str) -> str:
+    return "bold" if name == OWN else "normal"
+
+
+def _prepare(axes: Axes, title: str, about: str) -> None:
+    """Write above a panel what it shows, from the left of its names, and leave out the frame."""
+    where: Any = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(title, (0, 1), (-_NAMES * _POINTS, 26), size=11, weight="bold", **where)
+    axes.annotate(about, (0, 1), (-_NAMES * _POINTS, 11), size=9, color=_FAINT, **where)
+    axes.spines[:].set_visible(False)
+
+
+def _draw_bars(axes: Axes, panel: Panel, bars: dict[str, float], titles: dict[str, str]) -> None:
+    _prepare(axes, panel.title, panel.about)
+    colours = [_OWN if name == OWN else _OTHER for name in bars]
+    # The edges are what is seen of a bar that would be too short to see.
+    drawn = axes.barh(range(len(bars)), list(bars.values()), 0.6, color=colours, edgecolor=colours)
+    values = axes.bar_label(drawn, fmt=f"{{:,.{panel.digits}f}}", padding=5)
+    axes.set_xlim(0, max(bars.values()) or 1)
+    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes.xaxis.set_visible(False)
+    axes.set_yticks(range(len(bars)), [titles.get(name, name) for name in bars], ha="left")
+    axes.tick_params("y", pad=_NAMES * _POINTS, labelcolor=_INK)
+    for name, label, value in zip(bars, axes.get_yticklabels(), values, strict=True):
+        label.set_fontweight(_weight(name))
+        value.set(fontweight=_weight(name), va="center_baseline")
+
+
+def _draw_growth(
+    axes: Axes, growth: _Growth, titles: dict[str, str], storms: Sequence[int]
+) -> None:
+    """Draw what a join costs in storms of each size, on axes that grow by powers of ten."""
+    _prepare(axes, "One join in a storm of N", "CPU milliseconds, less is better")
+    lines = {
+        name: axes.loglog(*points, "o-", color=colour, ms=4, clip_on=False)[0]
+        for (name, points), colour in zip(growth.items(), cycle(_LINES), strict=False)
+    }
+    axes.set_xticks(storms, [f"{size:,}" for size in storms])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.tick_right()
+    axes.tick_params(pad=7)
+    axes.minorticks_off()
+    axes.grid(axis="y", color=_GRID)
+    # The names stand in the order in which the lines end, from above.
+    order = sorted(lines, key=lambda name: growth[name][1][-1], reverse=True)
+    names = axes.legend(
+        [lines[name] for name in order],
+        [titles.get(name, name).replace("Node Socket.IO", "Node") for name in order],
+        bbox_to_anchor=(-_NAMES / _BARS, 0.5),
+    )
+    for name, text in zip(order, names.get_texts(), strict=True):
+        text.set_fontweight(_weight(name))
+
+
+def _dark_rules() -> str:
+    """Return the style that gives everything its other colour in dark surroundings."""
+    rules = "".join(
+        f'[style*="{what}: {light}"] {{ {what}: {dark} !important }}\n'
+        for light, dark in _DARK.items()
+        for what in ("fill", "stroke")
+    )
+    return f"\n@media (prefers-color-scheme: dark) {{\n{rules}}}\n"

@@ -1,4 +1,5 @@
-// Keeps every “3 min ago” of the page true. presence/transport/page_text.py words them the same.
+// Keeps every “3 min ago” of the page true, in the words of the server’s own:
+// presence/transport/pages/text_filters.py.
 
 const UNITS = [["s", 60], ["min", 60], ["h", 24]];
 const TICK_MS = 5000;

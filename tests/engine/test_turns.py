@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator
 import eventlet
 import pytest
 
-from presence.transport.engine.streams import Stream, Turns
+from presence.transport.engine.streams import Stream
+from presence.transport.engine.turns import Turns
 from presence.transport.engine.websocket import Reader
 from tests.engine.frames import client_frame
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Generator
@@ -11,10 +12,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import catalogue, machine
+from benchmarks import catalogue, machine, publishing, report
 from benchmarks.__main__ import measure_on
-from benchmarks.measuring import TINY
+from benchmarks.measuring import FULL, TINY
+from benchmarks.report import Rounds
 from benchmarks.servers import Server, presence, rivals
+from tests.support import needs
 from tests.support.paths import ROOT
 
 WORKLOADS = catalogue.workloads(TINY)
@@ -54,6 +57,7 @@ def test_a_rival_does_the_work_it_is_compared_by(name: str) -> None:
 
 
 def test_the_command_prints_tables_and_targets_and_writes_both_files(tmp_path: Path) -> None:
+    needs.python_package("matplotlib")
     asked = ["--size=tiny", "--rounds=1", "--only=relay", "--rivals=eventlet"]
     figures, picture = tmp_path / "figures.json", tmp_path / "plot.svg"
     result = subprocess.run(
@@ -73,3 +77,23 @@ def test_the_command_prints_tables_and_targets_and_writes_both_files(tmp_path: P
     texts = [element.text for element in ElementTree.fromstring(picture.read_text()).iter()]
     assert "Signals relayed" in texts
     assert "Presence" in texts
+
+
+def test_a_plot_is_the_same_each_time_and_has_a_dark_side() -> None:
+    needs.python_package("matplotlib")
+    from benchmarks import plot  # noqa: PLC0415
+
+    rounds: Rounds = {}
+    for row in json.loads(publishing.FIGURES.read_text())["measured"]:
+        rounds.setdefault(row["workload"], {})[row["server"]] = row["rounds"]
+    found, titles = report.medians(rounds), {"presence": "Presence", "node": "$Node$ <&> more"}
+    drawn = plot.svg(found, titles, FULL.storms)
+    assert plot.svg(found, titles, FULL.storms) == drawn
+
+    style, _, picture = drawn.partition("</style>")
+    for colour in set(re.findall(r"(?:fill|stroke): #\w+", picture)):
+        assert f'[style*="{colour}"]' in style, colour
+    texts = {element.text for element in ElementTree.fromstring(drawn).iter()}
+    assert {*titles.values(), "peerjs", "300 join at once", "One join in a storm of N"} <= texts
+    assert f"{found['joined']['presence']['kb_per_joined']:.0f}" in texts
+    assert plot.svg({}, titles, FULL.storms).startswith("<?xml")  # nothing was measured

@@ -52,6 +52,15 @@ def test_the_documents_state_the_floors() -> None:
         assert f"`{package}` {FLOORS[package]}" in text, package
 
 
+def test_the_documents_name_the_files_that_are_written_by_hand() -> None:
+    text = (ROOT / "docs" / "dependencies.md").read_text()
+    _, _, by_hand = text.partition("## What is written by hand")
+    named = re.findall(r"`([a-z_/0-9]+\.py)`", by_hand)
+    assert len(named) > 30
+    for path in named:
+        assert (ROOT / "presence" / path).is_file(), path
+
+
 @pytest.mark.timeout(2 * AUDIT_SECONDS)
 def test_no_installed_package_has_a_known_hole() -> None:
     needs.python_package("pip_audit")

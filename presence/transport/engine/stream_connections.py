@@ -18,7 +18,8 @@ from eventlet import hubs, wsgi
 
 from presence.transport.engine import websocket
 from presence.transport.engine.connections import MAX_QUEUED_BYTES, Connection, limit_kernel_buffer
-from presence.transport.engine.streams import Stream, Turns
+from presence.transport.engine.streams import Stream
+from presence.transport.engine.turns import Turns
 
 log = logging.getLogger(__name__)
 

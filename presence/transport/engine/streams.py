@@ -3,10 +3,11 @@
 eventlet and python-engineio give every WebSocket a reading and a writing greenlet, each with a
 stack, and between two reads take its descriptor out of epoll and put it back. Here a descriptor
 stays in epoll; those that have something to read wait in line; a few greenlets, most of the time
-one, handle all of it; and what was put out meanwhile leaves with one send per connection.
+one, handle all of it (see `turns`); and what was put out meanwhile leaves with one send per
+connection.
 
-Measured together with `websocket` and `heartbeat`: 21,500 signals relayed in a second of CPU, not
-2,450, and 15 KB for a joined connection, not 64.
+Measured together with `turns`, `websocket` and `heartbeat`: 21,500 signals relayed in a second of
+CPU, not 2,450, and 15 KB for a joined connection, not 64.
 """
 
 from __future__ import annotations
@@ -16,27 +17,17 @@ import itertools
 import logging
 import socket
 import ssl
-import time
-from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
-import greenlet
 from eventlet import hubs
 
 from presence.transport.engine import websocket
+from presence.transport.engine.turns import Turns
 from presence.transport.engine.websocket import Reader, WebSocketError
 
 log = logging.getLogger(__name__)
 
-# How long messages are handled before what they put out is sent, and timers and others get a turn.
-_TURN_SECONDS = 0.002
-# How much of it one connection gets, before those that asked for less.
-_SHARE_SECONDS = 0.0005
-# Handlers that wait (for a lock, for a database) each hold a greenlet; so many are kept for reuse.
-_IDLE_WORKERS = 16
-
-_BYTES_PER_READ = 64 * 1024
 _BYTES_PER_WRITE = 64 * 1024
 # A client that has so much to read still waits for its own next message to be handled.
 _PAUSE_BYTES = 128 * 1024
@@ -62,102 +53,6 @@ class Owner(Protocol):
 
     def on_end(self) -> None:
         """Note that nothing more will come; called once."""
-
-
-class Turns:
-    """The line of streams that have something to read or to write, and who serves them."""
-
-    def __init__(self) -> None:
-        self.hub = hubs.get_hub()
-        self.buffer = bytearray(_BYTES_PER_READ)
-        self.view = memoryview(self.buffer)
-        self._readable: deque[Stream] = deque()
-        # Those that had more to say than their share of a turn. They come after all others, for a
-        # socket that floods is one of them.
-        self._left_over: deque[Stream] = deque()
-        self._is_one_due = False
-        self._writable: list[Stream] = []
-        self._scheduled = False
-        self._idle: list[Any] = []
-        self._until = self._share_until = 0.0
-
-    def to_read(self, stream: Stream) -> None:
-        """Have a stream served soon."""
-        self._readable.append(stream)
-        self._schedule()
-
-    def to_go_on(self, stream: Stream) -> None:
-        """Have a stream served on after those that have not had their share yet."""
-        self._left_over.append(stream)
-        self._schedule()
-
-    def to_write(self, stream: Stream) -> None:
-        """Have what a stream holds sent soon."""
-        self._writable.append(stream)
-        self._schedule()
-
-    def is_over(self) -> bool:
-        """Tell whether the stream that is served has had its share of this turn."""
-        return time.monotonic() >= self._share_until
-
-    def is_behind(self) -> bool:
-        """Tell whether streams wait to be served."""
-        return bool(self._readable or self._left_over)
-
-    def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self.hub.schedule_call_global(0, self._turn)
-
-    def _turn(self) -> None:
-        """Serve for a while; called by the hub, which a worker that waits comes back to."""
-        self._scheduled = False
-        self._until = time.monotonic() + _TURN_SECONDS
-        self._is_one_due = bool(self._left_over)
-        try:
-            while (stream := self._next()) is not None:
-                worker = self._idle.pop() if self._idle else greenlet.greenlet(self._work)
-                worker.parent = self.hub.greenlet
-                worker.switch(stream)
-        finally:
-            writable, self._writable = self._writable, []
-            for stream in writable:
-                try:
-                    stream.flush()
-                except Exception:
-                    log.exception("closed a connection after an unexpected error")
-                    stream.drop()
-            if self._readable or self._left_over or self._writable:
-                self._schedule()
-
-    def _work(self, stream: Stream | None) -> None:
-        while True:
-            while stream is not None:
-                try:
-                    stream.serve()
-                except Exception:
-                    log.exception("closed a connection after an unexpected error")
-                    stream.drop()
-                stream = self._next()
-            if len(self._idle) >= _IDLE_WORKERS:
-                return
-            self._idle.append(greenlet.getcurrent())
-            stream = self.hub.switch()
-
-    def _next(self) -> Stream | None:
-        """Take out the stream to serve next in this turn; None when it is over.
-
-        It ends with one of those that were left over, so that whoever comes meanwhile waits for no
-        more than one share.
-        """
-        now = time.monotonic()
-        self._share_until = now + _SHARE_SECONDS
-        if self._readable and now < self._until:
-            return self._readable.popleft()
-        if self._is_one_due:
-            self._is_one_due = False
-            return self._left_over.popleft()
-        return None
 
 
 class Stream:

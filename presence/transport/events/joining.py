@@ -24,7 +24,7 @@ from presence.transport.admission.room_makers import maker_of
 from presence.transport.events import dispatch
 from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire import described, messages, responses, room_list, serializers
+from presence.transport.wire import described, messages, room_list, room_responses, serializers
 from presence.transport.wire.messages import JoinRoom
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
@@ -43,7 +43,7 @@ def init_app(run: Runtime) -> None:
 
 @described.event(
     message=JoinRoom,
-    answer=responses.Joined,
+    answer=room_responses.Joined,
     success="join_room_success",
     errors=(
         errors.RoomFull,
@@ -128,7 +128,7 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
 
 @described.event(
     message=None,
-    answer=responses.Left,
+    answer=room_responses.Left,
     success="leave_room_success",
     errors=(errors.NotJoined,),
     heard=("peer_list_updated",),

@@ -24,7 +24,7 @@ from presence.transport.events import dispatch
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import Held, Outcome, Seat
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire import described, responses
+from presence.transport.wire import described, signal_responses
 from presence.transport.wire.messages import SendBroadcast, SendSignal
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
@@ -58,7 +58,7 @@ def init_app(run: Runtime) -> None:
 
 @described.event(
     message=SendSignal,
-    answer=responses.SignalAnswered,
+    answer=signal_responses.SignalAnswered,
     errors=(
         errors.NotJoined,
         errors.UnknownPeer,
@@ -68,7 +68,7 @@ def init_app(run: Runtime) -> None:
         errors.SignalTooLarge,
         errors.SignalExpired,
     ),
-    error_keys=responses.SignalAddress,
+    error_keys=signal_responses.SignalAddress,
     heard=("signal",),
 )
 def on_signal(run: Runtime, sid: str, data: Any) -> Body:
@@ -85,7 +85,7 @@ def on_signal(run: Runtime, sid: str, data: Any) -> Body:
 
 @described.event(
     message=SendBroadcast,
-    answer=responses.BroadcastAnswered,
+    answer=signal_responses.BroadcastAnswered,
     errors=(errors.NotJoined, errors.SignalTooLarge),
     heard=("broadcast",),
 )

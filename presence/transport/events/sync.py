@@ -9,7 +9,7 @@ from presence.domain.permissions.tokens import JOIN
 from presence.errors import NotJoined
 from presence.transport.events import dispatch
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire import described, messages, responses
+from presence.transport.wire import described, messages, room_responses
 from presence.transport.wire.messages import Sync
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
@@ -22,7 +22,7 @@ def init_app(run: Runtime) -> None:
 
 @described.event(
     message=Sync,
-    answer=responses.Synced,
+    answer=room_responses.Synced,
     success="sync_success",
     errors=(errors.NotJoined,),
 )

@@ -10,7 +10,7 @@ from presence.domain.permissions.tokens import UPDATE
 from presence.storage import database
 from presence.transport.events import dispatch
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire import described, messages, room_responses, serializers
 from presence.transport.wire.messages import UpdateUserData
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
@@ -23,7 +23,7 @@ def init_app(run: Runtime) -> None:
 
 @described.event(
     message=UpdateUserData,
-    answer=responses.UserDataStored,
+    answer=room_responses.UserDataStored,
     success="update_user_data_success",
     errors=(errors.NotJoined, errors.Conflict, errors.UserDataTooLarge),
     heard=("user_data_updated", "peer_list_updated"),

@@ -8,7 +8,7 @@ from presence import errors
 from presence.domain.permissions.tokens import LIST
 from presence.transport.events import dispatch
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire import described, messages, responses
+from presence.transport.wire import described, messages, room_responses
 from presence.transport.wire.messages import RoomAddress, Watch
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
@@ -21,7 +21,7 @@ def init_app(run: Runtime) -> None:
 
 @described.event(
     message=Watch,
-    answer=responses.Watching,
+    answer=room_responses.Watching,
     errors=(errors.Banned,),
     heard=("room_changed", "rooms_changed"),
 )

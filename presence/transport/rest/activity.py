@@ -9,7 +9,7 @@ from presence.domain.permissions.tokens import LIST
 from presence.domain.rooms import activity, occupancy, rooms
 from presence.errors import InvalidField
 from presence.storage import database
-from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire import described, messages, room_responses, serializers
 from presence.transport.wire.messages import ActivityQuery, RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
@@ -20,7 +20,7 @@ bp = Blueprint("activity_api", __name__, url_prefix="/api/webrtc/rooms")
 @bp.get("/<room_name>/activity")
 @described.route(
     group="rooms",
-    answer=responses.Activity,
+    answer=room_responses.Activity,
     query=ActivityQuery,
     errors=(errors.RoomNotFound,),
 )

@@ -10,7 +10,7 @@ from flask import Blueprint, current_app, request
 from presence.config import VERSION
 from presence.transport.process.runtime import runtime
 from presence.transport.rest import asyncapi, openapi
-from presence.transport.wire import described, responses
+from presence.transport.wire import described, server_responses
 from presence.transport.wire.needs import public
 
 bp = Blueprint("descriptions_api", __name__, url_prefix="/api")
@@ -18,7 +18,7 @@ bp = Blueprint("descriptions_api", __name__, url_prefix="/api")
 
 @bp.get("/openapi.json")
 @public
-@described.route(group="operations", answer=responses.Document, uses_storage=False)
+@described.route(group="operations", answer=server_responses.Document, uses_storage=False)
 def openapi_document() -> dict[str, Any]:
     """Describe every route as an OpenAPI 3.1 document."""
     return _made_once("openapi", lambda: openapi.document(current_app, VERSION))
@@ -26,7 +26,7 @@ def openapi_document() -> dict[str, Any]:
 
 @bp.get("/asyncapi.json")
 @public
-@described.route(group="operations", answer=responses.Document, uses_storage=False)
+@described.route(group="operations", answer=server_responses.Document, uses_storage=False)
 def asyncapi_document() -> dict[str, Any]:
     """Describe every Socket.IO event as an AsyncAPI 3.0 document."""
     made = _made_once(

@@ -17,7 +17,7 @@ from presence.storage import database
 from presence.transport.admission import request_access
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest import metrics
-from presence.transport.wire import described, responses
+from presence.transport.wire import described, server_responses
 from presence.transport.wire.needs import Need, public, refusals
 from presence.transport.wire.serializers import Body
 
@@ -43,7 +43,7 @@ def init_app(run: Runtime) -> None:
 
 @bp.get("/healthz")
 @public
-@described.route(group="operations", answer=responses.Alive, uses_storage=False)
+@described.route(group="operations", answer=server_responses.Alive, uses_storage=False)
 def healthz() -> Body:
     """Say that the process is alive and handles requests; it looks at nothing else."""
     return {"status": "alive"}
@@ -52,7 +52,7 @@ def healthz() -> Body:
 @bp.get("/readyz")
 @public
 @described.route(
-    group="operations", answer=responses.Ready, errors=(errors.NotReady,), uses_storage=False
+    group="operations", answer=server_responses.Ready, errors=(errors.NotReady,), uses_storage=False
 )
 def readyz() -> Body:
     """Say whether the server can serve: its database, its upload folder, and its own state.

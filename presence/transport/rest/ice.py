@@ -14,7 +14,7 @@ from presence.domain.permissions.tokens import JOIN
 from presence.errors import PeerInactive
 from presence.storage import database
 from presence.transport.process.runtime import runtime
-from presence.transport.wire import described, messages, responses
+from presence.transport.wire import described, messages, signal_responses
 from presence.transport.wire.messages import PeerAddress
 from presence.transport.wire.needs import needs
 
@@ -24,7 +24,7 @@ bp = Blueprint("ice_api", __name__, url_prefix="/api/webrtc")
 @bp.get("/ice-servers")
 @described.route(
     group="calls",
-    answer=responses.IceConfiguration,
+    answer=signal_responses.IceConfiguration,
     query=PeerAddress,
     errors=(errors.RoomNotFound, errors.PeerNotFound, errors.PeerInactive),
 )

@@ -14,7 +14,13 @@ from presence.domain.permissions.tokens import ADMIN
 from presence.storage import database
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.rooms import json_body
-from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire import (
+    access_responses,
+    described,
+    messages,
+    room_responses,
+    serializers,
+)
 from presence.transport.wire.access_messages import Bar
 from presence.transport.wire.messages import PeerAddress, RoomAddress
 from presence.transport.wire.needs import needs
@@ -26,7 +32,7 @@ bp = Blueprint("moderation_api", __name__, url_prefix="/api/webrtc/rooms/<room_n
 @bp.post("/peers/<peer_id>/kick")
 @described.route(
     group="access",
-    answer=responses.LeftOverRest,
+    answer=room_responses.LeftOverRest,
     errors=(errors.RoomNotFound, errors.PeerNotFound),
 )
 @needs(ADMIN, locked_only=True)
@@ -42,7 +48,7 @@ def kick(room_name: str, peer_id: str) -> Body:
 
 
 @bp.post("/peers/<peer_id>/ban")
-@described.route(group="access", answer=responses.BanMade, body=Bar)
+@described.route(group="access", answer=access_responses.BanMade, body=Bar)
 @needs(ADMIN, locked_only=True)
 def ban(room_name: str, peer_id: str) -> Body:
     """Put a peer out of a room and let it not come back, for a time or until it is unbanned."""
@@ -60,7 +66,7 @@ def ban(room_name: str, peer_id: str) -> Body:
 
 
 @bp.post("/peers/<peer_id>/unban")
-@described.route(group="access", answer=responses.Unbanned, errors=(errors.BanNotFound,))
+@described.route(group="access", answer=access_responses.Unbanned, errors=(errors.BanNotFound,))
 @needs(ADMIN, locked_only=True)
 def unban(room_name: str, peer_id: str) -> Body:
     """Let a banned peer come back."""
@@ -71,7 +77,7 @@ def unban(room_name: str, peer_id: str) -> Body:
 
 
 @bp.get("/bans")
-@described.route(group="access", answer=responses.Bans)
+@described.route(group="access", answer=access_responses.Bans)
 @needs(ADMIN, locked_only=True)
 def list_bans(room_name: str) -> Body:
     """Return who is banned from a room, the newest first, and whether it is closed."""
@@ -87,7 +93,7 @@ def list_bans(room_name: str) -> Body:
 
 
 @bp.post("/close")
-@described.route(group="access", answer=responses.ClosingMade, body=Bar)
+@described.route(group="access", answer=access_responses.ClosingMade, body=Bar)
 @needs(ADMIN, locked_only=True)
 def close_room(room_name: str) -> Body:
     """Put everybody out of a room and let nobody in, for a time or until it is reopened."""
@@ -102,7 +108,7 @@ def close_room(room_name: str) -> Body:
 
 
 @bp.post("/reopen")
-@described.route(group="access", answer=responses.Reopened, errors=(errors.BanNotFound,))
+@described.route(group="access", answer=access_responses.Reopened, errors=(errors.BanNotFound,))
 @needs(ADMIN, locked_only=True)
 def reopen_room(room_name: str) -> Body:
     """Let a closed room be joined again."""
@@ -113,7 +119,7 @@ def reopen_room(room_name: str) -> Body:
 
 
 @bp.delete("")
-@described.route(group="access", answer=responses.RoomRemoved, errors=(errors.RoomNotFound,))
+@described.route(group="access", answer=access_responses.RoomRemoved, errors=(errors.RoomNotFound,))
 @needs(ADMIN)
 def remove_room(room_name: str) -> Body:
     """Remove a room with everybody in it, their data and their files."""

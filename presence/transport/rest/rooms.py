@@ -24,8 +24,8 @@ from presence.transport.wire import (
     described,
     json_codec,
     messages,
-    responses,
     room_list,
+    room_responses,
     serializers,
 )
 from presence.transport.wire.messages import (
@@ -44,7 +44,7 @@ _UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
 
 
 @bp.get("")
-@described.route(group="rooms", answer=responses.Rooms)
+@described.route(group="rooms", answer=room_responses.Rooms)
 @needs(LIST)
 def list_rooms() -> Response:
     """Return every room with its peers, by name; those alone that the token is for."""
@@ -63,7 +63,7 @@ def list_rooms() -> Response:
 
 
 @bp.get("/<room_name>")
-@described.route(group="rooms", answer=responses.Room, errors=(errors.RoomNotFound,))
+@described.route(group="rooms", answer=room_responses.Room, errors=(errors.RoomNotFound,))
 @needs(LIST)
 def get_room(room_name: str) -> Response:
     """Return one room with its peers."""
@@ -82,7 +82,7 @@ def get_room(room_name: str) -> Response:
 @bp.post("/<room_name>/join")
 @described.route(
     group="rooms",
-    answer=responses.JoinedOverRest,
+    answer=room_responses.JoinedOverRest,
     body=JoinOverRest,
     errors=(
         errors.RoomFull,
@@ -122,7 +122,7 @@ def join(room_name: str) -> Body:
 
 @bp.post("/<room_name>/leave")
 @described.route(
-    group="rooms", answer=responses.LeftOverRest, query=PeerQuery, errors=_UNKNOWN_PEER
+    group="rooms", answer=room_responses.LeftOverRest, query=PeerQuery, errors=_UNKNOWN_PEER
 )
 @needs(JOIN, acts=True)
 def leave(room_name: str) -> Body:
@@ -141,7 +141,7 @@ def leave(room_name: str) -> Body:
 @bp.post("/<room_name>/update-data")
 @described.route(
     group="rooms",
-    answer=responses.UserDataStoredOverRest,
+    answer=room_responses.UserDataStoredOverRest,
     body=UpdateUserData,
     query=PeerQuery,
     errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge),
@@ -173,7 +173,7 @@ def update_data(room_name: str) -> Body:
 
 
 @bp.get("/<room_name>/peers/<peer_id>")
-@described.route(group="rooms", answer=responses.PeerInFull, errors=_UNKNOWN_PEER)
+@described.route(group="rooms", answer=room_responses.PeerInFull, errors=_UNKNOWN_PEER)
 @needs(LIST)
 def get_peer(room_name: str, peer_id: str) -> Body:
     """Return one peer, with what is known of its files."""
@@ -187,7 +187,7 @@ def get_peer(room_name: str, peer_id: str) -> Body:
 
 
 @bp.delete("/<room_name>/peers/<peer_id>")
-@described.route(group="rooms", answer=responses.PeerErased, errors=_UNKNOWN_PEER)
+@described.route(group="rooms", answer=room_responses.PeerErased, errors=_UNKNOWN_PEER)
 @needs(UPDATE, acts=True)
 def erase_peer(room_name: str, peer_id: str) -> Body:
     """Erase a peer: its row, its user data and its files."""
@@ -212,7 +212,7 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
 @bp.delete("/<room_name>/files/<filename>")
 @described.route(
     group="files",
-    answer=responses.FileChange,
+    answer=room_responses.FileChange,
     errors=(errors.RoomNotFound, errors.UploadedFileNotFound),
 )
 @needs(UPLOAD, acts=True)

@@ -12,7 +12,7 @@ from presence.errors import NoAdmins
 from presence.transport.admission import request_access
 from presence.transport.process.runtime import runtime
 from presence.transport.rest.rooms import json_body
-from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire import access_responses, described, messages, serializers
 from presence.transport.wire.access_messages import MintToken
 from presence.transport.wire.needs import needs
 
@@ -20,7 +20,7 @@ bp = Blueprint("tokens_api", __name__, url_prefix="/api/webrtc/tokens")
 
 
 @bp.post("")
-@described.route(group="access", answer=responses.Token, body=MintToken, uses_storage=False)
+@described.route(group="access", answer=access_responses.Token, body=MintToken, uses_storage=False)
 @needs(ADMIN, locked_only=True)
 def mint() -> Response:
     """Make a token, for no more rooms and no longer than the one it is asked with."""

@@ -24,7 +24,7 @@ from presence.transport.admission import request_access
 from presence.transport.admission.error_handlers import as_presence_error, drain_body
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.upload_form import FORM_BYTES, IncomingForm
-from presence.transport.wire import described, messages, responses, serializers
+from presence.transport.wire import described, messages, room_responses, serializers
 from presence.transport.wire.messages import PeerAddress, UploadForm
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
@@ -35,7 +35,7 @@ bp = Blueprint("uploads_api", __name__)
 @bp.post("/api/webrtc/upload")
 @described.route(
     group="files",
-    answer=responses.FileChange,
+    answer=room_responses.FileChange,
     form=UploadForm,
     errors=(
         errors.InvalidJson,

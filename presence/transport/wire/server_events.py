@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from presence.transport.wire import responses
-from presence.transport.wire.responses import Answer
+from presence.transport.wire import (
+    access_responses,
+    room_responses,
+    server_responses,
+    signal_responses,
+)
+from presence.transport.wire.response_fields import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,40 +27,44 @@ class Notice:
 
 NOTICES = {
     "peer_list_updated": Notice(
-        responses.PeerList, "The room changed: its newest list, for every socket in it"
+        room_responses.PeerList, "The room changed: its newest list, for every socket in it"
     ),
     "user_data_updated": Notice(
-        responses.UserDataChanged, "A peer changed its user data, for the others in the room"
+        room_responses.UserDataChanged, "A peer changed its user data, for the others in the room"
     ),
-    "file_uploaded": Notice(responses.FileNotice, "A peer has a new file, for the room"),
-    "file_deleted": Notice(responses.FileNotice, "A peer’s file is gone, for the room"),
+    "file_uploaded": Notice(room_responses.FileNotice, "A peer has a new file, for the room"),
+    "file_deleted": Notice(room_responses.FileNotice, "A peer’s file is gone, for the room"),
     "peer_joined": Notice(
-        responses.Changes, "Peers became active, for sockets that joined with `updates: delta`"
+        room_responses.Changes, "Peers became active, for sockets that joined with `updates: delta`"
     ),
     "peer_updated": Notice(
-        responses.Changes, "Peers changed, for sockets that joined with `updates: delta`"
+        room_responses.Changes, "Peers changed, for sockets that joined with `updates: delta`"
     ),
     "peer_left": Notice(
-        responses.Changes,
+        room_responses.Changes,
         "Peers became inactive or were erased, for sockets that joined with `updates: delta`",
     ),
-    "signal": Notice(responses.SignalReceived, "A signal from another peer, for the one it is for"),
-    "broadcast": Notice(
-        responses.BroadcastReceived, "An application’s message, for everybody else in the room"
+    "signal": Notice(
+        signal_responses.SignalReceived, "A signal from another peer, for the one it is for"
     ),
-    "room_changed": Notice(responses.RoomNotice, "A room changed, for sockets that watch it"),
+    "broadcast": Notice(
+        signal_responses.BroadcastReceived,
+        "An application’s message, for everybody else in the room",
+    ),
+    "room_changed": Notice(room_responses.RoomNotice, "A room changed, for sockets that watch it"),
     "rooms_changed": Notice(
-        responses.Nothing, "Some room changed, for sockets that watch the list of rooms"
+        room_responses.Nothing, "Some room changed, for sockets that watch the list of rooms"
     ),
     "token_expired": Notice(
-        responses.TokenEnded,
+        access_responses.TokenEnded,
         "The token of this connection has expired; it closes, and may come back with a fresh one",
     ),
     "slow_down": Notice(
-        responses.SlowDown,
+        server_responses.SlowDown,
         "This connection sends too fast, and is slowed down or about to be closed",
     ),
     "server_shutdown": Notice(
-        responses.Farewell, "The server is about to stop; the connection closes, and may come back"
+        server_responses.Farewell,
+        "The server is about to stop; the connection closes, and may come back",
     ),
 }

@@ -1,0 +1,101 @@
+"""The bodies of access: tokens, bans and closed rooms, as answers and as events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from presence.transport.wire.response_fields import (
+    Answer,
+    Instant,
+    PeerId,
+    RoomName,
+    Success,
+    Version,
+)
+
+
+class TokenEnded(Answer):
+    """The connection's token has expired."""
+
+    code: Literal["token_expired"]
+    detail: Annotated[
+        str, Field(examples=["The token has expired. Get a fresh one, and try again with it."])
+    ]
+
+
+class Closing(Answer):
+    """A room that nobody may join."""
+
+    room_name: RoomName
+    until: Annotated[str | None, Field(examples=["2026-05-04T12:00:00.000Z"])]
+    """When it ends by itself, or null."""
+    reason: Annotated[str, Field(examples=["Over for today"])]
+    made_at: Instant
+
+
+class Ban(Closing):
+    """A peer that may not join a room."""
+
+    peer_id: PeerId
+
+
+class BanMade(Ban):
+    """A peer that was banned."""
+
+    success: Success
+
+
+class ClosingMade(Closing):
+    """A room that was closed."""
+
+    success: Success
+    put_out: Annotated[list[PeerId], Field(examples=[["ada"]])]
+    """Who was in it."""
+
+
+class RoomRemoved(Answer):
+    """A room that is no more."""
+
+    success: Success
+    room_name: RoomName
+    version: Version
+    """The last version that it had."""
+    put_out: Annotated[list[PeerId], Field(examples=[["ada"]])]
+    """Who was in it."""
+    peers_erased: int
+    files_deleted: int
+
+
+class Bans(Answer):
+    """Who is banned from a room, the newest first, and whether it is closed."""
+
+    room_name: RoomName
+    bans: list[Ban]
+    closed: Closing | None
+    """Since when and until when it is closed, or null."""
+
+
+class Reopened(Answer):
+    """A room that may be joined again."""
+
+    success: Success
+    room_name: RoomName
+
+
+class Unbanned(Reopened):
+    """A peer that may join a room again."""
+
+    peer_id: PeerId
+
+
+class Token(Answer):
+    """A token, and what it says."""
+
+    success: Success
+    token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.9f3c"])]
+    peer_id: PeerId
+    room: Annotated[str, Field(examples=["team-*"])]
+    grants: Annotated[list[str], Field(examples=[["join", "list"]])]
+    expires_at: Instant

@@ -1,0 +1,85 @@
+"""The bodies of signalling: signals, broadcasts and ICE servers, as answers and as events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from presence.transport.wire.response_fields import Answer, Json, RoomName, Sid
+
+
+class IceServer(Answer):
+    """One entry of `iceServers`, as browsers take it."""
+
+    urls: Annotated[list[str], Field(examples=[["turn:turn.example.org:3478"]])]
+    username: Annotated[str, Field(examples=["1777890600:ada"])] = ""
+    """Of TURN servers: when the credential ends, and for whom it is."""
+    credential: Annotated[str, Field(examples=["n6fJ…="])] = ""
+    """Of TURN servers."""
+
+
+class IceConfiguration(Answer):
+    """What `new RTCPeerConnection()` takes."""
+
+    iceServers: list[IceServer]  # noqa: N815 – the name is the browsers'
+    ttl: Annotated[int | None, Field(examples=[3600])]
+    """How many seconds the TURN credentials are good for; null when there are none."""
+
+
+class _Stamp(Answer):
+    """Who sends: never what the sender says, but what the server knows."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: Annotated[str, Field(alias="from", examples=["ada"])]
+    """The peer_id of the sender."""
+    from_session: Sid
+    """The sender's connection, to answer it and no other: `to_session`."""
+    room_name: RoomName
+
+
+class SignalReceived(_Stamp):
+    """A signal from another peer of the room."""
+
+    type: Annotated[str | None, Field(examples=["offer"])]
+    data: Json
+
+
+class BroadcastReceived(_Stamp):
+    """An application's message from another peer of the room."""
+
+    event: Annotated[str, Field(examples=["chat"])]
+    data: Annotated[Any, Field(description="Any JSON.", examples=[{"text": "hello"}])]
+
+
+class SignalAddress(Answer):
+    """What an answer repeats, so that its reader knows which signal it is about."""
+
+    to: Annotated[str, Field(examples=["grace"])] = ""
+    type: Annotated[str | None, Field(examples=["offer"])] = None
+    to_session: Annotated[str | None, Field(examples=["WvK2rYjSxVNvEr3PAAAB"])] = None
+    signal_id: Annotated[str, Field(examples=["1"])] = ""
+    """Of a signal that was held, and expired."""
+
+
+class SignalAnswered(Answer):
+    """What became of a signal."""
+
+    to: Annotated[str, Field(examples=["grace"])]
+    type: Annotated[str | None, Field(examples=["offer"])]
+    status: Annotated[Literal["delivered", "held"], Field(examples=["delivered"])]
+    to_session: Annotated[str | None, Field(examples=["WvK2rYjSxVNvEr3PAAAB"])] = None
+    """The connection that got it."""
+    signal_id: Annotated[str, Field(examples=["1"])] = ""
+    """Of a held one; an error `expired` repeats it."""
+    expires_in: Annotated[float, Field(examples=[10.0])] = 0.0
+    """Of a held one: for how many seconds it waits."""
+
+
+class BroadcastAnswered(Answer):
+    """A message that was sent to the others."""
+
+    status: Annotated[Literal["delivered", "partial"], Field(examples=["delivered"])]
+    """`partial`: the server's other processes cannot be reached, so only those here got it."""
+    event: Annotated[str, Field(examples=["chat"])]
