@@ -39,6 +39,7 @@ UNKNOWN_TO = {"domain": FRAMEWORKS, "errors": FRAMEWORKS, "config": FRAMEWORKS, 
 ROOMS = {
     "transport": [
         {"wire"},
+        {"websocket"},
         {"engine"},
         {"admission"},
         {"live"},

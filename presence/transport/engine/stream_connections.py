@@ -16,10 +16,10 @@ import engineio.packet
 from eventlet import event as events
 from eventlet import hubs, wsgi
 
-from presence.transport.engine import websocket
 from presence.transport.engine.connections import MAX_QUEUED_BYTES, Connection, limit_kernel_buffer
-from presence.transport.engine.streams import Stream
-from presence.transport.engine.turns import Turns
+from presence.transport.websocket import protocol
+from presence.transport.websocket.streams import Stream
+from presence.transport.websocket.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class StreamSendQueue:
     def put(self, packet: Any) -> None:
         """Send a packet; None marks the end."""
         if packet is None:
-            self._stream.close(websocket.NORMAL)
+            self._stream.close(protocol.NORMAL)
         else:
             frame = frame_of(packet, compress=self._compress)
             self._stream.put(frame, getattr(packet, "replaces", None))
@@ -128,7 +128,7 @@ class StreamConnection(Connection):
             if self.upgraded:
                 self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
             elif self._stream is not None:
-                self._stream.close(websocket.PROTOCOL_ERROR, "expected an upgrade")
+                self._stream.close(protocol.PROTOCOL_ERROR, "expected an upgrade")
 
     def on_progress(self) -> None:
         """Note that the client reads, so it is alive."""
@@ -148,16 +148,16 @@ class StreamConnection(Connection):
         """Answer a request for a WebSocket, and have the hub serve it from then on."""
         try:
             if self._stream is not None:
-                raise websocket.BadHandshake("400 Bad Request", [])
-            answer, compress = websocket.handshake(
+                raise protocol.BadHandshake("400 Bad Request", [])
+            answer, compress = protocol.handshake(
                 environ, compression=self.server.websocket_compression
             )
-        except websocket.BadHandshake as error:
+        except protocol.BadHandshake as error:
             start_response(error.status, [*error.headers, ("Connection", "close")])
             if not self.connected:
                 self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
             return (b"",)  # the library takes a list for packets
-        reader = websocket.Reader(self.server.max_http_buffer_size, compression=compress)
+        reader = protocol.Reader(self.server.max_http_buffer_size, compression=compress)
         sock = environ["eventlet.input"].get_socket()
         is_tls = isinstance(sock, ssl.SSLSocket)
         if is_tls:
@@ -193,7 +193,7 @@ class StreamConnection(Connection):
         elif self.upgrading and packet.packet_type == engineio.packet.UPGRADE:
             self._switch()
         else:
-            self._stream.close(websocket.PROTOCOL_ERROR, "expected an upgrade")
+            self._stream.close(protocol.PROTOCOL_ERROR, "expected an upgrade")
 
     def _switch(self) -> None:
         """Send over the stream from now on, what waits already first."""
@@ -208,7 +208,7 @@ class StreamConnection(Connection):
     def _hurry(self, stream: Stream) -> None:
         """Close a WebSocket that was opened for an upgrade which did not happen."""
         if not self.upgraded:
-            stream.close(websocket.PROTOCOL_ERROR, "expected an upgrade")
+            stream.close(protocol.PROTOCOL_ERROR, "expected an upgrade")
 
 
 @functools.cache
@@ -223,12 +223,12 @@ def frame_of(packet: Any, *, compress: bool = False) -> bytes:
     made: bytes | None = getattr(packet, name, None)
     if made is None:
         payload = packet.encode()
-        opcode = websocket.TEXT
+        opcode = protocol.TEXT
         if isinstance(payload, str):
             payload = payload.encode()
         else:
-            opcode = websocket.BINARY
+            opcode = protocol.BINARY
         compress = compress and len(payload) >= _COMPRESS_FROM
-        made = websocket.frame(payload, opcode, compress=compress)
+        made = protocol.frame(payload, opcode, compress=compress)
         setattr(packet, name, made)
     return made

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator
 import eventlet
 import pytest
 
-from presence.transport.engine.streams import Stream
-from presence.transport.engine.turns import Turns
-from presence.transport.engine.websocket import Reader
-from tests.engine.frames import client_frame
+from presence.transport.websocket.protocol import Reader
+from presence.transport.websocket.streams import Stream
+from presence.transport.websocket.turns import Turns
+from tests.websocket.frames import client_frame
 
 MESSAGE_SECONDS = 0.0003
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from presence.transport.engine import websocket
-from presence.transport.engine.websocket import Reader, WebSocketError
-from tests.engine.frames import client_frame
+from presence.transport.websocket import protocol
+from presence.transport.websocket.protocol import Reader, WebSocketError
+from tests.websocket.frames import client_frame
 
 LIMIT = 1000
 
@@ -33,12 +33,12 @@ def one_by_one(data: bytes) -> list[bytes]:
 
 def test_the_masked_text_of_the_rfc_is_read() -> None:
     data = bytes.fromhex("818537fa213d7f9f4d5158")
-    assert read(data) == read(*one_by_one(data)) == [(websocket.TEXT, "Hello")]
+    assert read(data) == read(*one_by_one(data)) == [(protocol.TEXT, "Hello")]
 
 
 def test_the_ping_of_the_rfc_is_read_and_its_pong_is_written() -> None:
-    assert read(bytes.fromhex("898537fa213d7f9f4d5158")) == [(websocket.PING, b"Hello")]
-    assert websocket.frame(b"Hello", websocket.PONG) == bytes.fromhex("8a0548656c6c6f")
+    assert read(bytes.fromhex("898537fa213d7f9f4d5158")) == [(protocol.PING, b"Hello")]
+    assert protocol.frame(b"Hello", protocol.PONG) == bytes.fromhex("8a0548656c6c6f")
 
 
 @pytest.mark.parametrize(
@@ -53,25 +53,25 @@ def test_the_ping_of_the_rfc_is_read_and_its_pong_is_written() -> None:
     ],
 )
 def test_frames_have_the_shortest_head_for_their_size(size: int, head: str) -> None:
-    made = websocket.frame(bytes(size), websocket.BINARY)
+    made = protocol.frame(bytes(size), protocol.BINARY)
     assert made[: len(made) - size] == bytes.fromhex(head)
     reader = Reader(size)
-    reader.feed(client_frame(bytes(size), websocket.BINARY))
-    assert reader.next() == (websocket.BINARY, bytes(size))
+    reader.feed(client_frame(bytes(size), protocol.BINARY))
+    assert reader.next() == (protocol.BINARY, bytes(size))
 
 
 def test_fragments_make_one_message_with_control_frames_between_them() -> None:
     data = (
         client_frame("Hé".encode()[:2], final=False)
-        + client_frame(b"are you there?", websocket.PING)
-        + client_frame(b"", websocket.CONTINUATION, final=False)
-        + client_frame("Hé".encode()[2:] + b"llo", websocket.CONTINUATION)
+        + client_frame(b"are you there?", protocol.PING)
+        + client_frame(b"", protocol.CONTINUATION, final=False)
+        + client_frame("Hé".encode()[2:] + b"llo", protocol.CONTINUATION)
         + client_frame("next")
     )
     expected = [
-        (websocket.PING, b"are you there?"),
-        (websocket.TEXT, "Héllo"),
-        (websocket.TEXT, "next"),
+        (protocol.PING, b"are you there?"),
+        (protocol.TEXT, "Héllo"),
+        (protocol.TEXT, "next"),
     ]
     assert read(data) == read(*one_by_one(data)) == expected
 
@@ -83,7 +83,7 @@ def test_messages_are_the_same_wherever_the_network_cuts_them() -> None:
     for _ in range(20):
         cuts = sorted(chance.sample(range(len(data)), 50))
         chunks = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-        assert read(*chunks) == [(websocket.TEXT, text) for text in texts]
+        assert read(*chunks) == [(protocol.TEXT, text) for text in texts]
 
 
 START = client_frame("a", final=False)
@@ -95,19 +95,19 @@ START = client_frame("a", final=False)
         (client_frame("x", masked=False), 1002),
         *((client_frame("x", reserved=bits), 1002) for bits in range(1, 8)),
         *((client_frame("x", opcode), 1002) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
-        (client_frame("x", websocket.CONTINUATION), 1002),
+        (client_frame("x", protocol.CONTINUATION), 1002),
         (START + client_frame("x"), 1002),
-        (START + client_frame(b"x", websocket.BINARY), 1002),
+        (START + client_frame(b"x", protocol.BINARY), 1002),
         *((client_frame(b"x", kind, final=False), 1002) for kind in (8, 9, 10)),
         *((client_frame(bytes(126), kind), 1002) for kind in (8, 9, 10)),
         (client_frame(b"\xff"), 1007),
         (client_frame(b"\xed\xa0\x80"), 1007),  # half of a surrogate pair
         (client_frame(b"\xc0\x80"), 1007),  # U+0000 written too long
-        (client_frame(b"\xc3", final=False) + client_frame(b"", websocket.CONTINUATION), 1007),
+        (client_frame(b"\xc3", final=False) + client_frame(b"", protocol.CONTINUATION), 1007),
         (client_frame(b"", size=LIMIT + 1), 1009),
         (client_frame(b"", size=2**63 - 1), 1009),
         (client_frame(b"", size=2**64 - 1), 1009),
-        (START + client_frame(b"", websocket.CONTINUATION, size=LIMIT), 1009),
+        (START + client_frame(b"", protocol.CONTINUATION, size=LIMIT), 1009),
         (START * 1 + client_frame("b" * 500, 0, final=False) + client_frame("c" * 500, 0), 1009),
     ],
 )
@@ -127,8 +127,8 @@ def test_a_frame_is_refused_by_its_head_before_its_payload_is_there() -> None:
 
 def test_a_message_of_exactly_the_limit_is_read_whole_and_in_fragments() -> None:
     whole = client_frame("x" * LIMIT)
-    parts = client_frame("x" * 600, final=False) + client_frame("x" * 400, websocket.CONTINUATION)
-    assert read(whole, parts) == [(websocket.TEXT, "x" * LIMIT)] * 2
+    parts = client_frame("x" * 600, final=False) + client_frame("x" * 400, protocol.CONTINUATION)
+    assert read(whole, parts) == [(protocol.TEXT, "x" * LIMIT)] * 2
 
 
 def test_a_long_message_of_single_bytes_and_empty_fragments_costs_no_more_than_its_length() -> None:
@@ -149,9 +149,9 @@ def test_a_long_message_of_single_bytes_and_empty_fragments_costs_no_more_than_i
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1009, 1011, 1014, 3000, 4999])
 def test_codes_that_may_be_sent_are_read_from_a_close_frame(code: int) -> None:
-    made = websocket.close_frame(code, "why")
+    made = protocol.close_frame(code, "why")
     assert made[0] == 0x88
-    assert websocket.close_code(made[2:]) == code
+    assert protocol.close_code(made[2:]) == code
     assert made[4:] == b"why"
 
 
@@ -168,34 +168,34 @@ def test_codes_that_may_be_sent_are_read_from_a_close_frame(code: int) -> None:
 )
 def test_a_bad_close_frame_is_refused(payload: bytes, refused_with: int) -> None:
     with pytest.raises(WebSocketError) as refused:
-        websocket.close_code(payload)
+        protocol.close_code(payload)
     assert refused.value.code == refused_with
 
 
 def test_a_close_frame_may_be_empty_and_its_reason_is_cut_between_letters() -> None:
-    assert websocket.close_code(b"") == 0
-    assert websocket.close_frame(0) == b"\x88\x00"
-    made = websocket.close_frame(1002, "é" * 100)
+    assert protocol.close_code(b"") == 0
+    assert protocol.close_frame(0) == b"\x88\x00"
+    made = protocol.close_frame(1002, "é" * 100)
     assert len(made) == 2 + 2 + 122
     made[4:].decode()
 
 
 def compressed(text: str) -> bytes:
-    made = websocket.frame(text.encode(), compress=True)
+    made = protocol.frame(text.encode(), compress=True)
     return made[2:] if made[1] < 126 else made[4:]
 
 
 def test_the_compressed_message_of_the_rfc_is_read() -> None:
     data = client_frame(bytes.fromhex("f248cdc9c90700"), reserved=4)
-    assert read(data, data, compression=True) == [(websocket.TEXT, "Hello")] * 2
+    assert read(data, data, compression=True) == [(protocol.TEXT, "Hello")] * 2
     fragments = client_frame(bytes.fromhex("f248cd"), reserved=4, final=False) + client_frame(
-        bytes.fromhex("c9c90700"), websocket.CONTINUATION
+        bytes.fromhex("c9c90700"), protocol.CONTINUATION
     )
-    assert read(fragments, compression=True) == [(websocket.TEXT, "Hello")]
+    assert read(fragments, compression=True) == [(protocol.TEXT, "Hello")]
 
 
 def test_a_compressed_frame_is_what_zlib_reads() -> None:
-    made = websocket.frame(b"list " * 100, compress=True)
+    made = protocol.frame(b"list " * 100, compress=True)
     assert made[0] == 0xC1
     assert len(made) < 40
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -208,8 +208,8 @@ def test_a_compressed_frame_is_what_zlib_reads() -> None:
         (client_frame(b"\xff\xff", reserved=4), 1007),
         (client_frame(compressed("x" * (LIMIT + 1)), reserved=4), 1009),
         (client_frame(compressed("x" * 500_000), reserved=4), 1009),
-        (client_frame(b"", websocket.PING, reserved=4), 1002),
-        (START + client_frame(b"", websocket.CONTINUATION, reserved=4), 1002),
+        (client_frame(b"", protocol.PING, reserved=4), 1002),
+        (START + client_frame(b"", protocol.CONTINUATION, reserved=4), 1002),
         (client_frame(b"", reserved=2), 1002),
     ],
 )
@@ -229,7 +229,7 @@ REQUEST = {
 
 
 def test_the_handshake_of_the_rfc_is_answered() -> None:
-    answer, compression = websocket.handshake(REQUEST, compression=True)
+    answer, compression = protocol.handshake(REQUEST, compression=True)
     lines = answer.decode().split("\r\n")
     assert lines[0] == "HTTP/1.1 101 Switching Protocols"
     assert "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in lines
@@ -252,8 +252,8 @@ def test_the_handshake_of_the_rfc_is_answered() -> None:
     ],
 )
 def test_a_bad_handshake_is_refused(changes: dict[str, Any], status: str) -> None:
-    with pytest.raises(websocket.BadHandshake) as refused:
-        websocket.handshake(REQUEST | changes, compression=False)
+    with pytest.raises(protocol.BadHandshake) as refused:
+        protocol.handshake(REQUEST | changes, compression=False)
     assert refused.value.status.startswith(status)
     if status == "426":
         assert refused.value.headers == [("Sec-WebSocket-Version", "13")]
@@ -273,6 +273,6 @@ def test_a_bad_handshake_is_refused(changes: dict[str, Any], status: str) -> Non
 )
 def test_compression_is_agreed_on_only_where_it_can_be_granted(offer: str, agreed: bool) -> None:
     request = REQUEST | {"HTTP_SEC_WEBSOCKET_EXTENSIONS": offer}
-    answer, compression = websocket.handshake(request, compression=True)
+    answer, compression = protocol.handshake(request, compression=True)
     assert compression == agreed == (b"permessage-deflate" in answer)
-    assert websocket.handshake(request, compression=False)[1] is False
+    assert protocol.handshake(request, compression=False)[1] is False

@@ -19,9 +19,9 @@ import websocket as client_library
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from presence.transport.engine import websocket
-from tests.engine.frames import client_frame
+from presence.transport.websocket import protocol
 from tests.support.clients import hears, shows
+from tests.websocket.frames import client_frame
 
 NewServer = Callable[..., LiveServer]
 Connect = Callable[..., Any]
@@ -127,15 +127,15 @@ def test_a_message_byte_by_byte_and_in_fragments_is_one_message(wire: Wire) -> N
     assert wire.text().startswith("431")
     wire.send(
         client_frame(text[:5], final=False),
-        client_frame(b"", websocket.PING),
-        client_frame(text[5:], websocket.CONTINUATION),
+        client_frame(b"", protocol.PING),
+        client_frame(text[5:], protocol.CONTINUATION),
     )
     assert wire.frame() == (0x8A, b"")
     assert "not_joined" in wire.text()
 
 
 def test_a_ping_is_answered_with_what_it_carries(wire: Wire) -> None:
-    wire.send(client_frame(bytes(range(125)), websocket.PING))
+    wire.send(client_frame(bytes(range(125)), protocol.PING))
     assert wire.frame() == (0x8A, bytes(range(125)))
 
 
@@ -143,7 +143,7 @@ def test_pings_whose_sender_does_not_read_are_answered_within_bounds(
     live: LiveServer, wire: Wire
 ) -> None:
     before = live.memory()
-    ping = client_frame(bytes(125), websocket.PING) * 1000
+    ping = client_frame(bytes(125), protocol.PING) * 1000
     wire.socket.settimeout(0.5)
     # The kernel's buffers fill up if the server stops reading; it may also read all of it.
     with contextlib.suppress(TimeoutError):
@@ -161,7 +161,7 @@ def test_pings_whose_sender_does_not_read_are_answered_within_bounds(
         (client_frame(b"\xff"), 1007),
         (client_frame(b"", size=1_000_001), 1009),
         (client_frame("4" * 600_000, final=False) + client_frame("4" * 600_000, 0), 1009),
-        (client_frame(b"\x03\xed", websocket.CLOSE), 1002),
+        (client_frame(b"\x03\xed", protocol.CLOSE), 1002),
     ],
 )
 def test_who_breaks_the_protocol_is_told_how_and_disconnected(
@@ -179,7 +179,7 @@ def test_who_breaks_the_protocol_is_told_how_and_disconnected(
     [(b"", b""), (b"\x03\xe8", b"\x03\xe8"), (b"\x0f\xa0bye", b"\x0f\xa0")],
 )
 def test_a_close_is_answered_with_its_code(wire: Wire, payload: bytes, answer: bytes) -> None:
-    wire.send(client_frame('421["leave_room"]'), client_frame(payload, websocket.CLOSE))
+    wire.send(client_frame('421["leave_room"]'), client_frame(payload, protocol.CLOSE))
     assert "not_joined" in wire.text()
     assert wire.text().startswith("431")
     assert wire.frame() == (0x88, answer)
@@ -196,7 +196,7 @@ def test_the_end_of_a_connection_is_noticed_however_it_comes(
         wire.send(client_frame("40"), client_frame(JOIN % (room, f"p{number}")))
         shows(watcher, f"p{number}", is_active=True)
         if number == 0:
-            wire.send(client_frame(b"", websocket.CLOSE))
+            wire.send(client_frame(b"", protocol.CLOSE))
         elif number == 1:
             wire.send(client_frame("x", 3))
         elif number == 2:
@@ -248,7 +248,7 @@ def test_compression_is_used_when_the_setting_asks_for_it(
     wire.send(client_frame("40"))
     message = json.dumps({"user_data": {"x": "abc" * 4000}})
     joined = JOIN % ("r", "a")
-    packed = websocket.frame(joined.encode(), compress=True)[2:]
+    packed = protocol.frame(joined.encode(), compress=True)[2:]
     wire.send(client_frame(packed, reserved=4))
     browser_like.call("join_room", {"room_name": "r", "peer_id": "js", "username": "J"})
     assert browser_like.call("update_user_data", json.loads(message))["ok"]

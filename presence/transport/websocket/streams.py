@@ -22,9 +22,9 @@ from typing import Any, Protocol
 
 from eventlet import hubs
 
-from presence.transport.engine import websocket
-from presence.transport.engine.turns import Turns
-from presence.transport.engine.websocket import Reader, WebSocketError
+from presence.transport.websocket import protocol
+from presence.transport.websocket.protocol import Reader, WebSocketError
+from presence.transport.websocket.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Stream:
         """Send what waits, then a close frame, and end the connection within seconds."""
         if self._state != _OPEN:
             return
-        self._put(websocket.close_frame(code, reason))
+        self._put(protocol.close_frame(code, reason))
         self._state = _CLOSING
         self._linger = self._turns.hub.schedule_call_global(_LINGER_SECONDS, self.cut)
         self._wake()
@@ -287,13 +287,13 @@ class Stream:
             self.cut()
 
     def _handle(self, opcode: int, payload: str | bytes) -> None:
-        if isinstance(payload, str) or opcode == websocket.BINARY:
+        if isinstance(payload, str) or opcode == protocol.BINARY:
             self._owner.on_message(payload)
-        elif opcode == websocket.PING:
+        elif opcode == protocol.PING:
             # Whoever sends pings without reading gets one answer (RFC 6455, section 5.5.3).
-            self.put(websocket.frame(payload, websocket.PONG), replaces=_PONG)
-        elif opcode == websocket.CLOSE:
-            self.close(websocket.close_code(payload))
+            self.put(protocol.frame(payload, protocol.PONG), replaces=_PONG)
+        elif opcode == protocol.CLOSE:
+            self.close(protocol.close_code(payload))
 
     def _wake(self) -> None:
         """Have the stream served although nothing came."""

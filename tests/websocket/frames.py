@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 
-from presence.transport.engine import websocket
+from presence.transport.websocket import protocol
 
 
 def client_frame(
     payload: bytes | str,
-    opcode: int = websocket.TEXT,
+    opcode: int = protocol.TEXT,
     *,
     final: bool = True,
     reserved: int = 0,

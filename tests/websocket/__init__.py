@@ -1,0 +1,1 @@
+"""Frames and streams, without a server around them."""
