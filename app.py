@@ -43,6 +43,7 @@ from presence.transport.admission import (
 from presence.transport.admission.connection_limits import ConnectionLimits
 from presence.transport.admission.hosts_and_origins import Gate
 from presence.transport.admission.request_bodies import CheckedBodies
+from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.commands import sweep, token
 from presence.transport.engine import socketio_server
@@ -50,7 +51,7 @@ from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
 from presence.transport.pages import api, doctor, views
-from presence.transport.process import database_care, leases, starting, sweeping
+from presence.transport.process import database_care, leases, starting, storage_limits, sweeping
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest
 from presence.transport.rest import (
@@ -76,6 +77,7 @@ Layer = Callable[["WSGIApplication", Runtime], "WSGIApplication"]
 PARTS: tuple[Part, ...] = (
     starting.claim_storage,
     leases.init_app,
+    storage_limits.init_app,
     starting.recover_files,
     starting.warn,
     starting.hear_others,
@@ -121,6 +123,10 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
     (
         lambda app, run: client_addresses.behind_proxies(app, run.settings.trusted_proxies),
         "whose address it is, before anything is counted against it",
+    ),
+    (
+        lambda app, run: RequestsInFlight(app, run.settings),
+        "a place is held from here on, until the answer has been sent",
     ),
     (
         lambda app, run: ConnectionLimits(app, run.settings, run.rates, run.sockets, run.unused),

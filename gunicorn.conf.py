@@ -12,7 +12,7 @@ from gunicorn import glogging
 
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
-from presence.transport.process.file_descriptors import make_room_for
+from presence.transport.engine.file_descriptors import MAX_BODIES, MAX_WAITING, make_room_for
 
 # What is loaded stays, so looking through it again and again while it is loaded finds nothing: that
 # was a seventh of a worker's start. `post_worker_init` switches it on again.
@@ -29,9 +29,10 @@ bind = f"{settings.host}:{settings.port}"
 worker_class = "presence.transport.process.gunicorn_worker.Worker"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1
-# A polling client uses two, and whoever is refused has to be told so. Without file descriptors for
-# as many, further ones wait until there are.
-worker_connections = make_room_for(2 * settings.max_connections + 1000)
+# A polling client uses two; besides there are those that wait for a request, bodies that are being
+# read, and whoever is refused and has to be told so. Without file descriptors for as many, further
+# ones wait until there are.
+worker_connections = make_room_for(2 * settings.max_connections + MAX_WAITING + MAX_BODIES + 500)
 # The control socket's thread clashes with the patched standard library (on Python 3.13 the master
 # dies of it and leaves its worker behind).
 control_socket_disable = True

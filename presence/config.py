@@ -137,7 +137,9 @@ class Settings:
         "PRESENCE_MAX_BYTES_TOTAL", 10 * 1024 * _MIB, "bytes of all files; 0 for any number"
     )
     min_free_disk_bytes: int = _setting(
-        "PRESENCE_MIN_FREE_DISK_BYTES", 256 * _MIB, "bytes that uploads leave free on the disk"
+        "PRESENCE_MIN_FREE_DISK_BYTES",
+        256 * _MIB,
+        "bytes that uploads and an SQLite database leave free on their disk",
     )
     max_rooms: int = _setting("PRESENCE_MAX_ROOMS", 10_000, "rooms there may be; 0 for any number")
     max_rooms_each: int = _setting(
@@ -239,6 +241,21 @@ class Settings:
         6000,
         "connections that one address may open in a minute; 0 for any number",
     )
+    requests_at_once: int = _setting(
+        "PRESENCE_REQUESTS_AT_ONCE",
+        500,
+        "REST requests of one address that are under way at once; 0 for any number",
+    )
+    max_answer_bytes: int = _setting(
+        "PRESENCE_MAX_ANSWER_BYTES",
+        256 * _MIB,
+        "lists of rooms that are being sent to slow readers, all together",
+    )
+    max_database_bytes: int = _setting(
+        "PRESENCE_MAX_DATABASE_BYTES",
+        4096 * _MIB,
+        "what the database holds before nothing more is added; 0 for any number",
+    )
     read_seconds: float = _setting(
         "PRESENCE_READ_SECONDS",
         10.0,
@@ -300,6 +317,7 @@ class Settings:
             "max_signal_bytes",
             "max_message_bytes",
             "max_connections",
+            "max_answer_bytes",
             "turn_ttl",
             "database_connections",
             "file_url_seconds",
@@ -328,6 +346,8 @@ class Settings:
             "trusted_proxies",
             "sockets_per_address",
             "connects_per_minute",
+            "requests_at_once",
+            "max_database_bytes",
             "events_per_second",
             "event_burst",
             "flood_seconds",

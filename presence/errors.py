@@ -341,6 +341,46 @@ class Flooding(PresenceError):
         )
 
 
+class TooManyAtOnce(PresenceError):
+    """An address has as many requests under way as it may."""
+
+    code = "too_many_at_once"
+    limit: int
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your address has {limit} requests under way, and may have no more at once. Wait "
+            "until some are answered.",
+            limit=limit,
+            retry_after=1,
+        )
+
+
+class AnswersTooLarge(PresenceError):
+    """The answers that are being sent to slow readers take as much memory as they may."""
+
+    code = "answers_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server is sending as much at once as it can hold. Try again in a few seconds, or "
+            "ask for less: one room, or one peer.",
+            retry_after=5,
+        )
+
+
+class DatabaseFull(PresenceError):
+    """The database holds as much as it may, or the disk under it is nearly full."""
+
+    code = "database_full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's database holds as much as it may, so nothing can be added. What is there "
+            "can be read, made smaller and removed. Tell whoever runs the server."
+        )
+
+
 class TooManySockets(PresenceError):
     """An address holds as many connections as it may."""
 

@@ -29,7 +29,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import Migrate
-from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, event, func, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError, DBAPIError
@@ -211,6 +211,18 @@ def path() -> str | None:
     """Return where the SQLite file is; None for other databases. Needs an app context."""
     name = db.engine.url.database
     return name if is_sqlite() and name not in (None, "", ":memory:") else None
+
+
+def size(session: Session) -> int:
+    """Return how many bytes the database takes for what is in it."""
+    if is_sqlite():
+        query = (
+            "SELECT (p.page_count - f.freelist_count) * s.page_size "
+            "FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s"
+        )
+    else:
+        query = "SELECT pg_database_size(current_database())"
+    return int(session.execute(text(query)).scalar_one())
 
 
 def scrub() -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from local_cluster.live_server import LiveServer
-from presence.transport.process.file_descriptors import make_room_for
+from presence.transport.engine.file_descriptors import make_room_for
 from tests.abuse.flooder import EVENTS_PER_SECOND, flooding
 from tests.abuse.streams import Stream, WebSocketStream
 

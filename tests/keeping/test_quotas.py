@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.domain.files import files
 from presence.domain.peers import peers
 from presence.domain.rooms import quotas
@@ -155,7 +156,7 @@ def early(tmp_path_factory: pytest.TempPathFactory) -> Generator[Keeper]:
 
 def test_a_disk_that_is_nearly_full_is_said_to_be(new_server: Callable[..., LiveServer]) -> None:
     keeper = Keeper(new_server(PRESENCE_MIN_FREE_DISK_BYTES=2**62))
-    keeper.join("r", "ada")
+    assert refusal(keeper.join("r", "ada")) == (507, "database_full"), "it lies on the same disk"
     refused = keeper.upload("r", "ada", 3_000_000)
     assert (refusal(refused), refused.json()["limit"]) == ((507, "disk_nearly_full"), 2**62)
     assert keeper.begun() == 0
@@ -260,3 +261,33 @@ def test_the_number_of_rooms_is_asked_for_new_ones_only(session: Session) -> Non
     join(session, "r", "bob", max_rooms=1)
     with pytest.raises(TooManyRooms):
         join(session, "s", "bob", max_rooms=1)
+
+
+def test_a_full_database_takes_in_nothing_more_and_loses_nothing(
+    new_server: Callable[..., LiveServer], connect: Callable[..., Any]
+) -> None:
+    keeper = Keeper(new_server(PRESENCE_MAX_DATABASE_BYTES=600_000))
+    client = connect(keeper.server)
+    join_ada = {"room_name": "r", "peer_id": "ada", "username": "Ada"}
+    assert client.call("join_room", join_ada)["ok"]
+    big, stored = {"text": "x" * 15_000}, 0
+
+    def fill() -> bool:
+        nonlocal stored
+        answer = keeper.join(f"room {stored}", "ada", user_data=big)
+        stored += answer.ok
+        return answer.status_code == 507
+
+    eventually(fill, "the database is full", 60, interval=0.05)
+    assert client.call("update_user_data", {"user_data": big})["code"] == "database_full"
+    refused = client.call("join_room", {**join_ada, "room_name": "another"})
+    assert refused["code"] == "database_full"
+    # Who is there already stays, comes back, has less, and leaves.
+    assert keeper.join("room 0", "ada").ok
+    assert client.call("update_user_data", {"user_data": {}, "replace": True})["ok"]
+    assert client.call("leave_room", {})["ok"]
+    url = f"{keeper.server.url}/api/webrtc/rooms"
+    assert len(requests.get(url, timeout=10).json()) == stored + 1
+    for number in range(stored):
+        assert requests.delete(f"{url}/room {number}", timeout=10).ok
+    eventually(lambda: keeper.join("new", "bob").ok, "there is room again", 30)

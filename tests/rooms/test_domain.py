@@ -67,7 +67,7 @@ def test_every_change_raises_the_version_by_one(session: Session) -> None:
     versions = [join(session, "r", "a", "sid").version]
     versions.append(
         peers.update_user_data(
-            session, room_name="r", peer_id="a", new_data={"x": 1}, max_bytes=1000
+            session, room_name="r", peer_id="a", new_data={"x": 1}, limits=LIMITS
         ).version
     )
     versions.append(peers.leave_socket(session, "sid").version)

@@ -34,6 +34,8 @@ class Limits:
     max_rooms: int = 0
     max_kept_peers: int = 0
     heeds_bans: bool = False
+    # Whether nothing may be added any more: no room, no peer, and no data to a peer's own.
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,8 @@ def join(
     whatever peer it stood for before is left in the same transaction, so that a refusal leaves
     everything as it was. A new peer may cost the room those longest away (see
     `Limits.max_kept_peers`). A room that is made counts against the `maker`, where there is one.
-    Raises `RoomFull`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`, `Banned` or
-    `RoomClosed`.
+    Raises `RoomFull`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`,
+    `DatabaseFull`, `Banned` or `RoomClosed`.
     """
     now = clock.now()
     previous: list[Ended] = []
@@ -138,6 +140,8 @@ def join(
     merged = user_data.merge(
         peer.user_data if peer else {}, new_data, max_bytes=limits.max_user_data_bytes
     )
+    if limits.is_full:
+        user_data.check_room_for(peer.user_data if peer else None, merged)
     suspended = peer_rows.suspended_sessions(session, peer)
     if (
         peer
@@ -262,13 +266,14 @@ def update_user_data(
     replace: bool = False,
     if_version: int | None = None,
     renew_seconds: float | None = None,
-    max_bytes: int,
+    limits: Limits,
 ) -> Updated:
     """Merge `new_data` into what is stored for a peer, active or not.
 
     `remove` and `replace` are as in `user_data.merge`; with `if_version` the peer's data must not
     have changed since that version of the room; `renew_seconds` renews the peer's REST session if
-    it has one. Raises `RoomNotFound`, `PeerNotFound`, `Conflict` or `UserDataTooLarge`.
+    it has one. Raises `RoomNotFound`, `PeerNotFound`, `Conflict`, `UserDataTooLarge` or
+    `DatabaseFull`.
     """
     now = clock.now()
     room = rooms.change(session, room_name)
@@ -276,8 +281,14 @@ def update_user_data(
     if if_version is not None and peer.data_version > if_version:
         raise Conflict(peer.user_data, peer.data_version)
     merged = user_data.merge(
-        peer.user_data, new_data, remove=remove, replace=replace, max_bytes=max_bytes
+        peer.user_data,
+        new_data,
+        remove=remove,
+        replace=replace,
+        max_bytes=limits.max_user_data_bytes,
     )
+    if limits.is_full:
+        user_data.check_room_for(peer.user_data, merged)
     changed = user_data.changed_keys(peer.user_data, merged)
     peer_rows.store(session, peer, room, now=now, user_data=merged if changed else None)
     if renew_seconds is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from presence.domain.values import json_values
-from presence.errors import InvalidField, UserDataTooLarge
+from presence.errors import DatabaseFull, InvalidField, UserDataTooLarge
 
 MAX_DEPTH = 16
 
@@ -35,6 +35,12 @@ def check_size(value: dict[str, Any], max_bytes: int) -> None:
     size = len(orjson.dumps(value))
     if size > max_bytes:
         raise UserDataTooLarge(size, max_bytes)
+
+
+def check_room_for(stored: dict[str, Any] | None, merged: dict[str, Any]) -> None:
+    """Raise `DatabaseFull` if more would be stored than was; None stands for nothing at all."""
+    if stored is None or len(orjson.dumps(merged)) > len(orjson.dumps(stored)):
+        raise DatabaseFull
 
 
 def merge(

@@ -53,6 +53,7 @@ def init_app(run: Runtime) -> None:
         errors.TooManyRooms,
         errors.TooManyRoomsMade,
         errors.UserDataTooLarge,
+        errors.DatabaseFull,
         errors.ShuttingDown,
     ),
     heard=("peer_list_updated",),

@@ -25,7 +25,7 @@ def init_app(run: Runtime) -> None:
     message=UpdateUserData,
     answer=room_responses.UserDataStored,
     success="update_user_data_success",
-    errors=(errors.NotJoined, errors.Conflict, errors.UserDataTooLarge),
+    errors=(errors.NotJoined, errors.Conflict, errors.UserDataTooLarge, errors.DatabaseFull),
     heard=("user_data_updated", "peer_list_updated"),
 )
 def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
@@ -42,7 +42,7 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
                 remove=message.remove,
                 replace=message.replace,
                 if_version=message.if_version,
-                max_bytes=run.settings.max_user_data_bytes,
+                limits=run.limits,
             )
         body = serializers.user_data_success(updated)
         run.sockets.send(sid, "update_user_data_success", body)

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import orjson
 
+from presence.errors import AnswersTooLarge
 from presence.transport.wire.serializers import Body
 
 
@@ -30,14 +31,24 @@ class SharedBody:
 
 
 class SharedBodies:
-    """The bodies that are being sent, by what differs whenever the body does."""
+    """The bodies that are being sent, by what differs whenever the body does.
 
-    def __init__(self) -> None:
+    All together they take at most `max_bytes`, or are one: a server whose one list is larger than
+    that still shows it.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._bodies: WeakValueDictionary[Hashable, SharedBody] = WeakValueDictionary()
 
     def get(self, key: Hashable, make: Callable[[], Body]) -> SharedBody:
-        """Return the body of a key as JSON, which is made only if nobody is being sent it."""
+        """Return the body of a key as JSON, which is made only if nobody is being sent it.
+
+        Raises `AnswersTooLarge` where those that are being sent take too much already.
+        """
         body = self._bodies.get(key)
         if body is None:
+            if sum(map(len, list(self._bodies.values()))) >= self._max_bytes:
+                raise AnswersTooLarge
             body = self._bodies.setdefault(key, SharedBody(orjson.dumps(make())))
         return body

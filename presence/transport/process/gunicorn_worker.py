@@ -25,6 +25,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import geventlet
 
 from presence.transport.engine.body_reading import drain
+from presence.transport.engine.file_descriptors import MAX_WAITING
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +38,16 @@ _READING_PATIENCE = 2
 _READ_BYTES_PER_SECOND = 10_000
 # For ``SO_LINGER``: what the client has not got yet is thrown away.
 _AT_ONCE = struct.pack("ii", 1, 0)
-# Connections that wait for a request of their client. When there are more, the one that has waited
-# longest makes room: whoever has a request to send sends it at once.
-MAX_WAITING = 1000
 
 _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Waiting:
-    """The connections without a request, by how long they have waited."""
+    """The connections without a request, by how long they have waited.
+
+    When there are too many, the one that has waited longest makes room: whoever has a request to
+    send sends it at once.
+    """
 
     def __init__(self, limit: int = MAX_WAITING) -> None:
         self._limit = limit

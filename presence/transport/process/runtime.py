@@ -75,7 +75,7 @@ class Runtime:
         self.access = Access(settings, self.rates, self.sockets)
         self.unused = UnusedConnections(socketio.server, settings.read_seconds)
         self.room_lists = RoomLists()
-        self.shared_bodies = SharedBodies()
+        self.shared_bodies = SharedBodies(settings.max_answer_bytes)
         self.secrets = RecoverySecrets()
         self.announcer = Announcer(
             app,

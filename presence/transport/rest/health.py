@@ -25,6 +25,9 @@ bp = Blueprint("health_api", __name__)
 
 # The upkeep writes every two seconds; a database that took none of these has a fault.
 _WRITE_SECONDS = 8.0
+_STOPPING = "The server is shutting down."
+# How many times as long as a look took the next one waits, and how long at most.
+_REST, _LONGEST_REST_SECONDS = 20, 5.0
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -60,14 +63,10 @@ def readyz() -> Body:
     503 has the reasons why not, one for each check that failed.
     """
     run = runtime()
-    reasons = {}
-    for name, check in _CHECKS.items():
-        reason = check(run)
-        if reason:
-            reasons[name] = reason
+    reasons = {"shutdown": _STOPPING} if run.stopping else _rested(run, "readyz", _reasons)
     if reasons:
         raise NotReady(reasons)
-    return {"status": "ready", "checks": list(_CHECKS)}
+    return {"status": "ready", "checks": ["shutdown", *_CHECKS]}
 
 
 @bp.get("/metrics")
@@ -87,7 +86,8 @@ def figures() -> Response:
     _check_token(runtime())
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     registry = runtime().app.extensions["presence.metrics"]
-    response = Response(encode(registry), content_type=content_type)
+    shown = _rested(runtime(), content_type, lambda _run: {"text": encode(registry)})
+    response = Response(shown["text"], content_type=content_type)
     response.cache_control.no_store = True
     return response
 
@@ -103,8 +103,27 @@ def _check_token(run: Runtime) -> None:
         raise MetricsTokenRequired
 
 
-def _own_state(run: Runtime) -> str | None:
-    return "The server is shutting down." if run.stopping else None
+def _reasons(run: Runtime) -> Body:
+    """Return why the server cannot serve, one reason for each check that failed."""
+    found = {name: check(run) for name, check in _CHECKS.items()}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def _rested(run: Runtime, name: str, look: Callable[[Runtime], Body]) -> Body:
+    """Return what a look at the server finds, or found a moment ago.
+
+    The next look waits for some times as long as the last one took, so that asking without end
+    takes but a small part of the time. These routes are not counted, for they matter most when
+    everything is counted out.
+    """
+    looks: dict[str, tuple[float, Body]] = run.app.extensions.setdefault("presence.looks", {})
+    until, found = looks.get(name, (0.0, {}))
+    began = time.monotonic()
+    if began >= until:
+        found = look(run)
+        now = time.monotonic()
+        looks[name] = (now + min(_REST * (now - began), _LONGEST_REST_SECONDS), found)
+    return found
 
 
 def _database(run: Runtime) -> str | None:
@@ -142,7 +161,6 @@ def _redis(run: Runtime) -> str | None:
 
 
 _CHECKS: dict[str, Callable[[Runtime], str | None]] = {
-    "shutdown": _own_state,
     "database": _database,
     "uploads": _uploads,
     "disk": _disk,

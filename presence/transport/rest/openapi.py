@@ -37,7 +37,13 @@ GROUPS = {
 }
 
 # Conditions that a route can meet because of what it is, without declaring them.
-_ANY = (errors.InternalError, errors.TooManyRequests, errors.HostRefused, errors.OriginRefused)
+_ANY = (
+    errors.InternalError,
+    errors.TooManyRequests,
+    errors.TooManyAtOnce,
+    errors.HostRefused,
+    errors.OriginRefused,
+)
 _STORED = (errors.StorageUnavailable,)
 _WRITES = (errors.StorageFull,)
 _WITH_BODY = (errors.InvalidJson, errors.InvalidField, errors.MessageTooLarge)

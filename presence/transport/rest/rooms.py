@@ -44,7 +44,7 @@ _UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
 
 
 @bp.get("")
-@described.route(group="rooms", answer=room_responses.Rooms)
+@described.route(group="rooms", answer=room_responses.Rooms, errors=(errors.AnswersTooLarge,))
 @needs(LIST)
 def list_rooms() -> Response:
     """Return every room with its peers, by name; those alone that the token is for."""
@@ -63,7 +63,11 @@ def list_rooms() -> Response:
 
 
 @bp.get("/<room_name>")
-@described.route(group="rooms", answer=room_responses.Room, errors=(errors.RoomNotFound,))
+@described.route(
+    group="rooms",
+    answer=room_responses.Room,
+    errors=(errors.RoomNotFound, errors.AnswersTooLarge),
+)
 @needs(LIST)
 def get_room(room_name: str) -> Response:
     """Return one room with its peers."""
@@ -90,6 +94,7 @@ def get_room(room_name: str) -> Response:
         errors.TooManyRooms,
         errors.TooManyRoomsMade,
         errors.UserDataTooLarge,
+        errors.DatabaseFull,
         errors.ShuttingDown,
     ),
 )
@@ -144,7 +149,7 @@ def leave(room_name: str) -> Body:
     answer=room_responses.UserDataStoredOverRest,
     body=UpdateUserData,
     query=PeerQuery,
-    errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge),
+    errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge, errors.DatabaseFull),
 )
 @needs(UPDATE, acts=True)
 def update_data(room_name: str) -> Body:
@@ -163,7 +168,7 @@ def update_data(room_name: str) -> Body:
                 replace=message.replace,
                 if_version=message.if_version,
                 renew_seconds=run.settings.rest_session_seconds,
-                max_bytes=run.settings.max_user_data_bytes,
+                limits=run.limits,
             )
         run.announcer.emit(
             "user_data_updated", serializers.user_data_notice(updated), updated.room_name

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 # What the process needs besides connections: the database, files, listeners, the log.
 _OTHERS = 200
+# Connections that wait for a request of their client, and bodies that are being read, at once: what
+# a process has room for beside its clients.
+MAX_WAITING, MAX_BODIES = 1000, 800
 
 
 def make_room_for(connections: int) -> int:
