@@ -1,0 +1,56 @@
+"""Tokens for a locked server: asking for one that is good now, and what one says."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from presence_client.errors import PresenceError
+
+# A token, or a function that fetches a fresh one.
+Token = str | Callable[[], str]
+AsyncToken = Token | Callable[[], Awaitable[str]]
+
+
+async def ask(token: AsyncToken | None) -> str | None:
+    """Return the token to show now; asks the function that fetches one, if it is one.
+
+    Raises `PresenceError` (``token_failed``) whose cause is what the function raised.
+    """
+    if token is None or isinstance(token, str):
+        return token
+    try:
+        fetched = token()
+        if inspect.isawaitable(fetched):
+            fetched = await fetched
+    except Exception as error:
+        raise PresenceError(
+            "token_failed",
+            f"No token could be had: {error or type(error).__name__}. See the cause.",
+        ) from error
+    if not isinstance(fetched, str):
+        raise PresenceError(
+            "token_failed", f"No token could be had: a {type(fetched).__name__} was given for one."
+        )
+    return fetched
+
+
+def claims(token: object) -> dict[str, Any]:
+    """Return what a JSON Web Token (RFC 7519) says, unchecked; nothing where that is not one."""
+    if not isinstance(token, str) or token.count(".") != 2:
+        return {}
+    payload = token.split(".")[1]
+    try:
+        said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def said(token: object, claim: str) -> str | None:
+    """Return what a token says of its holder: ``sub``, the peer_id, or ``name``."""
+    value = claims(token).get(claim)
+    return value if isinstance(value, str) and value else None
