@@ -91,6 +91,12 @@ class AsyncBase:
         return [peer for peer in self.peers if peer["is_active"]]
 
     @property
+    def me(self) -> Peer | None:
+        """One's own peer in the list, or None."""
+        room = self._life.room
+        return None if room is None else room.own
+
+    @property
     def version(self) -> int:
         """The version of the list."""
         room = self._life.room

@@ -51,7 +51,7 @@ class AsyncClient(AsyncRequests):
         await self.close()
 
     async def connect(self) -> None:
-        """Connect; `join` and `watch` do it too.
+        """Connect, and stay connected without a room too; `join` and `watch` do it by themselves.
 
         Raises `PresenceError`: ``unreachable``, ``token_failed``, or why the server refuses.
         """
@@ -64,27 +64,26 @@ class AsyncClient(AsyncRequests):
         peer_id: str | None = None,
         username: str | None = None,
         user_data: Mapping[str, Any] | None = None,
-        wait_for_place: bool = True,
+        wait_for_place: bool = False,
         timeout: float | None = None,
     ) -> bodies.Joined:
         """Join a room, leaving the one joined before; returns the answer with the room's peers.
 
-        What passes (no connection, a full room) is waited for, `timeout` seconds at most;
-        `wait_for_place=False` takes a full room's refusal for an answer. Raises `PresenceError`:
-        the server's, ``unreachable``, ``token_failed``, or ``left``, ``superseded``, ``closed`` if
-        `leave`, another `join` or `close` withdrew it. Who is raised at is in no room, unless it
-        was in this one already.
+        What passes, such as a lost connection, is waited for, `timeout` seconds at most. With
+        `wait_for_place` so is a place in a full room, for as long as it takes unless `timeout` is
+        given. Raises `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
+        ``superseded``, ``closed`` if `leave`, another `join` or `close` withdrew it. Who is raised
+        at is in no room, unless it was in this one already.
         """
         self._peer_id = peer_id or self._peer_id
         self._username = username or self._username
-        seconds = self.timeout if timeout is None else timeout
         self._begin()
         joined = await self._life.join(
             Place.of(room_name, self._peer_id),
             self._username,
             None if user_data is None else dict(user_data),
             waits_for_place=wait_for_place,
-            seconds=seconds,
+            seconds=timeout,
         )
         return cast(bodies.Joined, joined)
 

@@ -80,6 +80,11 @@ class BlockingBase:
         return self._inner.active_peers
 
     @property
+    def me(self) -> Peer | None:
+        """One's own peer in the list, or None."""
+        return self._inner.me
+
+    @property
     def version(self) -> int:
         """The version of the list."""
         return self._inner.version

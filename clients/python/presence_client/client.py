@@ -48,7 +48,7 @@ class Client(BlockingRequests):
         self.close()
 
     def connect(self) -> None:
-        """Connect; `join` and `watch` do it too.
+        """Connect, and stay connected without a room too; `join` and `watch` do it by themselves.
 
         Raises `PresenceError`: ``unreachable``, ``token_failed``, or why the server refuses.
         """
@@ -61,16 +61,16 @@ class Client(BlockingRequests):
         peer_id: str | None = None,
         username: str | None = None,
         user_data: Mapping[str, Any] | None = None,
-        wait_for_place: bool = True,
+        wait_for_place: bool = False,
         timeout: float | None = None,
     ) -> bodies.Joined:
         """Join a room, leaving the one joined before; returns the answer with the room's peers.
 
-        What passes (no connection, a full room) is waited for, `timeout` seconds at most;
-        `wait_for_place=False` takes a full room's refusal for an answer. Raises `PresenceError`:
-        the server's, ``unreachable``, ``token_failed``, or ``left``, ``superseded``, ``closed`` if
-        `leave`, another `join` or `close` withdrew it. Who is raised at is in no room, unless it
-        was in this one already.
+        What passes, such as a lost connection, is waited for, `timeout` seconds at most. With
+        `wait_for_place` so is a place in a full room, for as long as it takes unless `timeout` is
+        given. Raises `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
+        ``superseded``, ``closed`` if `leave`, another `join` or `close` withdrew it. Who is raised
+        at is in no room, unless it was in this one already.
         """
         return self._run(
             self._inner.join(
@@ -88,7 +88,7 @@ class Client(BlockingRequests):
 
         When it returns the client is in no room. A lost connection leaves too, so that is no error.
         """
-        return None if self.state == "closed" else self._run(self._inner.leave())
+        return self._run(self._inner.leave())
 
     def update(
         self,

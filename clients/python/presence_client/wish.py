@@ -51,6 +51,8 @@ class Wish:
     taken_as: str | None = None
     # Whether this connection is in the place, as far as the server has said.
     is_in: bool = False
+    # Whether it waits for a place in a full room.
+    is_queued: bool = False
     # Why it is not fulfilled yet.
     trouble: PresenceError | None = None
     # How often it was refused in a row.
@@ -74,6 +76,7 @@ class Wish:
         self.answer, self.waits_for_place = answer, waits_for_place
         self.turn += 1
         self.refusals = 0
+        self.is_queued = False
         self.stop_retrying()
 
     def succeed(self, body: Body) -> None:
@@ -81,6 +84,7 @@ class Wish:
         self.taken_as = self.username
         self.user_data = self.trouble = None
         self.refusals = 0
+        self.is_queued = False
         if self.answer is not None and not self.answer.done():
             self.answer.set_result(body)
 
