@@ -32,7 +32,21 @@ Answered = Callable[[Body | PresenceError], None]
 
 
 class _EngineIo(engineio.AsyncClient):  # type: ignore[misc]
-    """Engine.IO's client, but handling messages in order: its own starts a task for each."""
+    """Engine.IO's client, but handling messages in order: its own starts a task for each.
+
+    It also tells when one of its loops fails, which would otherwise end without a word.
+    """
+
+    lost: Callable[[str], None]
+
+    def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = super().start_background_task(target, *args, **kwargs)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self.lost(f"transport error: {task.exception()}")
 
     async def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
         return await super()._trigger_event(event, *args, **{**kwargs, "run_async": False})
@@ -42,6 +56,16 @@ class _EngineIo(engineio.AsyncClient):  # type: ignore[misc]
 
 
 class _SocketIo(socketio.AsyncClient):  # type: ignore[misc]
+    """Socket.IO's client, which tells of every loss: its own says nothing while it connects."""
+
+    def __init__(self, lost: Callable[[str], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._lost = self.eio.lost = lost
+
+    async def _handle_eio_disconnect(self, reason: str) -> None:
+        await super()._handle_eio_disconnect(reason)
+        self._lost(reason)
+
     def _engineio_client_class(self) -> type[engineio.AsyncClient]:
         return _EngineIo
 
@@ -75,6 +99,7 @@ class Link:
         """Connect, showing a token; raises `PresenceError`: ``unreachable``, or a refusal."""
         self._http = forks.session()
         self._sio = sio = _SocketIo(
+            self._end,
             reconnection=False,
             handle_sigint=False,
             logger=_library_log,
@@ -88,22 +113,31 @@ class Link:
             },
         )
         sio.on("*", self._take)
-        sio.on("disconnect", self._end)
         sio.on("connect_error", self._refuse)
+        connecting = asyncio.ensure_future(
+            sio.connect(
+                self._address.origin,
+                auth={} if token is None else {"token": token},
+                socketio_path=self._address.socketio_path,
+                wait_timeout=seconds,
+            )
+        )
         try:
-            async with asyncio.timeout(seconds):
-                await sio.connect(
-                    self._address.origin,
-                    auth={} if token is None else {"token": token},
-                    socketio_path=self._address.socketio_path,
-                    wait_timeout=seconds,
-                )
+            await asyncio.wait(
+                {connecting, self._lost},
+                timeout=seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if self._lost.done():
+                raise ConnectionError("the connection was lost at once")
+            if not connecting.done():
+                raise TimeoutError
+            connecting.result()
         except Exception as error:
-            why = "" if isinstance(error, TimeoutError) else error
-            raise self._refusal or unreachable(self._address.url, why) from error
-        if sio.eio.state != "connected":
-            # It was lost in the very moment in which it came about, which the library overlooks.
-            raise unreachable(self._address.url, "the connection was lost at once")
+            raise self._refusal or unreachable(self._address.url, error) from error
+        finally:
+            connecting.cancel()
+            await asyncio.wait({connecting})
 
     async def lost(self) -> str:
         """Wait until the connection is lost, and return why."""

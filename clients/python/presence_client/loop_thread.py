@@ -20,6 +20,8 @@ from presence_client.events import Callbacks
 
 Value = TypeVar("Value")
 
+hand_over = asyncio.run_coroutine_threadsafe
+
 # How long `close` waits for callbacks that are still running.
 _CALLBACK_SECONDS = 5.0
 
@@ -47,7 +49,7 @@ class LoopThread:
             if self.client.state == "closed" or self._calls is None:
                 work.close()
                 raise errors.closed()
-            future = asyncio.run_coroutine_threadsafe(work, self._started())
+            future = hand_over(work, self._started())
             self._calls.add(future)
         try:
             if caller is not None:
