@@ -17,15 +17,20 @@ CHANGES = frozenset({"peer_joined", "peer_updated", "peer_left"})
 class Following:
     """Follows one room at a time: ``room``, or None.
 
-    `request` sends an event on the connection that is in the room; `tell` tells the program.
+    `request` sends an event on the connection that is in the room; `tell` tells the program, and
+    `changed` those who wait for something.
     """
 
     def __init__(
-        self, request: Callable[[str, Body], Awaitable[Body]], tell: Callable[[str, Any], None]
+        self,
+        request: Callable[[str, Body], Awaitable[Body]],
+        tell: Callable[[str, Any], None],
+        changed: Callable[[], None],
     ) -> None:
         self.room: Room | None = None
         self._request = request
         self._tell = tell
+        self._changed = changed
         self._syncing: asyncio.Task[None] | None = None
 
     def enter(self, joined: Body) -> UserData | None:
@@ -91,6 +96,7 @@ class Following:
             return
 
     def _tell_list(self, room: Room, before: list[Peer]) -> None:
+        self._changed()
         self._tell("peers", room.body())
         for event, peer in differences(before, room.peers):
             self._tell(event, peer)

@@ -198,7 +198,6 @@ class Lifecycle(Membership):
         elif event in CHANGES:
             if self._wish is not None and self._wish.is_in:
                 self._following.change(body)
-                self.changes.happened()
         elif event == "signal_error":
             # Failures are the acknowledgement's to report; only this one comes after it.
             if body.get("code") == "expired":

@@ -57,7 +57,7 @@ class Membership:
         self._fetches_tokens = fetches_tokens
         self._called = called
         self._tell = tell
-        self._following = Following(self.ask, tell)
+        self._following = Following(self.ask, tell, changes.happened)
         self._wish: Wish | None = None
         # The joins of this connection that are not answered yet, the oldest first.
         self._requests: deque[_Request] = deque()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
@@ -14,6 +15,11 @@ from unittest import mock
 from presence_client import AsyncClient, Client, PresenceError, loop_thread
 
 KINDS = ("blocking", "asyncio")
+EVENTS = (
+    *("state", "disconnected", "joined", "left", "error"),
+    *("peers", "peer_joined", "peer_updated", "peer_left"),
+    *("signal", "broadcast", "room_changed", "rooms_changed"),
+)
 
 
 class Driven:
@@ -39,10 +45,7 @@ class Driven:
     def listen(self) -> list[tuple[str, Any]]:
         """Return a list that grows with what the client tells."""
         heard: list[tuple[str, Any]] = []
-        for event in (
-            "state joined left peers peer_joined peer_updated peer_left error signal broadcast "
-            "disconnected room_changed rooms_changed"
-        ).split():
+        for event in EVENTS:
             self.client.on(event, lambda value, event=event: heard.append((event, value)))
         return heard
 
@@ -114,16 +117,17 @@ class Asyncio(Driven):
         return in_loop(getattr(self.client, name)(*args, **options))
 
 
+@functools.cache
+def loop_of_clients() -> asyncio.AbstractEventLoop:
+    """Return the loop of the asyncio clients, which runs in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
 def in_loop(work: Coroutine[Any, Any, Any]) -> Future[Any]:
     """Do something in the loop of the asyncio clients."""
-    global _loop
-    if _loop is None:
-        _loop = asyncio.new_event_loop()
-        threading.Thread(target=_loop.run_forever, daemon=True).start()
-    return asyncio.run_coroutine_threadsafe(work, _loop)
-
-
-_loop: asyncio.AbstractEventLoop | None = None
+    return asyncio.run_coroutine_threadsafe(work, loop_of_clients())
 
 
 def make(kind: str, url: str, **options: Any) -> Driven:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Future, wait
 from typing import Any
 
 import requests
+from presence_client import AsyncClient
 
 from .conftest import NewClient, NewLine
 from .kinds import Driven, failure, timed
@@ -329,10 +331,6 @@ def test_a_call_without_a_room_says_so(client: NewClient, room: str) -> None:
 def test_a_call_is_cancelled_with_what_it_asked_for(
     open_server: LiveServer, line: NewLine, room: str
 ) -> None:
-    import asyncio
-
-    from presence_client import AsyncClient
-
     wire = line(open_server)
     wire.shut()
 
