@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from presence_client import Client, PresenceError
 
-from presence.client import PresenceClient, PresenceError
 from tests import needs
 from tests.access.callers import ask, joined
 from tests.access.keys import token
@@ -44,16 +44,16 @@ def test_the_javascript_client_shows_its_token(locked: LiveServer, room: str) ->
     }
 
 
-NewClient = Callable[..., PresenceClient]
+NewClient = Callable[..., Client]
 
 
 @pytest.fixture
 def member(locked: LiveServer) -> Generator[NewClient]:
     """Make the project's Python client for the peer ada; closed after the test."""
-    made: list[PresenceClient] = []
+    made: list[Client] = []
 
-    def make(shown: Any) -> PresenceClient:
-        made.append(PresenceClient(locked.url, peer_id="ada", token=shown))
+    def make(shown: Any) -> Client:
+        made.append(Client(locked.url, peer_id="ada", token=shown))
         return made[-1]
 
     yield make

@@ -6,8 +6,9 @@ import asyncio
 import os
 from typing import Any
 
+from presence_client import Client
+
 from examples.python_call import Caller
-from presence.client import PresenceClient
 from tests.live_server import LiveServer
 from tests.signalling.conftest import ON_EVENTLET, InLoop, NewClient, NewPage
 from tests.waiting import eventually
@@ -19,7 +20,7 @@ CAMPAIGN = int(os.environ.get("PRESENCE_TEST_COLLISIONS", "50"))
 class AiortcPeer:
     """An aiortc peer with the Python client; runs in the loop that `in_loop` gives."""
 
-    def __init__(self, client: PresenceClient, in_loop: InLoop) -> None:
+    def __init__(self, client: Client, in_loop: InLoop) -> None:
         self.client = client
         self._in_loop = in_loop
         self.heard: list[tuple[str, Any]] = []

@@ -8,8 +8,8 @@ import threading
 from typing import Any
 
 import pytest
+from presence_client import Client, PresenceError
 
-from presence.client import PresenceClient, PresenceError
 from tests.clients import shows
 from tests.live_server import LiveServer
 from tests.signalling.conftest import (
@@ -32,7 +32,7 @@ def freeze(live: LiveServer) -> None:
     os.killpg(live._process.pid, signal.SIGSTOP)
 
 
-def active(client: PresenceClient) -> set[str]:
+def active(client: Client) -> set[str]:
     return {peer["peer_id"] for peer in client.active_peers}
 
 

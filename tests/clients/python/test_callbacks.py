@@ -55,7 +55,7 @@ def test_the_blocking_client_refuses_functions_that_it_cannot_await(room: str) -
     with pytest.raises(PresenceError, match="change"):
         client.update(of_async)  # type: ignore[arg-type]
     with pytest.raises(PresenceError, match="progress function"):
-        client.upload(b"", on_progress=of_async)
+        client.upload(b"", on_progress=of_async)  # type: ignore[arg-type]
     client.close()
 
 
@@ -121,7 +121,7 @@ def test_a_callback_that_fails_does_not_stop_the_others(client: NewClient, room:
     ada.client.on("broadcast", lambda _: 1 / 0)
     ada.client.on("broadcast", heard.append)
 
-    @ada.client.on("broadcast")  # type: ignore[untyped-decorator]
+    @ada.client.on("broadcast")
     def no_more(_body: Any) -> None:
         ada.client.off("broadcast", heard.append)
 

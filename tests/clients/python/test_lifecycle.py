@@ -322,8 +322,9 @@ def test_what_is_called_while_the_connection_is_away_waits_for_it(
 
 def test_a_call_without_a_room_says_so(client: NewClient, room: str) -> None:
     ada = client("ada")
-    for name, *args in (["update", {}], ["signal", "bob", 1], ["broadcast", "x"], ["room"]):
-        assert ada.fails(name, *args).code == "not_joined"
+    calls: list[tuple[str, Any]] = [("update", {}), ("broadcast", "x"), ("room", None)]
+    for name, value in calls:
+        assert ada.fails(name, value).code == "not_joined"
     assert ada.fails("join", room, user_data={"x": object()}).code == "invalid_field"
     assert ada.state == "idle"
 
@@ -343,7 +344,7 @@ def test_a_call_is_cancelled_with_what_it_asked_for(
             joining.cancel()
             await asyncio.wait({joining})
             assert joining.cancelled()
-            assert ada.state == "idle"
+            assert str(ada.state) == "idle"
             wire.open()
             await ada.connect()
             assert active(open_server, room) == {}
