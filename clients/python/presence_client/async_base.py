@@ -152,7 +152,7 @@ class AsyncBase:
         return name
 
     async def _ask_for_token(self) -> str | None:
-        token = await tokens.ask(self._token)
+        token = await tokens.ask(self._token, self.timeout)
         self._peer_id = self._peer_id or tokens.said(token, "sub") or self._somebody
         self._username = self._username or tokens.said(token, "name")
         return token

@@ -30,8 +30,9 @@ class AsyncClient(AsyncRequests):
     token is for, or somebody at random; without a `username` it is called as the token says, or by
     its peer_id. Calls wait at most `timeout` seconds, and raise `PresenceError` where they fail.
 
-    A locked server wants a `token`: one, or a function that fetches a fresh one and may be async.
-    It is asked before every connection, also after a lost one, and before every request.
+    A locked server wants a `token`: one, or a function that fetches a fresh one. It should be async
+    if it has to wait. It is asked before every connection, also after a lost one, and before every
+    request.
 
     Callbacks get one argument and run one after the other, in the order of what happened; they may
     be async and may call the client.

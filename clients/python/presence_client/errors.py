@@ -70,8 +70,14 @@ def unreachable(url: str, why: object = "") -> PresenceError:
     reason = f" ({why})" if str(why) else ""
     return PresenceError(
         "unreachable",
-        f"{url} does not answer{reason}. Check the address and the network, then try again.",
+        f"No Presence server answers at {url}{reason}. Check the address and the network, "
+        "then try again.",
     )
+
+
+def token_failed(why: str) -> PresenceError:
+    """Return the error for a function that gives no token."""
+    return PresenceError("token_failed", f"No token could be had: {why}.")
 
 
 def unanswered(event: str) -> PresenceError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -59,6 +60,8 @@ class Keeper:
         self._timeout = timeout
         self._owner = owner
         self._task: asyncio.Task[None] | None = None
+        # Set to make the next attempt at once.
+        self._hurry = asyncio.Event()
         # Those that were told to end, and are still closing their connection.
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -68,9 +71,11 @@ class Keeper:
         return self._link if self._link is not None and self._link.is_up else None
 
     def need(self) -> None:
-        """Connect, unless that is under way."""
+        """Connect, or make the next attempt at once, unless the server has asked to wait."""
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
+        elif self._link is None:
+            self._hurry.set()
 
     def release(self) -> None:
         """Stop trying to connect if nobody needs it any more; what is there stays."""
@@ -104,6 +109,8 @@ class Keeper:
         attempt = 0
         while self._owner.needs_connection():
             link = Link(self._address, self._owner.heard)
+            self._hurry.clear()
+            asked_to_wait = 0.0
             try:
                 await link.open(await self._token(), self._timeout)
                 self._link, since = link, time.monotonic()
@@ -112,7 +119,8 @@ class Keeper:
             except PresenceError as error:
                 again = self._owner.not_connected(error)
                 # Otherwise only what is asked for anew from here on may be worth an attempt.
-                wait = pause(attempt, error.retry_after) if again else 0.0
+                wait = pause(attempt) if again else 0.0
+                asked_to_wait = error.retry_after
                 attempt += 1
             else:
                 steady = time.monotonic() - since > _STEADY_SECONDS
@@ -122,4 +130,6 @@ class Keeper:
             finally:
                 await link.close()
                 self._link = None
-            await asyncio.sleep(wait)
+            await asyncio.sleep(asked_to_wait)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), wait)

@@ -69,7 +69,10 @@ class Lifecycle(Membership):
             changes=changes,
         )
         self.is_abandoned = False
-        self.keeper = Keeper(address, token, timeout, self)
+        self.keeper = Keeper(address, self._ask_for_token, timeout, self)
+        self._token = token
+        # Why there is no connection.
+        self._trouble: PresenceError | None = None
         # Those who wait for a connection.
         self._callers: set[asyncio.Future[None]] = set()
         self._watched: Body | None = None
@@ -89,7 +92,7 @@ class Lifecycle(Membership):
         try:
             await asyncio.wait({caller}, timeout=seconds)
             if not caller.done():
-                raise errors.unreachable(self._url)
+                raise self._trouble or errors.unreachable(self._url)
             caller.result()
             self._holds = True
         finally:
@@ -142,6 +145,17 @@ class Lifecycle(Membership):
             self._wish is not None or self._watched is not None or self._callers or self._holds
         )
 
+    async def _ask_for_token(self) -> str | None:
+        """Return a token; who waits no longer meanwhile is told what it was that took so long."""
+        self._trouble = errors.token_failed("the function that fetches one has not returned")
+        if self._wish is not None:
+            self._wish.trouble = self._trouble
+        token = await self._token()
+        self._trouble = errors.unreachable(self._url)
+        if self._wish is not None:
+            self._wish.trouble = self._trouble
+        return token
+
     def connected(self) -> None:
         """Ask for what is wanted, on a new connection."""
         for caller in self._callers:
@@ -167,6 +181,7 @@ class Lifecycle(Membership):
 
     def not_connected(self, error: PresenceError) -> bool:
         """Note why there is no connection; return whether it is worth another attempt."""
+        self._trouble = error
         wish = self._wish
         is_awaited = bool(self._callers) or (wish is not None and wish.is_awaited)
         # Where a token is fetched fails with the network itself, so who was in a room goes on.

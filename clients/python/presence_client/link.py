@@ -138,6 +138,8 @@ class Link:
         finally:
             connecting.cancel()
             await asyncio.wait({connecting})
+            if not connecting.cancelled():
+                connecting.exception()  # it is told already
 
     async def lost(self) -> str:
         """Wait until the connection is lost, and return why."""

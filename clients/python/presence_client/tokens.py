@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import inspect
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from presence_client.errors import PresenceError
+from presence_client.errors import token_failed
 
 # A token, or a function that fetches a fresh one.
 Token = str | Callable[[], str]
 AsyncToken = Token | Callable[[], Awaitable[str]]
 
 
-async def ask(token: AsyncToken | None) -> str | None:
+async def ask(token: AsyncToken | None, seconds: float) -> str | None:
     """Return the token to show now; asks the function that fetches one, if it is one.
 
-    Raises `PresenceError` (``token_failed``) whose cause is what the function raised.
+    Raises `PresenceError` (``token_failed``) whose cause is what the function raised; an async one
+    has so many seconds.
     """
     if token is None or isinstance(token, str):
         return token
     try:
         fetched = token()
         if inspect.isawaitable(fetched):
-            fetched = await fetched
+            fetched = await asyncio.wait_for(fetched, seconds)
+    except TimeoutError as error:
+        raise token_failed("the function did not return in time") from error
     except Exception as error:
-        raise PresenceError(
-            "token_failed",
-            f"No token could be had: {error or type(error).__name__}. See the cause.",
-        ) from error
+        raise token_failed(str(error) or type(error).__name__) from error
     if not isinstance(fetched, str):
-        raise PresenceError(
-            "token_failed", f"No token could be had: a {type(fetched).__name__} was given for one."
-        )
+        raise token_failed(f"the function gave a {type(fetched).__name__} for one")
     return fetched
 
 

@@ -117,7 +117,8 @@ def test_a_token_function_that_never_returns_holds_nothing_up(
             return ""
 
     ada = client("ada", url=locked_server.url, token=fetch, timeout=0.5)
-    assert ada.fails("join", room).code == "unreachable"
+    assert ada.fails("join", room).code == "token_failed"
+    assert ada.fails("rooms").code == "token_failed"
     joining = ada.start("join", room, timeout=20)
     begun = time.monotonic()
     ada.call("close")
