@@ -4,7 +4,8 @@ Histories are made at random, of calls that overlap, connections that are cut, s
 full rooms, admins, tokens that fail and end, two clients as one peer, and restarts of the server.
 At every quiet point what each client says of itself is what the server says of it, to the
 session.
-`PRESENCE_TEST_HISTORIES` is the number of histories; `PRESENCE_TEST_SEED` repeats one.
+`PRESENCE_TEST_HISTORIES` is the number of histories, `PRESENCE_TEST_FIRST` that of the first;
+`PRESENCE_TEST_SEED` repeats one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .model import Player, Tokens
 from .support import LiveServer, eventually, token
 
 HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "60"))
+FIRST = int(os.environ.get("PRESENCE_TEST_FIRST", "0"))
 SEED = os.environ.get("PRESENCE_TEST_SEED")
 STEPS = 14
 # Two of them are one peer, and every room has two places.
@@ -34,6 +36,7 @@ PEERS = ("ada", "ada", "bob", "cyd")
 WEIGHTS: dict[str, int] = {
     "join": 30,
     "join_and_wait": 4,
+    "burst": 16,
     "leave": 10,
     "close": 2,
     "count": 10,
@@ -110,6 +113,11 @@ class History:
 
     def do_join_and_wait(self, _index: int, player: Player, room: str) -> None:
         player.begin("join", room, room=room, wait_for_place=True)
+
+    def do_burst(self, index: int, player: Player, _room: str) -> None:
+        """Make some calls at once, each of which may overtake those before it."""
+        for name in self.random.choices(("join", "join_and_wait", "leave"), (5, 1, 4), k=3):
+            getattr(self, f"do_{name}")(index, player, self.random.choice(self.rooms))
 
     def do_leave(self, _index: int, player: Player, _room: str) -> None:
         player.begin("leave")
@@ -305,7 +313,7 @@ def test_a_client_is_where_it_says_at_every_quiet_point(
     lines: list[Line],
     kind: str,
 ) -> None:
-    for number in range(HISTORIES // 2 if SEED is None else 1):
+    for number in range(FIRST, FIRST + HISTORIES // 2 if SEED is None else FIRST + 1):
         seed = SEED or f"{kind} {number}"
         # A start takes long, so one of the first has a restart, and later one in fifty.
         restarts = number % 50 == 7
