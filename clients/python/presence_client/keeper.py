@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -60,8 +59,8 @@ class Keeper:
         self._timeout = timeout
         self._owner = owner
         self._task: asyncio.Task[None] | None = None
-        # Set to make the next attempt at once.
-        self._hurry = asyncio.Event()
+        # Ends the pause before the next attempt.
+        self._hurry: asyncio.Future[None] | None = None
         # Those that were told to end, and are still closing their connection.
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -74,8 +73,8 @@ class Keeper:
         """Connect, or make the next attempt at once, unless the server has asked to wait."""
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
-        elif self._link is None:
-            self._hurry.set()
+        elif self._hurry is not None and not self._hurry.done():
+            self._hurry.set_result(None)
 
     def release(self) -> None:
         """Stop trying to connect if nobody needs it any more; what is there stays."""
@@ -107,16 +106,21 @@ class Keeper:
 
     async def _run(self) -> None:
         attempt = 0
-        while self._owner.needs_connection():
+        while self._is_current() and self._owner.needs_connection():
             link = Link(self._address, self._owner.heard)
-            self._hurry.clear()
             asked_to_wait = 0.0
             try:
-                await link.open(await self._token(), self._timeout)
+                token = await self._token()
+                if self._is_current():
+                    await link.open(token, self._timeout)
+                if not self._is_current():
+                    return
                 self._link, since = link, time.monotonic()
                 self._owner.connected()
                 reason = await link.lost()
             except PresenceError as error:
+                if not self._is_current():
+                    return
                 again = self._owner.not_connected(error)
                 # Otherwise only what is asked for anew from here on may be worth an attempt.
                 wait = pause(attempt) if again else 0.0
@@ -129,7 +133,13 @@ class Keeper:
                 self._owner.disconnected(reason)
             finally:
                 await link.close()
-                self._link = None
+                if self._link is link:
+                    self._link = None
             await asyncio.sleep(asked_to_wait)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), wait)
+            self._hurry = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._hurry}, timeout=wait)
+            self._hurry = None
+
+    def _is_current(self) -> bool:
+        """Tell whether this task is still the one; a function of others may overhear its end."""
+        return self._task is asyncio.current_task()

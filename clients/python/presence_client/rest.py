@@ -12,7 +12,7 @@ import aiohttp
 from presence_client import forks
 from presence_client.address import Address
 from presence_client.bodies import Body
-from presence_client.errors import PresenceError, unreachable
+from presence_client.errors import PresenceError, closed, unreachable
 from presence_client.upload import Flag, Form, Progress
 
 ROOMS = "/api/webrtc/rooms"
@@ -33,6 +33,7 @@ class Rest:
         self._token = token
         self._timeout = timeout
         self._http: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def get(self, path: str, query: dict[str, str] | None = None) -> Body:
         """Return the JSON at a path."""
@@ -85,6 +86,7 @@ class Rest:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._is_closed = True
         http, self._http = self._http, None
         if http is not None:
             await http.close()
@@ -93,6 +95,8 @@ class Rest:
         self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any
     ) -> Body:
         token = await self._token()
+        if self._is_closed:
+            raise closed()
         headers = dict(headers or {})
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

@@ -27,7 +27,8 @@ async def ask(token: AsyncToken | None, seconds: float) -> str | None:
     try:
         fetched = token()
         if inspect.isawaitable(fetched):
-            fetched = await asyncio.wait_for(fetched, seconds)
+            async with asyncio.timeout(seconds):
+                fetched = await fetched
     except TimeoutError as error:
         raise token_failed("the function did not return in time") from error
     except Exception as error:

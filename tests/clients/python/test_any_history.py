@@ -68,6 +68,8 @@ class History:
         self.rooms = [f"{seed} {number}" for number in range(2)]
         self.restarts = restarts
         self.log: list[str] = []
+        # What holds for a peer, or for all of them, from some time on.
+        self.lasting: list[tuple[str | None, str]] = []
         # Increments that were answered, and those of which nobody knows.
         self.counted: Counter[tuple[str, str]] = Counter()
         self.lines = lines
@@ -84,6 +86,9 @@ class History:
         if ttl == 2:
             player.happens("trouble", lasts=True)
         player.happens("crowd", lasts=True)
+        for concerned, what in self.lasting:
+            if concerned in (None, peer_id):
+                player.happens(what, lasts=True)
         return player
 
     def run(self) -> None:
@@ -181,6 +186,8 @@ class History:
     def put_out(
         self, peer_id: str | None, room: str, name: str, path: str, *, lasts: bool = False
     ) -> None:
+        if lasts:
+            self.lasting.append((peer_id, name))
         for player in self.players:
             if peer_id in (None, player.peer_id):
                 player.happens(name, lasts=lasts)
