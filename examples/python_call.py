@@ -1,6 +1,6 @@
 """A WebRTC peer in Python: answers every call in a room, and repeats what it hears.
 
-    pip install "python-socketio[client]" requests aiortc
+    pip install clients/python aiortc
     python examples/python_call.py http://127.0.0.1:3001 demo
 
 Call it from the JavaScript client with ``client.call("echo")``, or from another Python program
@@ -21,11 +21,11 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSession
 from aiortc.sdp import candidate_from_sdp
 
 try:
-    from presence.client import PresenceClient, PresenceError
+    from presence_client import Client, PresenceError
 except ImportError:
     # Started from a copy of the repository, where the client is not installed.
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from presence.client import PresenceClient, PresenceError
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "python"))
+    from presence_client import Client, PresenceError
 
 
 class Connection:
@@ -106,11 +106,9 @@ class Connection:
 
 
 class Caller:
-    """Makes and answers calls for a `PresenceClient` that has joined a room."""
+    """Makes and answers calls for a `Client` of `presence_client` that has joined a room."""
 
-    def __init__(
-        self, client: PresenceClient, on_message: Callable[[Connection, Any], object]
-    ) -> None:
+    def __init__(self, client: Client, on_message: Callable[[Connection, Any], object]) -> None:
         self.client = client
         self.on_message = on_message
         self.connections: dict[str, Connection] = {}
@@ -174,7 +172,7 @@ class Caller:
 
 async def main(url: str, room_name: str) -> None:
     """Answer calls until interrupted."""
-    with PresenceClient(url, peer_id="echo", token=os.environ.get("TOKEN")) as client:
+    with Client(url, peer_id="echo", token=os.environ.get("TOKEN")) as client:
         await asyncio.to_thread(client.join, room_name)
         caller = Caller(client, lambda connection, message: connection.channel.send(message))
         print(f"“echo” answers calls in the room “{room_name}”.", flush=True)

@@ -1,6 +1,6 @@
 """Joins a room, answers every signal, and uploads a note.
 
-pip install "python-socketio[client]" requests
+pip install clients/python
 python examples/python_client.py http://127.0.0.1:3001 demo
 
 A locked server wants a token for the peer "python": set TOKEN.
@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from presence.client import PresenceClient, PresenceError
+    from presence_client import Client, PresenceError
 except ImportError:
     # Started from a copy of the repository, where the client is not installed.
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from presence.client import PresenceClient, PresenceError
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "python"))
+    from presence_client import Client, PresenceError
 
 
 def main(server: str = "http://127.0.0.1:3001", room: str = "demo") -> None:
     """Stay in the room until interrupted."""
-    with PresenceClient(server, peer_id="python", token=os.environ.get("TOKEN")) as client:
+    with Client(server, peer_id="python", token=os.environ.get("TOKEN")) as client:
 
         @client.on("signal")
         def answer(signal: dict[str, Any]) -> None:

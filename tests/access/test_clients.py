@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import queue
 import subprocess
 import sys
-from collections.abc import Callable, Generator
-from typing import Any
-
-import pytest
 
 from local_cluster.live_server import LiveServer
-from presence.client import PresenceClient, PresenceError
 from tests.support import needs
-from tests.support.callers import ask, joined
+from tests.support.callers import joined
 from tests.support.clients import hears, shows
 from tests.support.keys import token
 from tests.support.paths import ROOT
@@ -43,67 +36,6 @@ def test_the_javascript_client_shows_its_token(locked: LiveServer, room: str) ->
         "foreign": "not_granted",
         "fixed": "token_expired",
     }
-
-
-NewClient = Callable[..., PresenceClient]
-
-
-@pytest.fixture
-def member(locked: LiveServer) -> Generator[NewClient]:
-    """Make the project's Python client for the peer ada; closed after the test."""
-    made: list[PresenceClient] = []
-
-    def make(shown: Any) -> PresenceClient:
-        made.append(PresenceClient(locked.url, peer_id="ada", token=shown))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
-
-
-def test_the_python_client_shows_its_token(
-    locked: LiveServer, member: NewClient, room: str
-) -> None:
-    client = member(token("ada", room))
-    client.join(room)
-    stored = client.upload(io.BytesIO(b"some words"), name="n.txt")
-    assert ask(locked, "GET", stored["file_url"]).ok
-    assert client.ice_servers()["iceServers"] == []
-    with pytest.raises(PresenceError) as raised:
-        client.join(f"{room}-other")
-    assert raised.value.code == "not_granted"
-
-
-@pytest.mark.parametrize(
-    ("shown", "code"),
-    [(None, "token_required"), ("x.y.z", "token_refused"), (lambda: 1 / 0, "token_required")],
-)
-def test_the_python_client_says_why_it_is_refused(member: NewClient, shown: Any, code: str) -> None:
-    with pytest.raises(PresenceError) as raised:
-        member(shown).connect()
-    assert raised.value.code == code
-
-
-def test_the_python_client_fetches_a_fresh_token(member: NewClient, room: str) -> None:
-    given: queue.SimpleQueue[str] = queue.SimpleQueue()
-    given.put(token("ada", room, ttl=2))
-    lasting = token("ada", room)
-    client = member(lambda: lasting if given.empty() else given.get())
-    happened: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    client.on("joined", happened.put)
-    client.join(room)
-    assert happened.get(timeout=5)["rejoined"] is False
-    assert happened.get(timeout=15)["rejoined"] is True
-    assert client.state == "joined"
-
-
-def test_the_python_client_tells_that_its_token_is_over(member: NewClient, room: str) -> None:
-    client = member(token("ada", room, ttl=2))
-    errors: queue.SimpleQueue[PresenceError] = queue.SimpleQueue()
-    client.on("error", errors.put)
-    client.join(room)
-    assert errors.get(timeout=15).code == "token_expired"
 
 
 def test_the_python_example_takes_a_token(locked: LiveServer, room: str) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from presence_client import Client
+
 from examples.python_call import Caller
 from local_cluster.waiting import eventually
-from presence.client import PresenceClient
 from tests.signalling.conftest import InLoop
 
 
 class AiortcPeer:
     """An aiortc peer with the Python client; runs in the loop that `in_loop` gives."""
 
-    def __init__(self, client: PresenceClient, in_loop: InLoop) -> None:
+    def __init__(self, client: Client, in_loop: InLoop) -> None:
         self.client = client
         self._in_loop = in_loop
         self.heard: list[tuple[str, Any]] = []

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from presence_client import Client
 
 from local_cluster.live_server import LiveServer
-from presence.client import PresenceClient
 from tests.signalling.pages import ClientPage
 from tests.support import needs
 
@@ -19,7 +19,7 @@ Connect = Callable[..., Any]
 Member = Callable[..., Any]
 NewServer = Callable[..., LiveServer]
 NewPage = Callable[..., ClientPage]
-NewClient = Callable[..., PresenceClient]
+NewClient = Callable[..., Client]
 InLoop = Callable[[Coroutine[Any, Any, Any]], Any]
 
 # For tests of what happens in the clients: how the server runs makes no difference to them.
@@ -43,10 +43,10 @@ def member(connect: Connect, room: str) -> Member:
 @pytest.fixture
 def presence_client() -> Generator[NewClient]:
     """Make the project's Python client, not yet connected; closed after the test."""
-    made: list[PresenceClient] = []
+    made: list[Client] = []
 
-    def make(server: LiveServer, peer_id: str, **options: Any) -> PresenceClient:
-        made.append(PresenceClient(server.url, peer_id=peer_id, **options))
+    def make(server: LiveServer, peer_id: str, **options: Any) -> Client:
+        made.append(Client(server.url, peer_id=peer_id, **options))
         return made[-1]
 
     yield make

@@ -234,9 +234,7 @@ def test_the_react_native_example(  # noqa: PLR0917
     page.get_by_text("alice waves").wait_for()
 
 
-@pytest.mark.parametrize(
-    "name", ["browser.html", "node.mjs", "react-native/App.js", "python_client.py"]
-)
+@pytest.mark.parametrize("name", ["browser.html", "node.mjs", "react-native/App.js"])
 def test_the_documentation_shows_each_example_as_it_is(name: str) -> None:
     documentation = (ROOT / "docs" / "clients.md").read_text()
     assert f"`examples/{name}`" in documentation

@@ -8,10 +8,10 @@ import threading
 from typing import Any
 
 import pytest
+from presence_client import Client, PresenceError
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from presence.client import PresenceClient, PresenceError
 from tests.signalling.aiortc_peer import AiortcPeer, talk
 from tests.signalling.conftest import (
     ON_EVENTLET,
@@ -32,7 +32,7 @@ def freeze(live: LiveServer) -> None:
     os.killpg(live._process.pid, signal.SIGSTOP)
 
 
-def active(client: PresenceClient) -> set[str]:
+def active(client: Client) -> set[str]:
     return {peer["peer_id"] for peer in client.active_peers}
 
 

@@ -1,0 +1,166 @@
+"""What the server says, as types: every body keeps the server's own names."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Body = dict[str, Any]
+UserData = dict[str, Any]
+State = Literal["idle", "connecting", "joined", "reconnecting", "closed"]
+
+
+class Peer(TypedDict):
+    """Somebody who is or was in a room; times are ISO 8601 in UTC."""
+
+    peer_id: str
+    username: str
+    joined_at: str
+    is_active: bool
+    last_seen: str
+    user_data: UserData
+    uploaded_files: list[str]
+    session_count: NotRequired[int]
+
+
+class PeerInFull(Peer):
+    """A peer with its room and what is known of its files."""
+
+    room_name: str
+    files: list[Body]
+
+
+class PeerList(TypedDict):
+    """A room's list, ordered by ``joined_at``, then ``peer_id``."""
+
+    room_name: str
+    version: int
+    active_peers: int
+    total_peers: int
+    max_peers: int
+    peers: list[Peer]
+
+
+class Joined(PeerList):
+    """The room that was joined, and as whom; ``rejoined`` only in the event."""
+
+    peer_id: str
+    rejoined: NotRequired[bool]
+
+
+class Left(TypedDict):
+    """A presence that ended, and why; the server's own words have the last two as well."""
+
+    room_name: str
+    peer_id: str
+    reason: str
+    is_active: NotRequired[bool]
+    version: NotRequired[int]
+
+
+class Stored(TypedDict):
+    """A peer's user data after a change, all of it."""
+
+    room_name: str
+    peer_id: str
+    user_data: UserData
+    version: int
+
+
+# ``from`` is no name in Python, so these are made by a call.
+Signal = TypedDict(
+    "Signal",
+    {"from": str, "from_session": str, "room_name": str, "type": str | None, "data": Any},
+)
+Broadcast = TypedDict(
+    "Broadcast",
+    {"from": str, "from_session": str, "room_name": str, "event": str, "data": Any},
+)
+
+
+class SignalSent(TypedDict):
+    """What became of a signal."""
+
+    to: str
+    type: str | None
+    status: Literal["delivered", "held"]
+    to_session: NotRequired[str | None]
+    signal_id: NotRequired[str]
+    expires_in: NotRequired[float]
+
+
+class BroadcastSent(TypedDict):
+    """A message that was sent to the others; ``partial`` if some could not be reached."""
+
+    status: Literal["delivered", "partial"]
+    event: str
+
+
+class File(TypedDict):
+    """An uploaded file."""
+
+    room_name: str
+    peer_id: str
+    filename: str
+    original_filename: str
+    file_path: str
+    file_url: str
+    file_size: int
+    content_type: str
+    version: int
+
+
+class Room(TypedDict):
+    """A room with its peers, as the list of rooms shows it."""
+
+    name: str
+    active_peer_count: int
+    total_peer_count: int
+    max_peers: int
+    created_at: str
+    version: int
+    peers: list[Peer]
+
+
+class Activity(TypedDict):
+    """What happened in a room lately, the newest first, and how many were in it."""
+
+    room_name: str
+    version: int
+    activity: list[Body]
+    occupancy: Body
+
+
+class IceServers(TypedDict):
+    """What an RTCPeerConnection takes; credentials are good for ``ttl`` seconds."""
+
+    iceServers: list[Body]
+    ttl: int | None
+
+
+class Closing(TypedDict):
+    """A room that nobody may join, until a time or, if None, until it is reopened."""
+
+    room_name: str
+    until: str | None
+    reason: str
+    made_at: str
+
+
+class Ban(Closing):
+    """A peer that may not be in a room."""
+
+    peer_id: str
+
+
+class Bans(TypedDict):
+    """Who is banned from a room, the newest first, and whether it is closed."""
+
+    room_name: str
+    bans: list[Ban]
+    closed: Closing | None
+
+
+class Watching(TypedDict):
+    """What is told from now on: of a room, or, if None, of the list of rooms."""
+
+    watching: str | None

@@ -1,0 +1,1 @@
+"""The Python client, blocking and asyncio, against live servers."""

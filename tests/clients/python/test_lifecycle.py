@@ -1,0 +1,363 @@
+"""The life of a client, call by call: whatever overlaps, every call ends, and truly."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future, wait
+from typing import Any
+
+import requests
+from presence_client import AsyncClient
+
+from .conftest import NewClient, NewLine
+from .kinds import Driven, failure, timed
+from .support import LiveServer, eventually
+
+
+def active(server: LiveServer, room: str) -> dict[str, int]:
+    """Return the active peers of a room and how many sessions each has, as the server has it."""
+    answer = requests.get(f"{server.url}/api/webrtc/rooms/{room}", timeout=10)
+    if answer.status_code == 404:
+        return {}
+    peers = answer.json()["peers"]
+    return {peer["peer_id"]: peer["session_count"] for peer in peers if peer["is_active"]}
+
+
+def told(heard: list[tuple[str, Any]], *events: str) -> list[Any]:
+    return [value for event, value in heard if event in events]
+
+
+def test_joining_updating_and_leaving(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    ada, bob = client("ada"), client("bob")
+    heard = ada.listen()
+    joined = ada.call("join", room, user_data={"a": 1})
+    assert (joined["ok"], joined["peer_id"], ada.state) == (True, "ada", "joined")
+    assert ada.call("update", {"b": 2}, remove=["a"])["user_data"] == {"b": 2}
+    bob.call("join", room)
+    ada.call("wait_for", lambda c: len(c.active_peers) == 2)
+    assert ada.active == ["ada", "bob"]
+    assert ada.client.me["user_data"] == {"b": 2}
+    left = ada.call("leave")
+    assert (left["room_name"], left["reason"], left["is_active"]) == (room, "left", False)
+    assert (ada.client.room_name, ada.client.peers, ada.client.version) == (None, [], 0)
+    assert active(open_server, room) == {"bob": 1}
+    assert ada.call("leave") is None
+    ada.call("close")
+    assert told(heard, "state") == ["connecting", "joined", "idle", "closed"]
+
+
+def test_changing_rooms_is_leaving_the_first(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    ada, bob = client("ada"), client("bob")
+    heard = ada.listen()
+    bob.call("join", f"{room}-1")
+    ada.call("join", f"{room}-1")
+    ada.call("join", f"{room}-2")
+    eventually(lambda: "joined" in [e for e, _ in heard[-3:]] or len(heard) > 8, "it is told")
+    events = [event for event, _ in heard if event in ("joined", "left")]
+    eventually(lambda: events == ["joined", "left", "joined"], f"{events}")
+    left = told(heard, "left")[0]
+    assert (left["room_name"], left["peer_id"], left["reason"]) == (f"{room}-1", "ada", "left")
+    after = heard[heard.index(("left", left)) :]
+    assert [p["peer_id"] for p in told(after, "peer_left")] == ["bob", "ada"]
+    assert active(open_server, f"{room}-1") == {"bob": 1}
+    assert active(open_server, f"{room}-2") == {"ada": 1}
+
+
+def test_who_is_refused_in_the_second_room_is_in_none(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    ada = client("ada")
+    ada.call("join", room)
+    assert ada.fails("join", "x" * 200).code == "invalid_field"
+    assert (ada.state, ada.client.room_name) == ("idle", None)
+    assert active(open_server, room) == {}
+
+
+def test_joining_the_same_room_again_adds_to_it(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    ada = client("ada")
+    heard = ada.listen()
+    ada.call("join", room, user_data={"a": 1})
+    assert ada.call("join", room, user_data={"b": 2})["peers"][0]["user_data"] == {"a": 1, "b": 2}
+    assert ada.fails("join", room, user_data={"x": "y" * 20_000}).code == "user_data_too_large"
+    assert (ada.state, active(open_server, room)) == ("joined", {"ada": 1})
+    assert told(heard, "left") == []
+
+
+def test_a_join_that_is_overtaken_is_withdrawn(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    ada = client("ada")
+    calls = [ada.start("join", f"{room}-{number}") for number in range(5)]
+    assert [failure(call).code for call in calls[:-1]] == ["superseded"] * 4
+    assert calls[-1].result(10)["room_name"] == f"{room}-4"
+    assert ada.client.room_name == f"{room}-4"
+    assert [active(open_server, f"{room}-{n}") for n in range(5)] == [{}] * 4 + [{"ada": 1}]
+
+
+def test_leaving_withdraws_the_join_that_is_under_way(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    ada = client("ada")
+    for connects_first in (False, True):
+        if connects_first:
+            ada.call("connect")
+        joining = ada.start("join", room)
+        assert ada.call("leave") is None
+        assert failure(joining).code == "left"
+        assert (ada.state, active(open_server, room)) == ("idle", {})
+    ada.call("join", room)
+    assert active(open_server, room) == {"ada": 1}
+
+
+def test_closing_in_the_tick_of_joining_leaves_nobody_behind(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    for connects_first in (False, True):
+        ada = client("ada")
+        if connects_first:
+            ada.call("connect")
+        joining = ada.start("join", room)
+        ada.call("close")
+        assert failure(joining).code == "closed"
+        assert (ada.state, active(open_server, room)) == ("closed", {})
+        assert ada.fails("join", room).code == "closed"
+        assert ada.fails("leave").code == "closed"
+        ada.call("close")
+
+
+def test_another_client_joins_at_once_after_one_was_closed_while_connecting(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    first, second = client("ada"), client("ada")
+    joining = first.start("join", room)
+    first.call("close")
+    second.call("join", room)
+    assert failure(joining).code == "closed"
+    assert active(open_server, room) == {"ada": 1}
+
+
+def test_everything_that_waits_ends_when_the_client_is_closed(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    ada = client("ada", url=wire.url)
+    ada.call("join", room)
+    wire.hold()
+    calls: list[Future[Any]] = [
+        ada.start("update", {"a": 1}),
+        ada.start("signal", "ada", 1),
+        ada.start("rooms"),
+        ada.start("upload", b"words", name="n.txt"),
+        ada.start("watch"),
+        ada.start("join", f"{room}-2"),
+        ada.start("wait_for", lambda c: False),
+    ]
+    assert timed(lambda: ada.call("close")) < 6
+    assert [failure(call).code for call in calls] == ["closed"] * len(calls)
+    wire.open()
+    eventually(lambda: active(open_server, room) == {}, "it has left")
+    assert active(open_server, f"{room}-2") == {}
+
+
+def fill(client: NewClient, server: LiveServer, room: str) -> list[Driven]:
+    """Take every place of a room."""
+    places = int(server.settings["PRESENCE_MAX_PEERS"])
+    inside = [client(f"guest-{number}") for number in range(places)]
+    for one in inside:
+        one.call("join", room)
+    return inside
+
+
+def test_a_full_room_is_refused_or_waited_for(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    guest, *others = fill(client, open_server, room)
+    ada = client("ada", timeout=1.0)
+    assert ada.fails("join", room).code == "room_full"
+    assert ada.state == "idle"
+
+    waiting = ada.start("join", room, wait_for_place=True)
+    eventually(lambda: ada.state == "connecting", "it waits")
+    wait([waiting], timeout=1.5)
+    assert not waiting.done(), "it waits longer than other calls"
+    guest.call("leave")
+    assert waiting.result(10)["active_peers"] == 3
+
+    guest.fails("join", room)
+    withdrawn = guest.start("join", room, wait_for_place=True)
+    assert guest.call("leave") is None
+    assert failure(withdrawn).code == "left"
+    timed_out = guest.fails("join", room, wait_for_place=True, timeout=0.5)
+    assert timed_out.code == "room_full"
+    for one in (ada, *others):
+        one.call("leave")
+    assert (guest.state, active(open_server, room)) == ("idle", {})
+
+
+def test_leaving_while_waiting_for_ones_place_again_is_for_good(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    first, *others = fill(client, open_server, room)
+    first.call("leave")
+    ada, bob = client("ada", url=wire.url), client("bob")
+    heard = ada.listen()
+    ada.call("join", room)
+    wire.shut()
+    eventually(lambda: ada.state == "reconnecting", "the connection is lost")
+    bob.call("join", room, wait_for_place=True)
+    wire.open()
+    eventually(lambda: "room_full" in [e.code for e in told(heard, "error")], "no place is left")
+    assert (ada.state, ada.client.room_name) == ("reconnecting", room)
+    assert ada.call("leave")["reason"] == "left"
+    for one in (bob, *others):
+        one.call("leave")
+    assert (ada.state, active(open_server, room)) == ("idle", {})
+
+
+def test_leaving_while_the_connection_is_away_is_for_good(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    ada = client("ada", url=wire.url)
+    ada.call("join", room)
+    wire.shut()
+    eventually(lambda: ada.state == "reconnecting", "the connection is lost")
+    waiting = ada.start("update", {"a": 1})
+    assert ada.call("leave")["room_name"] == room
+    assert failure(waiting).code == "not_joined"
+    wire.open()
+    assert ada.state == "idle"
+    ada.call("connect")
+    assert active(open_server, room) == {}
+
+
+def test_a_connection_that_flaps_while_the_rejoin_is_on_its_way_is_no_refusal(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    ada = client("ada", url=wire.url)
+    heard = ada.listen()
+    ada.call("join", room, user_data={"kept": True})
+    for _ in range(15):
+        made = wire.made
+        wire.cut()
+        eventually(lambda made=made: wire.made > made, "it connects again")  # type: ignore[misc]
+    ada.call("wait_for", lambda c: c.state == "joined" and c.is_connected, 20)
+    assert (told(heard, "left"), told(heard, "error")) == ([], [])
+    assert ada.client.me["user_data"] == {"kept": True}
+    assert active(open_server, room) == {"ada": 1}
+
+
+def test_a_join_that_timed_out_is_withdrawn(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    ada = client("ada", url=wire.url, timeout=1.0)
+    ada.call("connect")
+    wire.hold()
+    assert ada.fails("join", room).code == "timeout"
+    assert ada.state == "idle"
+    wire.open()
+    ada.call("join", f"{room}-2")
+    assert active(open_server, room) == {}
+    assert active(open_server, f"{room}-2") == {"ada": 1}
+
+
+def test_leaving_a_server_that_does_not_answer_ends_all_the_same(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    ada = client("ada", url=wire.url, timeout=1.0)
+    ada.call("join", room)
+    wire.hold()
+    assert ada.call("leave")["reason"] == "left"
+    wire.open()
+    eventually(lambda: active(open_server, room) == {}, "the server hears of it")
+    assert ada.state == "idle"
+
+
+def test_a_server_that_is_not_there_is_unreachable_and_may_come_later(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    wire.shut()
+    ada = client("ada", url=wire.url, timeout=0.5)
+    for call in ("connect", "rooms"):
+        assert ada.fails(call).code == "unreachable"
+    assert ada.fails("join", room).code == "unreachable"
+    assert ada.state == "idle"
+    made = wire.made
+    later = client("bob", url=wire.url)
+    joining = later.start("join", room)
+    wire.open()
+    assert joining.result(10)["peer_id"] == "bob"
+    assert wire.made > made
+    assert active(open_server, room) == {"bob": 1}, "who gave up does not come"
+
+
+def test_what_is_called_while_the_connection_is_away_waits_for_it(
+    open_server: LiveServer, client: NewClient, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    ada, bob = client("ada", url=wire.url), client("bob")
+    heard = bob.listen()
+    bob.call("join", room)
+    ada.call("join", room)
+    wire.shut()
+    eventually(lambda: ada.state == "reconnecting", "the connection is lost")
+    calls = [ada.start("update", {"a": 1}), ada.start("signal", "bob", "hi")]
+    wire.open()
+    assert calls[0].result(10)["user_data"] == {"a": 1}
+    assert calls[1].result(10)["status"] == "delivered"
+    eventually(lambda: told(heard, "signal"), "the signal arrives")
+
+
+def test_a_call_without_a_room_says_so(client: NewClient, room: str) -> None:
+    ada = client("ada")
+    calls: list[tuple[str, Any]] = [("update", {}), ("broadcast", "x"), ("room", None)]
+    for name, value in calls:
+        assert ada.fails(name, value).code == "not_joined"
+    assert ada.fails("join", room, user_data={"x": object()}).code == "invalid_field"
+    assert ada.state == "idle"
+
+
+def test_a_call_is_cancelled_with_what_it_asked_for(
+    open_server: LiveServer, line: NewLine, room: str
+) -> None:
+    wire = line(open_server)
+    wire.shut()
+
+    async def main() -> None:
+        async with asyncio.timeout(10):
+            ada = AsyncClient(wire.url, peer_id="ada")
+            joining = asyncio.create_task(ada.join(room))
+            await asyncio.sleep(0)
+            assert ada.state == "connecting"
+            joining.cancel()
+            await asyncio.wait({joining})
+            assert joining.cancelled()
+            assert str(ada.state) == "idle"
+            wire.open()
+            await ada.connect()
+            assert active(open_server, room) == {}
+            await ada.close()
+
+    asyncio.run(main())
+
+
+def test_threads_may_call_at_once(client: NewClient, room: str) -> None:
+    ada = client("ada")
+    ada.call("join", room)
+    calls = [ada.start("update", {f"k{number}": number}) for number in range(50)]
+    for call in calls:
+        call.result(20)
+    assert len(ada.call("room")["peers"][0]["user_data"]) == 50
+    assert threading.active_count() < 60
