@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -179,3 +181,56 @@ def test_asking_for_readiness_without_end_looks_but_now_and_then(new_server: New
         now = folder.stat().st_mtime_ns
         looks, before = looks + (now != before), now
     assert looks < 100
+
+
+# How many peers with 900 KB each the list has that is read slowly: more than the system takes in by
+# itself.
+PEERS = int(os.environ.get("PRESENCE_TEST_LISTED_PEERS", "10"))
+SIZE = 900_000
+
+
+def resident(server: LiveServer) -> int:
+    """Return how much memory the worker takes, in bytes, as its figures say."""
+    figures = requests.get(f"{server.url}/metrics", timeout=20).text
+    found = re.search(r"^process_resident_memory_bytes (\S+)", figures, re.MULTILINE)
+    assert found
+    return int(float(found[1]))
+
+
+def test_slow_readers_of_lists_take_so_much_memory_and_give_it_back(new_server: NewServer) -> None:
+    allowed = 4
+    server = new_server(
+        PRESENCE_MAX_PEERS=PEERS,
+        PRESENCE_MAX_KEPT_PEERS=0,
+        PRESENCE_MAX_ANSWER_BYTES=int((allowed - 0.5) * PEERS * SIZE),
+        PRESENCE_MAX_USER_DATA_BYTES=SIZE + 1000,
+        PRESENCE_REST_SESSION_SECONDS=600,
+    )
+    rooms = f"{server.url}/api/webrtc/rooms"
+    with requests.Session() as session:
+        for number in range(PEERS):
+            peer = {"peer_id": str(number), "username": "x", "user_data": {"x": "y" * SIZE}}
+            # The answer has the whole list, which would take longer to read than to make.
+            with session.post(f"{rooms}/r/join", json=peer, timeout=60, stream=True) as answer:
+                assert answer.ok
+    before = resident(server)
+    readers, refused = [], 0
+    for number in range(12):
+        update = {"user_data": {"n": number}}
+        assert requests.post(f"{rooms}/r/update-data?peer_id=0", json=update, timeout=60).ok
+        reader = Stream(server, timeout=60, receive_buffer=4096)
+        reader.send("GET /api/webrtc/rooms HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = reader.read(12)
+        if head.endswith(b"503"):
+            refused += 1
+            reader.close()
+        else:
+            assert head.endswith(b"200")
+            readers.append(reader)
+    assert len(readers) == allowed
+    assert refused == 12 - allowed
+    assert requests.get(f"{rooms}/r/peers/0", timeout=20).ok, "the others are served"
+    for reader in readers:
+        reader.close()
+    eventually(lambda: resident(server) < 1.2 * before, "memory is given back", 30, interval=0.5)
+    eventually(lambda: requests.get(rooms, timeout=60).ok, "lists are sent again", 30)
