@@ -41,6 +41,8 @@ def test_every_answer_of_an_admin_s_routes_is_described(locked: LiveServer, room
     assert act("POST", "join", 409, peer_id="ada", username="Ada")["code"] == "room_closed"
     act("POST", "reopen")
     act("POST", "reopen", 404)
+    call("DELETE", path, headers=headers)
+    call("DELETE", path, 404, headers=headers)
     wish = {"peer_id": "ada", "room": room, "grants": ["list"], "ttl": 60}
     call("POST", "/api/webrtc/tokens", headers=headers, json=wish)
     call("POST", "/api/webrtc/tokens", 403, headers=stranger, json=wish)

@@ -15,7 +15,7 @@ from flask import Flask
 from openapi_spec_validator import validate
 
 from app import create_app
-from presence import errors
+from presence import errors, transport
 from presence.config import Settings
 from presence.errors import PresenceError
 from presence.transport.events import signals
@@ -38,7 +38,7 @@ PAGES = {
     "/docs/api",
     "/static/<path:filename>",
 }
-TRANSPORT = Path(openapi.__file__).parent
+TRANSPORT = Path(transport.__file__).parent
 CONDITIONS = [
     item
     for _name, item in inspect.getmembers(errors, inspect.isclass)
@@ -124,7 +124,7 @@ def test_every_event_that_the_server_takes_is_described(app: Flask, events: Body
 def emitted() -> set[str]:
     """Return the name of every event that some module of the transport sends."""
     names: set[str] = set()
-    for path in TRANSPORT.glob("*.py"):
+    for path in TRANSPORT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not node.args:
                 continue

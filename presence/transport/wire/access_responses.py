@@ -8,6 +8,7 @@ from pydantic import Field
 
 from presence.transport.wire.response_fields import (
     Answer,
+    Count,
     Instant,
     PeerId,
     RoomName,
@@ -64,8 +65,8 @@ class RoomRemoved(Answer):
     """The last version that it had."""
     put_out: Annotated[list[PeerId], Field(examples=[["ada"]])]
     """Who was in it."""
-    peers_erased: int
-    files_deleted: int
+    peers_erased: Annotated[Count, Field(examples=[1])]
+    files_deleted: Annotated[Count, Field(examples=[1])]
 
 
 class Bans(Answer):
