@@ -1,6 +1,6 @@
 // The call panel: a call with everyone in the room, through the client's own `call`.
 
-import { everyone } from "../presence-client.js";
+import { everyone } from "../client/index.js";
 import { startChat } from "./call-chat.js";
 import { closeMedia, openMedia } from "./call-media.js";
 import { drawMesh, linkInWords } from "./call-mesh.js";

@@ -1,6 +1,6 @@
 // The page's connection: one client, kept connected, with words for the state it is in.
 
-import { PresenceClient } from "../presence-client.js";
+import { PresenceClient } from "../client/index.js";
 import { askForToken, isAboutToken, isLocked, isReady, pass } from "./pass.js";
 
 const RETRY_MS = 3000;

@@ -1,5 +1,5 @@
 // Compiled, never run: what a program in TypeScript may write, and what it may not.
-import { PresenceClient, PresenceError, everyone } from "../../static/presence-client.js";
+import { PresenceClient, PresenceError, everyone } from "../../static/client/index.js";
 
 const client = new PresenceClient("https://presence.example.org", { timeout: 5000 });
 client.on("peers", (peers, list) => console.log(peers[0].username.length + list.version));

@@ -109,7 +109,7 @@ def node_modules(folder: Path) -> None:
     packages.mkdir()
     for package in (needs.JAVASCRIPT / "node_modules").iterdir():
         (packages / package.name).symlink_to(package)
-    (packages / "presence-client").symlink_to(ROOT / "static")
+    (packages / "presence-client").symlink_to(ROOT / "static" / "client")
 
 
 def asks(server: LiveServer, member: Member, room: str, helper: str) -> None:

@@ -17,7 +17,7 @@ from tests.signalling.conftest import ON_EVENTLET, Member, NewPage
 from tests.support import needs
 from tests.support.paths import ROOT
 
-STATIC = ROOT / "static"
+CLIENT = ROOT / "static" / "client"
 
 
 def node(*arguments: str, cwd: Path = needs.JAVASCRIPT) -> str:
@@ -56,7 +56,7 @@ def test_the_client_does_everything_under_node(server: LiveServer, room: str) ->
 
 def test_without_socketio_client_the_error_says_what_to_do(tmp_path: Path) -> None:
     script = f"""
-        const {{ PresenceClient }} = await import("{(STATIC / "presence-client.js").as_uri()}");
+        const {{ PresenceClient }} = await import("{(CLIENT / "index.js").as_uri()}");
         const client = new PresenceClient("http://127.0.0.1:9");
         await client.connect().catch((error) => console.log(error.code));
     """
@@ -112,14 +112,14 @@ def test_the_types_compile_and_refuse_what_is_wrong() -> None:
 
 
 def test_the_types_name_everything_that_the_client_offers() -> None:
-    declared = (STATIC / "presence-client.d.ts").read_text()
+    declared = (CLIENT / "index.d.ts").read_text()
     for module, exported in (
-        ("presence-client.js", "PresenceClient"),
-        ("presence-call.js", "Call"),
-        ("presence-connection.js", "Connection"),
+        ("index.js", "PresenceClient"),
+        ("call.js", "Call"),
+        ("connection.js", "Connection"),
     ):
         script = (
-            f"const m = await import({json.dumps((STATIC / module).as_uri())});"
+            f"const m = await import({json.dumps((CLIENT / module).as_uri())});"
             f"console.log(Object.getOwnPropertyNames(m.{exported}.prototype).join(' '))"
         )
         body = re.search(rf"(?:class|interface) {exported} .*?\n}}", declared, re.DOTALL)

@@ -2,10 +2,10 @@
 // again by itself whenever the connection was lost. An ES module for browsers, Node and React
 // Native; it needs socket.io-client and nothing else.
 
-import { Emitter, PresenceError, randomId, splitAddress } from "./presence-base.js";
-import { Calls, everyone } from "./presence-call.js";
-import { bearer, getJson, tokenOf, unreachable, upload } from "./presence-http.js";
-import { ask, findIo, refusalOf } from "./presence-socket.js";
+import { Emitter, PresenceError, randomId, splitAddress } from "./base.js";
+import { Calls, everyone } from "./call.js";
+import { bearer, getJson, tokenOf, unreachable, upload } from "./http.js";
+import { ask, findIo, refusalOf } from "./socket.js";
 
 export { PresenceError, everyone };
 
@@ -20,7 +20,7 @@ const PASSING = new Set([
 ]);
 const FORWARDED = ["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast"];
 
-/** One peer's connection to a Presence server. See presence-client.d.ts for every type. */
+/** One peer's connection to a Presence server. See index.d.ts for every type. */
 export class PresenceClient extends Emitter {
   /** Where the client is: idle, connecting, connected, joined, reconnecting or closed. */
   state = "idle";

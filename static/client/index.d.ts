@@ -1,4 +1,4 @@
-// Types of presence-client.js. Bodies from the server keep the server's own names.
+// Types of the client. Bodies from the server keep the server's own names.
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type UserData = { [key: string]: Json };

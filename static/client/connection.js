@@ -2,9 +2,9 @@
 // negotiate at any time (“perfect negotiation”), that restarts ICE when its path dies, and that is
 // built anew when even that does not help.
 
-import { Emitter, PresenceError, compare } from "./presence-base.js";
-import { addTracks, removeTracks, whenEmpty } from "./presence-media.js";
-import { fingerprints, pathOf, whyNoPath } from "./presence-path.js";
+import { Emitter, PresenceError, compare } from "./base.js";
+import { addTracks, removeTracks, whenEmpty } from "./media.js";
+import { fingerprints, pathOf, whyNoPath } from "./path.js";
 
 // How long a path may be interrupted.
 const INTERRUPTION_MS = 2500;

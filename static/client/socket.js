@@ -1,6 +1,6 @@
 // Finding socket.io-client, and asking a socket something that it must answer.
 
-import { PresenceError } from "./presence-base.js";
+import { PresenceError } from "./base.js";
 
 /** Find socket.io-client: given, loaded by a script tag, or installed as a package. */
 export async function findIo(given) {

@@ -1,6 +1,6 @@
 // The client's HTTP: asking for JSON, and uploading with progress and abort.
 
-import { PresenceError } from "./presence-base.js";
+import { PresenceError } from "./base.js";
 
 /** Return the token to use now: `token` itself, or what it returns if it is a function. */
 export async function tokenOf(token) {

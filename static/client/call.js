@@ -1,8 +1,8 @@
 // Calls to one peer or to everyone in the room: which connections there are, who gets which signal,
 // and the ICE servers that all of them use.
 
-import { Emitter, PresenceError, randomId } from "./presence-base.js";
-import { Connection } from "./presence-connection.js";
+import { Emitter, PresenceError, randomId } from "./base.js";
+import { Connection } from "./connection.js";
 
 /** Calls every other peer of the room, those who come later included. */
 export const everyone = Symbol("everyone");
