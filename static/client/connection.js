@@ -3,8 +3,11 @@
 // built anew when even that does not help.
 
 import { Emitter, PresenceError, compare } from "./base.js";
-import { addTracks, removeTracks, whenEmpty } from "./media.js";
+import { Channel, notOpen } from "./channel.js";
+import { Media } from "./media.js";
 import { fingerprints, pathOf, whyNoPath } from "./path.js";
+import { Receiving } from "./receiving.js";
+import { Sending } from "./sending.js";
 
 // How long a path may be interrupted.
 const INTERRUPTION_MS = 2500;
@@ -15,6 +18,7 @@ const STEPS_TO_REBUILD = 3;
 const SLOW_RETRY_MS = 15_000;
 // A peer that is shown inactive may only be reconnecting: it has the time of this many steps.
 const ABSENT_STEPS = 3;
+const MOST_EARLY = 100;
 
 /** A connection to one peer, made by `client.call` or handed to a listener of “call”. */
 export class Connection extends Emitter {
@@ -26,8 +30,11 @@ export class Connection extends Emitter {
   pc = null;
   /** The data channel, which both sides open as number 0 with the label “presence”. */
   channel = null;
-  /** The streams that the peer sends. */
-  remoteStreams = [];
+  /** What is sent on this connection alone, besides what its calls send. */
+  media = new Media();
+  /** Whether the peer has its microphone, or its camera, off. */
+  muted = false;
+  hidden = false;
   /** The session of the peer that this connection talks to, once known. */
   session = null;
   /** Tells this RTCPeerConnection from every other, and the peer's from its others. */
@@ -35,7 +42,15 @@ export class Connection extends Emitter {
   remoteId = null;
 
   #link;
-  #streams;
+  #sending = null;
+  #receiving = null;
+  #messages = null;
+  #isReady = false;
+  #told = "";
+  // Candidates of which the description has not come yet.
+  #early = [];
+  // The sessions of the peer that take no calls.
+  #refused = [];
   #inbox = Promise.resolve();
   #timer = null;
   #building = false;
@@ -49,11 +64,21 @@ export class Connection extends Emitter {
   #configuration = {};
   #lastError = null;
 
-  constructor(link, peerId, streams) {
+  constructor(link, peerId) {
     super();
     this.#link = link;
-    this.#streams = new Set(streams);
     this.peerId = peerId;
+    this.media.on("changed", () => this.sendMedia());
+  }
+
+  /** The streams that the peer sends. */
+  get remoteStreams() {
+    return this.#receiving?.streams ?? [];
+  }
+
+  /** Whether another session of the peer is asked, since one takes no calls. */
+  get isRinging() {
+    return this.state === "connecting" && this.#refused.length > 0;
   }
 
   /** Whether this side gives way when both offer at once: the smaller id is the polite one. */
@@ -67,25 +92,45 @@ export class Connection extends Emitter {
     return this.remoteId?.split(".")[0] ?? null;
   }
 
-  /** Send a text, an ArrayBuffer or a Blob over the data channel. */
-  send(message) {
-    if (this.channel?.readyState !== "open") {
-      throw new PresenceError("not_open", `The data channel to “${this.peerId}” is not open now.`);
-    }
-    this.channel.send(message);
+  /**
+   * Send a text, an ArrayBuffer, a view of one or a Blob over the data channel. Resolves once there is
+   * room for it; rejects with `not_open`, `too_large` or `not_sent`.
+   */
+  async send(message) {
+    if (this.channel?.readyState !== "open") throw notOpen(this.peerId);
+    return this.#messages.send(message);
   }
 
   /** Send a stream too; it is negotiated by itself. */
   addStream(stream) {
-    if (this.#streams.has(stream)) return;
-    this.#streams.add(stream);
-    if (this.pc) addTracks(this.pc, stream);
+    this.media.addStream(stream);
   }
 
   /** Send a stream no longer. */
   removeStream(stream) {
-    if (!this.#streams.delete(stream)) return;
-    if (this.pc) removeTracks(this.pc, stream);
+    this.media.removeStream(stream);
+  }
+
+  /** Send what there is to send now, and let the peer know what is off. */
+  sendMedia() {
+    if (!this.#isReady || this.state === "closed") return;
+    const sources = [this.media, ...this.#link.mediaFor(this.peerId)];
+    const parts = new Map();
+    for (const { parts: some, paused } of sources) {
+      for (const part of some) if (!parts.has(part.track)) parts.set(part.track, { part, isPaused: paused[part.kind] });
+    }
+    this.#sending.apply([...parts.values()]);
+    if (JSON.stringify(this.#off()) === this.#told || this.remoteId === null) return;
+    this.#told = JSON.stringify(this.#off());
+    this.#tell("media", this.#off());
+  }
+
+  /** The peer tells what it has off. */
+  heardOfMedia({ muted, hidden }) {
+    const isNew = Boolean(muted) !== this.muted || Boolean(hidden) !== this.hidden;
+    this.muted = Boolean(muted);
+    this.hidden = Boolean(hidden);
+    if (isNew) this.emit("media", { muted: this.muted, hidden: this.hidden });
   }
 
   /** Return the path's kind, “direct” or “relayed”, its round-trip time and traffic. */
@@ -97,6 +142,7 @@ export class Connection extends Emitter {
   retry() {
     if (this.state === "closed") return;
     this.session = null;
+    this.#refused = [];
     this.#steps = 0;
     if (this.state === "failed") this.#setState(this.#worked ? "recovering" : "connecting");
     this.#plan(0);
@@ -115,10 +161,10 @@ export class Connection extends Emitter {
     if (this.remoteId !== null) this.#tell("verify", {});
   }
 
-  /** Begin: build the connection and offer it. */
-  start() {
+  /** Begin: build the connection and offer it, to one session of the peer if that is known. */
+  start(session = null) {
     // A session that never answered may be of a page that is gone, though not yet missed.
-    if (this.remoteId === null) this.session = null;
+    if (this.remoteId === null || session !== null) this.session = session;
     this.#building = true;
     this.#enqueue(() => this.#build());
     this.#plan(this.#link.patience);
@@ -141,8 +187,10 @@ export class Connection extends Emitter {
       const { pc } = this;
       this.#learn(data, session);
       await pc.setRemoteDescription({ type: "offer", sdp: data.sdp });
+      this.#addEarly();
       // What we send ourselves joins the answer, so that one exchange is enough.
-      if (!this.channel) this.#addAllTracks();
+      this.#isReady = true;
+      this.sendMedia();
       await pc.setLocalDescription();
       if (!this.channel) this.#openChannel();
       this.#describe(data.offer);
@@ -158,27 +206,39 @@ export class Connection extends Emitter {
       if ((data.offer ?? this.#offers) !== this.#offers) return;
       this.#learn(data, session);
       await this.pc.setRemoteDescription({ type: "answer", sdp: data.sdp });
+      this.#addEarly();
+      this.sendMedia();
     });
   }
 
-  /** Take a candidate of the peer. */
-  candidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment }) {
-    this.#enqueue(async () => {
-      const mine = this.#ignoring;
-      await this.pc
-        ?.addIceCandidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment })
-        .catch((error) => {
-          // Those of an offer that gave way fit nothing here; so do those that come too late.
-          if (!mine && this.state === "connecting") this.#lastError = error;
-        });
+  /** Take a candidate of the peer; one that comes before its description waits for it. */
+  candidate(data) {
+    this.#enqueue(() => {
+      const theirs = data.from_connection ?? null;
+      const isKnown = this.pc?.remoteDescription && (theirs === null || theirs === this.remoteId);
+      if (isKnown) return this.#add(data);
+      if (this.#early.length < MOST_EARLY) this.#early.push(data);
     });
   }
 
-  /** The peer hung up, or takes no calls. */
-  ended(reason) {
+  /** The peer hung up, or this session of it takes no calls. */
+  ended(reason, session) {
     if (reason !== "declined") return this.finish(`“${this.peerId}” hung up.`, { hungUp: true });
     clearTimeout(this.#timer);
-    this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
+    const decline = () => {
+      if (this.state !== "closed") this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
+    };
+    this.#refused.push(session);
+    const asked = this.#link.ring(this.peerId, this.#refused);
+    asked.then((isAsked) => {
+      if (!isAsked || this.state !== "connecting") return decline();
+      this.#timer = setTimeout(decline, this.#link.patience);
+    }, decline);
+  }
+
+  /** Another session of the peer takes calls. */
+  here(session) {
+    if (!this.#refused.includes(session)) this.start(session);
   }
 
   /** The peer knows nothing of this connection any more: make another. */
@@ -202,6 +262,7 @@ export class Connection extends Emitter {
     clearTimeout(this.#timer);
     this.#setState("closed", reason);
     this.#dispose();
+    this.media.dispose();
     this.#link.closed(this, hungUp);
     this.emit("closed", reason);
   }
@@ -226,12 +287,17 @@ export class Connection extends Emitter {
     pc.onicecandidateerror = current((problem) => this.#problems.push(problem));
     pc.onconnectionstatechange = current(() => this.#changed(pc.connectionState));
     pc.ondatachannel = current(({ channel }) => this.emit("datachannel", channel));
-    pc.ontrack = current(({ streams }) => streams.forEach((stream) => this.#receive(stream)));
+    this.#sending = new Sending(pc);
+    this.#receiving = new Receiving(pc, {
+      stream: current((stream) => this.emit("stream", stream)),
+      removed: current((stream) => this.emit("stream_removed", stream)),
+    });
     this.emit("peerconnection", pc);
     // Which makes the browser ask for an offer.
     if (offering) {
       this.#openChannel();
-      this.#addAllTracks();
+      this.#isReady = true;
+      this.sendMedia();
     }
   }
 
@@ -242,18 +308,46 @@ export class Connection extends Emitter {
     channel.onclose = () => channel === this.channel && this.#interrupted(1000);
     channel.onmessage = ({ data }) => this.emit("message", data);
     this.channel = channel;
-  }
-
-  #addAllTracks() {
-    for (const stream of this.#streams) addTracks(this.pc, stream);
+    this.#messages = new Channel(this.pc, channel, this.peerId);
   }
 
   #dispose() {
     const { pc, channel } = this;
     this.pc = this.channel = null;
-    this.remoteStreams = [];
+    this.#sending = this.#receiving = null;
+    this.#isReady = false;
     if (channel) channel.onopen = channel.onclose = channel.onmessage = null;
+    // Whoever waits for room in it is told: no event comes of a channel that is closed here.
+    this.#messages?.end();
+    this.#messages = null;
     pc?.close();
+  }
+
+  async #add({ candidate, sdpMid, sdpMLineIndex, usernameFragment }) {
+    const mine = this.#ignoring;
+    await this.pc
+      ?.addIceCandidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment })
+      .catch((error) => {
+        // Those of an offer that gave way fit nothing here; so do those that come too late.
+        if (!mine && this.state === "connecting") this.#lastError = error;
+      });
+  }
+
+  #addEarly() {
+    const early = this.#early;
+    this.#early = [];
+    for (const data of early) {
+      if ([null, this.remoteId].includes(data.from_connection ?? null)) this.#add(data);
+    }
+  }
+
+  /** What the peer is to know of what we send. */
+  #off() {
+    const medias = [this.media, ...this.#link.mediaFor(this.peerId)];
+    const isOff = (kind) =>
+      medias.some(({ paused }) => paused[kind]) &&
+      medias.every(({ parts, paused }) => paused[kind] || !parts.some((part) => part.kind === kind));
+    return { muted: isOff("audio"), hidden: isOff("video") };
   }
 
   async #offer(pc) {
@@ -273,7 +367,8 @@ export class Connection extends Emitter {
   /** Send the description that was set last, with what was gathered for it so far. */
   #describe(offer) {
     const { type, sdp } = this.pc.localDescription;
-    this.#tell(type, { type, sdp, offer, initial: !this.pc.remoteDescription });
+    this.#told = JSON.stringify(this.#off());
+    this.#tell(type, { type, sdp, offer, initial: !this.pc.remoteDescription, media: this.#off() });
   }
 
   /** Tell the peer something; when it cannot be handed over, take the next step soon. */
@@ -293,7 +388,9 @@ export class Connection extends Emitter {
 
   #learn(data, session) {
     this.session = session;
+    this.#refused = [];
     this.remoteId = data.from_connection ?? null;
+    if (typeof data.media === "object" && data.media !== null) this.heardOfMedia(data.media);
   }
 
   /** Tell whether an offer is of another RTCPeerConnection than the one we have negotiated with. */
@@ -302,16 +399,6 @@ export class Connection extends Emitter {
     if (!known) return false;
     if (data.from_connection) return data.from_connection !== this.remoteId;
     return fingerprints(data.sdp) !== fingerprints(known.sdp);
-  }
-
-  #receive(stream) {
-    if (this.remoteStreams.includes(stream)) return;
-    this.remoteStreams.push(stream);
-    whenEmpty(stream, () => {
-      this.remoteStreams = this.remoteStreams.filter((other) => other !== stream);
-      this.emit("stream_removed", stream);
-    });
-    this.emit("stream", stream);
   }
 
   #changed(connectionState) {

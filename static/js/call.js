@@ -122,7 +122,8 @@ export function startCall({ client }) {
     }
     for (const connection of call?.connections ?? []) {
       if (connection.channel?.readyState === "open") {
-        connection.send(JSON.stringify({ presence: "mesh", links }));
+        // It is told again soon.
+        connection.send(JSON.stringify({ presence: "mesh", links })).catch(() => {});
       }
     }
     show();

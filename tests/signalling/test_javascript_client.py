@@ -37,7 +37,7 @@ def node(*arguments: str, cwd: Path = needs.JAVASCRIPT) -> str:
 def test_the_client_does_everything_under_node(server: LiveServer, room: str) -> None:
     report: dict[str, Any] = json.loads(node("client.mjs", server.url, room))
     assert report == {
-        "unjoined": ["not_connected", "not_joined", "not_joined"],
+        "unjoined": ["not_joined", "not_joined", "not_joined"],
         "joined": ["node", "joined", room, True],
         "merged": {"a": 1, "b": 2},
         "removed": {"b": 2},
@@ -49,7 +49,7 @@ def test_the_client_does_everything_under_node(server: LiveServer, room: str) ->
         "rejoined": ["joined", room],
         "left": ["left", None, 0],
         "rising": True,
-        "closed": ["closed", "not_connected"],
+        "closed": ["closed", "closed"],
         "nowhere": "unreachable",
     }
 
@@ -99,8 +99,8 @@ def test_being_taken_out_over_rest_is_told_and_not_undone(
     assert requests.post(url, timeout=10).ok
     eventually(lambda: page.run("client.roomName") is None, "the page knows")
     assert page.run("happened.find(([event]) => event === 'left')[1].reason") == "left_over_rest"
-    page.run("client.socket.io.engine.close()")
-    eventually(lambda: page.run("client.state") == "connected", "the page reconnects")
+    page.run("async () => { await client.connect(); client.socket.io.engine.close() }")
+    eventually(lambda: page.run("client.connected"), "the page reconnects")
     assert witness.call("signal", {"to": "alice", "data": 1})["code"] == "inactive"
 
 

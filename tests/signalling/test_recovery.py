@@ -225,7 +225,8 @@ def test_who_leaves_while_the_connection_is_away_is_not_put_back(
     shows(witness, "alice", is_active=True)
     page.run("() => { client.socket.io.engine.close(); return client.leave() }")
     assert page.run("client.roomName") is None
-    eventually(lambda: page.run("client.state") == "connected", "the page reconnects")
+    page.run("client.connect()")
+    eventually(lambda: page.run("client.connected"), "the page reconnects")
     eventually(
         lambda: witness.call("signal", {"to": "alice", "data": 1}).get("code") == "inactive",
         "alice has left for good",

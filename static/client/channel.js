@@ -1,0 +1,74 @@
+// The data channel of a connection: what does not fit is refused, and what is too much waits.
+
+import { PresenceError } from "./base.js";
+
+// More than this does not wait in the browser but here, until half of it is gone.
+const FULL = 1024 * 1024;
+// What every implementation takes (RFC 8831 leaves it to the peers; RFC 8841 has this default).
+const USUAL_SIZE = 64 * 1024;
+
+/** Sends over one RTCDataChannel, in order. */
+export class Channel {
+  #pc;
+  #channel;
+  #peerId;
+  #waiting = [];
+  #isEnded = false;
+
+  constructor(pc, channel, peerId) {
+    this.#pc = pc;
+    this.#channel = channel;
+    this.#peerId = peerId;
+    channel.bufferedAmountLowThreshold = FULL / 2;
+    channel.addEventListener("bufferedamountlow", () => this.#flush());
+    channel.addEventListener("close", () => this.#flush());
+  }
+
+  /** Send; resolves once there was room for it. Rejects with `not_open`, `too_large` or `not_sent`. */
+  send(message) {
+    return new Promise((resolve, reject) => {
+      const size = sizeOf(message);
+      const limit = this.#pc.sctp?.maxMessageSize || USUAL_SIZE;
+      if (size > limit) {
+        const detail = `The message has ${size} bytes; the channel to “${this.#peerId}” takes ${limit} at once. Send it in parts.`;
+        reject(new PresenceError("too_large", detail, { limit }));
+        return;
+      }
+      this.#waiting.push({ message, resolve, reject });
+      this.#flush();
+    });
+  }
+
+  /** The channel was closed: reject what waits. */
+  end() {
+    this.#isEnded = true;
+    this.#flush();
+  }
+
+  #flush() {
+    const channel = this.#channel;
+    while (this.#waiting.length > 0) {
+      const isOpen = channel.readyState === "open" && !this.#isEnded;
+      if (isOpen && channel.bufferedAmount >= FULL) return;
+      const { message, resolve, reject } = this.#waiting.shift();
+      try {
+        if (!isOpen) throw notOpen(this.#peerId);
+        channel.send(message);
+        resolve();
+      } catch (error) {
+        const isOurs = error instanceof PresenceError;
+        reject(isOurs ? error : new PresenceError("not_sent", `The message was not sent: ${error.message}`, {}, { cause: error }));
+      }
+    }
+  }
+}
+
+/** The error of a channel that is not open. */
+export function notOpen(peerId) {
+  return new PresenceError("not_open", `The data channel to “${peerId}” is not open now.`);
+}
+
+function sizeOf(message) {
+  if (typeof message === "string") return new TextEncoder().encode(message).byteLength;
+  return message?.byteLength ?? message?.size ?? 0;
+}
