@@ -1,59 +1,100 @@
 // Types of the client. Bodies from the server keep the server's own names.
 
+// What only browsers have is taken from their types where they are there, and is `unknown`-like where
+// they are not: a program for Node needs no DOM.
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type UserData = { [key: string]: Json };
 
+/** `T` if all of it is JSON, interfaces and what has `toJSON` included; else `never`. */
+export type Jsonable<T> = T extends null | undefined | boolean | number | string
+  ? T
+  : T extends { toJSON(): unknown }
+    ? T
+    : T extends (...values: never[]) => unknown
+      ? never
+      : T extends object
+        ? { [Key in keyof T]: Jsonable<T[Key]> }
+        : never;
+
+/** What may be sent: what was agreed on; and where that is any JSON, what becomes JSON too. */
+type Sendable<Value, Agreed> = Value extends Agreed
+  ? unknown
+  : Json extends Agreed
+    ? Jsonable<Value>
+    : Agreed;
+
+type Global<Name extends string, Else> = typeof globalThis extends Record<Name, { prototype: infer T }> ? T : Else;
+type Configuration = typeof globalThis extends {
+  RTCPeerConnection: new (configuration?: infer C) => unknown;
+}
+  ? C
+  : { [key: string]: unknown };
+
+/** A browser's, or what stands for it. */
+export type Stream = Global<"MediaStream", { getTracks(): Track[] }>;
+export type Track = Global<"MediaStreamTrack", { kind: string }>;
+export type PeerConnection = Global<"RTCPeerConnection", object>;
+export type DataChannel = Global<"RTCDataChannel", object>;
+export type Abort = Global<"AbortSignal", { readonly aborted: boolean }>;
+export type Contents = Global<"Blob", object>;
+/** What a call sends. */
+export type Sent = Stream | Track | Array<Stream | Track>;
+
 /** A peer as it stands in a list. Times are ISO 8601 in UTC. */
-export interface Peer {
+export interface Peer<Data extends object = UserData> {
   peer_id: string;
   username: string;
   joined_at: string;
   is_active: boolean;
   last_seen: string;
-  user_data: UserData;
+  user_data: Data;
   uploaded_files: string[];
   session_count: number;
 }
 
 /** A room's list: what `join` resolves with, and “peers” is emitted with. */
-export interface PeerList {
+export interface PeerList<Data extends object = UserData> {
   room_name: string;
   active_peers: number;
   total_peers: number;
   max_peers: number;
   /** Rises with every change of the room. */
   version: number;
-  peers: Peer[];
+  peers: Peer<Data>[];
 }
 
-export interface Joined extends PeerList {
+export interface Joined<Data extends object = UserData> extends PeerList<Data> {
   ok: true;
   peer_id: string;
 }
 
 export interface Left {
   room_name: string | null;
-  /** “left”, “left_over_rest”, “erased”, “kicked”, “banned”, “room_closed”, “closed”, or the code of what made joining again fail. */
+  /**
+   * “left”, “left_over_rest”, “erased”, “kicked”, “banned”, “room_closed”, “closed”, or the code of
+   * what made joining again fail.
+   */
   reason: string;
   peer_id?: string;
   is_active?: boolean;
   version?: number;
 }
 
-export interface UpdatedData {
+export interface UpdatedData<Data extends object = UserData> {
   ok: true;
   room_name: string;
   peer_id: string;
   /** The whole merged object. */
-  user_data: UserData;
+  user_data: Data;
   version: number;
 }
 
-export interface UserDataUpdated {
+export interface UserDataUpdated<Data extends object = UserData> {
   room_name: string;
   peer_id: string;
   username: string;
-  user_data: UserData;
+  user_data: Data;
   /** The keys that are new, gone or different. */
   changed: string[];
   version: number;
@@ -116,8 +157,14 @@ export interface SignalExpired {
   signal_id: string;
 }
 
+export interface IceServer {
+  urls: string | string[];
+  username?: string;
+  credential?: string;
+}
+
 export interface IceServers {
-  iceServers: RTCIceServer[];
+  iceServers: IceServer[];
   /** How many seconds the TURN credentials are good for; null when there are none. */
   ttl: number | null;
 }
@@ -147,14 +194,18 @@ export type ErrorCode =
   | "wrong_peer"
   | "banned"
   | "room_closed"
-  | "no_token"
+  | "token_failed"
+  | "superseded"
+  | "left"
+  | "closed"
   | "unreachable"
   | "timeout"
   | "connection_lost"
-  | "not_connected"
   | "refused"
   | "aborted"
   | "not_open"
+  | "not_sent"
+  | "conflict"
   | "no_socket_io"
   | "no_webrtc"
   | "invalid_address"
@@ -162,13 +213,15 @@ export type ErrorCode =
   | (string & {});
 
 export class PresenceError extends Error {
-  constructor(code: ErrorCode, detail: string, body?: object);
+  constructor(code: ErrorCode, detail: string, body?: object, options?: { cause?: unknown });
   /** For programs. */
   readonly code: ErrorCode;
   /** For people: a sentence that says what to do. */
   readonly detail: string;
   /** The server's whole answer. */
   readonly body: { [key: string]: unknown };
+  /** What a token function threw, or a browser. */
+  readonly cause?: unknown;
 }
 
 export class Emitter<Events extends { [name: string]: unknown[] }> {
@@ -179,28 +232,35 @@ export class Emitter<Events extends { [name: string]: unknown[] }> {
   hasListener(event: keyof Events): boolean;
 }
 
-export type ClientState = "idle" | "connecting" | "connected" | "joined" | "reconnecting" | "closed";
+/** docs/clients.md draws what leads from one to the other. */
+export type ClientState = "idle" | "connecting" | "joined" | "reconnecting" | "closed";
 
-export type ClientEvents = {
+export type ClientEvents<Data extends object = UserData, Signals = Json, Broadcasts = Json> = {
   state: [state: ClientState];
+  /** The connection to the server is there, in a room or not. */
+  connected: [];
   disconnected: [reason: string];
-  joined: [body: Joined, how: { rejoined: boolean }];
+  joined: [body: Joined<Data>, how: { rejoined: boolean }];
   /** Before the client leaves, while it can still say something. */
   leaving: [];
   left: [body: Left];
   /** Whenever the list changed. */
-  peers: [peers: Peer[], list: PeerList | { room_name: string | null; version: 0 }];
-  /** A peer became active, or inactive. */
-  peer_joined: [peer: Peer];
-  peer_left: [peer: Peer];
-  user_data_updated: [body: UserDataUpdated];
+  peers: [peers: Peer<Data>[], list: PeerList<Data> | { room_name: string | null; version: 0 }];
+  /** A peer became active. */
+  peer_joined: [peer: Peer<Data>];
+  /** A peer became inactive, for the reason that the server told, if it did. */
+  peer_left: [peer: Peer<Data>, how: { reason: string | null }];
+  user_data_updated: [body: UserDataUpdated<Data>];
   file_uploaded: [body: FileNotice];
   file_deleted: [body: FileNotice];
   /** Every signal, those of calls too. */
-  signal: [signal: Signal];
+  signal: [signal: Signal<Signals>];
   /** A signal that was held for a peer, which did not come back in time. */
   signal_expired: [body: SignalExpired];
-  broadcast: [broadcast: Broadcast];
+  broadcast: [broadcast: Broadcast<Broadcasts>];
+  /** What is watched changed. */
+  room_changed: [body: { room_name: string; version: number; active_peers: number; total_peers: number }];
+  rooms_changed: [body: object];
   /** A peer calls. A listener takes the call; `connection.close()` refuses it. */
   call: [connection: Connection];
   /** A connection was made, whoever calls. */
@@ -211,10 +271,10 @@ export type ClientEvents = {
 
 export interface ClientOptions {
   /** `io` of socket.io-client; else the global one, else the installed package. */
-  io?: (url: string, options: object) => unknown;
-  /** A random one by default. */
+  io?: (url: string, options: any) => unknown;
+  /** Else what the token is for, else a made-up one that a browser keeps with the tab. */
   peerId?: string;
-  /** The peer_id by default. */
+  /** Else the token's `name`, else the peer_id. */
   username?: string;
   /**
    * What a locked server wants to see: a token, or a function that fetches a fresh one. It is asked
@@ -223,13 +283,15 @@ export interface ClientOptions {
   token?: string | (() => string | Promise<string>);
   /** How many milliseconds a call waits for its answer, reconnecting included; 10,000 by default. */
   timeout?: number;
+  /** How the server tells of changes: “delta”, who changed (the default), or “list”, everybody. */
+  updates?: "delta" | "list";
   /** More options for socket.io-client. */
   socket?: object;
-  fetch?: typeof fetch;
+  fetch?: (url: any, init?: any) => Promise<any>;
   /** Where there is no global one, as in React Native. */
-  RTCPeerConnection?: typeof RTCPeerConnection;
+  RTCPeerConnection?: new (configuration?: any) => any;
   /** More of every connection's configuration, such as `{ iceTransportPolicy: "relay" }`. */
-  configuration?: RTCConfiguration;
+  configuration?: Configuration;
   /** How many milliseconds a step towards a connection may take; 5,000 by default. */
   patience?: number;
 }
@@ -241,64 +303,162 @@ export interface NativeFile {
   name: string;
 }
 
-export class PresenceClient extends Emitter<ClientEvents> {
+export interface JoinOptions<Data extends object = UserData> {
+  peerId?: string;
+  username?: string;
+  userData?: Partial<Data>;
+  /** Wait for a place in a full room, for as long as it takes. */
+  waitForPlace?: boolean;
+}
+
+export interface UpdateOptions {
+  /** Keys to delete. */
+  remove?: string[];
+  /** Start afresh. */
+  replace?: boolean;
+}
+
+/**
+ * One peer. `Data` is what its user data, and that of the others, look like; `Signals` and
+ * `Broadcasts` what is sent.
+ */
+export class PresenceClient<
+  Data extends object = UserData,
+  Signals = Json,
+  Broadcasts = Json,
+> extends Emitter<ClientEvents<Data, Signals, Broadcasts>> {
   /** `url` is a page's own origin by default. */
   constructor(url?: string, options?: ClientOptions);
   readonly state: ClientState;
+  /** Whether there is a connection just now. */
+  readonly connected: boolean;
   readonly roomName: string | null;
-  readonly peers: Peer[];
-  readonly activePeers: Peer[];
+  readonly peers: Peer<Data>[];
+  readonly activePeers: Peer<Data>[];
+  /** One's own peer in the list. */
+  readonly me: Peer<Data> | null;
   readonly version: number;
-  peerId: string;
-  username: string;
+  readonly peerId: string;
+  readonly username: string;
   /** This connection's session id. */
   readonly session: string | null;
   /** The socket of socket.io-client. */
   readonly socket: unknown;
+  /** The server's rooms, and what an admin may do there. */
+  readonly rooms: Rooms<Data>;
 
   connect(): Promise<void>;
-  join(
-    roomName: string,
-    who?: { peerId?: string; username?: string; userData?: UserData },
-  ): Promise<Joined>;
+  join(roomName: string, who?: JoinOptions<Data>): Promise<Joined<Data>>;
   leave(): Promise<Left>;
   update(
-    userData?: UserData,
-    how?: { remove?: string[]; replace?: boolean },
-  ): Promise<UpdatedData>;
+    userData?: Partial<Data>,
+    how?: UpdateOptions & { ifVersion?: number },
+  ): Promise<UpdatedData<Data>>;
+  /** Called again with the data of now whenever somebody else was faster. */
+  update(
+    change: (userData: Partial<Data>) => Partial<Data> | Promise<Partial<Data>>,
+    how?: UpdateOptions,
+  ): Promise<UpdatedData<Data>>;
   upload(
-    file: File | Blob | NativeFile,
+    file: Contents | NativeFile,
     how?: {
       name?: string;
       onProgress?: (progress: { loaded: number; total: number }) => void;
-      signal?: AbortSignal;
+      signal?: Abort;
     },
   ): Promise<UploadedFile>;
-  signal(
+  signal<Value>(
     to: string,
-    data: Json,
+    data: Value & Sendable<Value, Signals>,
     how?: { type?: string; session?: string },
   ): Promise<SignalAnswer>;
-  broadcast(event: string, data?: Json): Promise<{ ok: true; status: "delivered"; event: string }>;
+  broadcast<Value = null>(
+    event: string,
+    data?: Value & Sendable<Value, Broadcasts>,
+  ): Promise<{ ok: true; status: "delivered" | "partial"; event: string }>;
   iceServers(): Promise<IceServers>;
-  call(target: string | typeof everyone, stream?: MediaStream): Call;
+  call(target: string | typeof everyone, media?: Sent): Call;
+  /** Hear `room_changed`, or without a name `rooms_changed`. */
+  watch(roomName?: string): Promise<{ ok: true; watching: string | null }>;
+  unwatch(): void;
   close(): void;
+}
+
+/** A room as the server lists it. */
+export interface Room<Data extends object = UserData> {
+  name: string;
+  active_peer_count: number;
+  total_peer_count: number;
+  max_peers: number;
+  created_at: string;
+  version: number;
+  peers: Peer<Data>[];
+}
+
+export interface Bar {
+  room_name: string;
+  until: string | null;
+  reason: string;
+}
+
+export interface Rooms<Data extends object = UserData> {
+  list(): Promise<{ [name: string]: Room<Data> }>;
+  get(roomName: string): Promise<Room<Data>>;
+  peer(roomName: string, peerId: string): Promise<Peer<Data>>;
+  activity(roomName: string): Promise<{ activity: object[]; occupancy: object }>;
+  kick(roomName: string, peerId: string): Promise<Left>;
+  ban(
+    roomName: string,
+    peerId: string,
+    how?: { seconds?: number; reason?: string },
+  ): Promise<Bar & { peer_id: string }>;
+  unban(roomName: string, peerId: string): Promise<{ room_name: string; peer_id: string }>;
+  bans(roomName: string): Promise<{
+    room_name: string;
+    bans: Array<Bar & { peer_id: string }>;
+    closed: Bar | null;
+  }>;
+  close(
+    roomName: string,
+    how?: { seconds?: number; reason?: string },
+  ): Promise<Bar & { put_out: string[] }>;
+  reopen(roomName: string): Promise<{ room_name: string }>;
+  erase(roomName: string, peerId: string): Promise<object>;
+  deleteFile(roomName: string, filename: string): Promise<object>;
 }
 
 /** The target that calls every other peer of the room, those who come later included. */
 export const everyone: unique symbol;
 
-export type CallEvents = { connection: [connection: Connection] };
+export type CallEvents = { connection: [connection: Connection]; closed: [] };
 
 export interface Call extends Emitter<CallEvents>, Iterable<Connection> {
   readonly target: string | typeof everyone;
+  /** Closed, or its room was left. */
+  readonly ended: boolean;
   readonly connections: Connection[];
-  readonly streams: MediaStream[];
+  readonly streams: Stream[];
+  readonly tracks: Track[];
+  readonly muted: boolean;
+  readonly hidden: boolean;
   /** Without an id: the only connection, or the first. */
   connection(peerId?: string): Connection | undefined;
   includes(peerId: string): boolean;
-  addStream(stream: MediaStream): void;
-  removeStream(stream: MediaStream): void;
+  addStream(stream: Stream): void;
+  removeStream(stream: Stream): void;
+  /** The others see it in `stream`, or in one of its own. */
+  addTrack(track: Track, stream?: Stream): void;
+  removeTrack(track: Track): void;
+  /** In its place: no new offer is needed. `null` is as `removeTrack`. */
+  replaceTrack(old: Track, track: Track | null): void;
+  /** In the place of everything that is sent. */
+  setStream(stream: Stream | null): void;
+  /** Send no sound for now; the others hear of it with “media”. */
+  mute(): void;
+  unmute(): void;
+  /** Send no picture for now. */
+  hide(): void;
+  show(): void;
   /** Hang up everything that belongs to this call. */
   close(): void;
 }
@@ -311,12 +471,14 @@ export type ConnectionEvents = {
   /** The data channel is open. */
   open: [];
   message: [data: string | ArrayBuffer];
-  stream: [stream: MediaStream];
-  stream_removed: [stream: MediaStream];
+  stream: [stream: Stream];
+  stream_removed: [stream: Stream];
+  /** The peer switched its microphone or camera off, or on. */
+  media: [off: { muted: boolean; hidden: boolean }];
   /** A channel that the peer opened besides the one both have. */
-  datachannel: [channel: RTCDataChannel];
+  datachannel: [channel: DataChannel];
   /** A new RTCPeerConnection: the first one, or one in another's place. */
-  peerconnection: [pc: RTCPeerConnection];
+  peerconnection: [pc: PeerConnection];
   closed: [reason: string];
 };
 
@@ -325,8 +487,8 @@ export interface PathStats {
   /** In milliseconds. */
   roundTripTime: number | null;
   protocol: string | null;
-  localCandidate: RTCIceCandidateType | null;
-  remoteCandidate: RTCIceCandidateType | null;
+  localCandidate: "host" | "srflx" | "prflx" | "relay" | null;
+  remoteCandidate: "host" | "srflx" | "prflx" | "relay" | null;
   bytesSent: number;
   bytesReceived: number;
 }
@@ -336,15 +498,18 @@ export interface Connection extends Emitter<ConnectionEvents> {
   readonly state: ConnectionState;
   readonly reason: string | null;
   readonly polite: boolean;
-  readonly pc: RTCPeerConnection | null;
-  readonly channel: RTCDataChannel | null;
-  readonly remoteStreams: MediaStream[];
+  readonly pc: PeerConnection | null;
+  readonly channel: DataChannel | null;
+  readonly remoteStreams: Stream[];
+  /** Whether the peer has its microphone, or its camera, off. */
+  readonly muted: boolean;
+  readonly hidden: boolean;
   /** The session of the peer at the other end, once known. */
   readonly session: string | null;
-  /** Throws `not_open` while the data channel is not open. */
-  send(message: string | ArrayBuffer | Blob): void;
-  addStream(stream: MediaStream): void;
-  removeStream(stream: MediaStream): void;
+  /** Resolves once there is room for it; rejects with `not_open`, `too_large` or `not_sent`. */
+  send(message: string | ArrayBuffer | ArrayBufferView | Contents): Promise<void>;
+  addStream(stream: Stream): void;
+  removeStream(stream: Stream): void;
   stats(): Promise<PathStats>;
   /** Try again now. */
   retry(): void;

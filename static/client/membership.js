@@ -29,6 +29,8 @@ export class Membership {
   #placed = null;
   #isClosed = false;
   #isMoving = false;
+  // While leave_room is under way: what the server says until it is answered is of before.
+  #isDeparting = false;
   // Who waits until the client is in no room, and who looks again after every change.
   #outside = new Set();
   #watching = new Set();
@@ -65,8 +67,12 @@ export class Membership {
       const timer = setTimeout(() => this.#expire(stay), this.#timeout);
       stay.attempt = { resolve, reject, timer, waitForPlace };
     });
-    if (!isInside && before) this.#end(before, superseded, { reason: "left" }, stay);
-    else this.#wanted = stay;
+    if (!isInside && before) {
+      before.settle("reject", superseded);
+      this.#end(before, before.wasIn ? new PresenceError("left", "Another room was joined.") : superseded, { reason: "left" }, stay);
+    } else {
+      this.#wanted = stay;
+    }
     this.#line.hold();
     this.#look();
     return answer;
@@ -126,6 +132,7 @@ export class Membership {
 
   /** The server says that this connection is in a room now. */
   entered(body) {
+    if (this.#isDeparting) return;
     const stay = this.#wanted;
     const isAnswer = stay !== null && this.#held === stay && !stay.isIn;
     if (!isAnswer && !stay?.isOf(body)) {
@@ -149,6 +156,7 @@ export class Membership {
 
   /** The server says that this connection is in a room no more. */
   exited(body) {
+    if (this.#isDeparting) return;
     if (this.#held?.isOf(body)) this.#held = this.#placed = null;
     const stay = this.#wanted;
     if (!stay?.isIn || !stay.isOf(body)) return;
@@ -212,6 +220,7 @@ export class Membership {
 
   async #depart() {
     const held = this.#held;
+    this.#isDeparting = true;
     try {
       const { ok: _ok, ...left } = await this.#line.ask("leave_room", {}, this.#timeout);
       if (this.#held === held) this.#held = this.#placed = null;
@@ -221,6 +230,8 @@ export class Membership {
       this.#held = this.#placed = null;
       // Whether it is in or not: without this connection it is out.
       if (error.code !== "not_joined") this.#renew();
+    } finally {
+      this.#isDeparting = false;
     }
   }
 
