@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.javascript_client.node import report_of
+from tests.signalling.node import report_of
 from tests.live_server import LiveServer
 
 HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "60"))

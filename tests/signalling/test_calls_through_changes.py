@@ -1,0 +1,331 @@
+"""Chromium pages in a call through changes of what they send, of rooms and of tabs."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+
+from tests.live_server import LiveServer
+from tests.signalling.conftest import ON_EVENTLET, NewPage
+from tests.signalling.pages import ClientPage
+from tests.waiting import eventually
+
+CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
+SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
+LARGEST_OFFER = 16 * 1024
+
+# Pictures of one colour each, by which a page tells what it sees; `see` says which colours come in
+# from whom, and whether frames do.
+PAINT = """() => {
+  window.offers = [];
+  const signal = client.signal.bind(client);
+  client.signal = (to, data, how) => {
+    if (how?.type === "offer") offers.push(JSON.stringify(data).length);
+    return signal(to, data, how);
+  };
+  window.painted = (colour) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
+    const context = canvas.getContext("2d");
+    const paint = () => {
+      context.fillStyle = colour;
+      context.fillRect(0, 0, 64, 48);
+    };
+    paint();
+    const timer = setInterval(paint, 100);
+    const stream = canvas.captureStream(10);
+    const [track] = stream.getVideoTracks();
+    track.addEventListener("ended", () => clearInterval(timer));
+    return stream;
+  };
+  window.tone = () => {
+    const audio = new AudioContext();
+    const oscillator = new OscillatorNode(audio);
+    const out = audio.createMediaStreamDestination();
+    oscillator.connect(out);
+    oscillator.start();
+    return out.stream;
+  };
+  const names = { "255,0,0": "red", "0,255,0": "lime", "0,0,255": "blue", "255,255,0": "yellow" };
+  const nearest = ([r, g, b]) => names[[r, g, b].map((value) => (value > 127 ? 255 : 0)).join()] ?? null;
+  const screens = new Map();
+  const screen = (stream) => {
+    if (!screens.has(stream)) {
+      const video = Object.assign(document.createElement("video"), { muted: true, srcObject: stream });
+      video.play().catch(() => {});
+      screens.set(stream, { video, canvas: new OffscreenCanvas(1, 1), heard: false });
+    }
+    return screens.get(stream);
+  };
+  window.see = () => {
+    const seen = {};
+    for (const connection of window.call?.connections ?? []) {
+      if (connection.state !== "connected") continue;
+      seen[connection.peerId] = connection.remoteStreams.flatMap((stream) => {
+        if (connection.hidden || !stream.getVideoTracks().length) return [];
+        const { video, canvas } = screen(stream);
+        if (!video.videoWidth) return ["dark"];
+        const context = canvas.getContext("2d");
+        context.drawImage(video, 0, 0, 1, 1);
+        return [nearest(context.getImageData(0, 0, 1, 1).data) ?? "dark"];
+      }).sort();
+    }
+    return seen;
+  };
+}"""
+
+
+def open_pages(client_page: NewPage, server: LiveServer, names: list[str]) -> dict[str, ClientPage]:
+    pages = {name: client_page(server, patience=2000) for name in names}
+    for page in pages.values():
+        page.run(PAINT)
+    return pages
+
+
+def sees(page: ClientPage, expected: dict[str, list[str]], seconds: float = 30) -> None:
+    try:
+        eventually(lambda: page.run("see()") == expected, f"sees {expected}", seconds, 0.1)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {page.run('see()')}; {page.connection_states()}") from None
+
+
+@ON_EVENTLET
+def test_a_screen_shared_a_hundred_times_makes_no_larger_offers(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+    pages["ann"].run("() => { window.call = client.call(everyone, [painted('red'), tone()]) }")
+    pages["ben"].run("() => { window.call = client.call(everyone, painted('blue')) }")
+    sees(pages["ben"], {"ann": ["red"]})
+    pages["ann"].run(
+        """async () => {
+          for (let i = 0; i < 100; i += 1) {
+            const screen = painted("lime");
+            call.addStream(screen);
+            await new Promise((later) => setTimeout(later, 40));
+            call.removeStream(screen);
+            screen.getTracks().forEach((track) => track.stop());
+            await new Promise((later) => setTimeout(later, 20));
+          }
+          call.addStream(painted("yellow"));
+        }"""
+    )
+    sees(pages["ben"], {"ann": ["red", "yellow"]})
+    sees(pages["ann"], {"ben": ["blue"]})
+    for page in pages.values():
+        assert max(page.run("offers") or [0]) < LARGEST_OFFER
+        page.run("() => { window.same = Object.values(connections)[0].pc }")
+    sections = pages["ann"].run("connections.ben.pc.getTransceivers().length")
+    assert sections <= 4
+
+
+@ON_EVENTLET
+def test_a_track_is_replaced_and_paused_in_its_place(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone) }")
+    ann, ben = pages["ann"], pages["ben"]
+    ann.run("() => call.setStream(window.camera = painted('red'))")
+    sees(ben, {"ann": ["red"]})
+    before = len(ann.run("offers"))
+    ann.run(
+        "() => call.replaceTrack(call.tracks[0], (window.screen2 = painted('lime')).getTracks()[0])"
+    )
+    sees(ben, {"ann": ["lime"]})
+    ann.run("() => call.setStream(painted('yellow'))")
+    sees(ben, {"ann": ["yellow"]})
+    ann.run("() => call.hide()")
+    sees(ben, {"ann": []})
+    assert ben.run("[connections.ann.hidden, connections.ann.muted]") == [True, False]
+    ann.run("() => call.show()")
+    sees(ben, {"ann": ["yellow"]})
+    assert len(ann.run("offers")) == before
+    # A program changes the tracks of its stream, of which no browser tells.
+    ann.run(
+        """() => {
+          window.mine = painted('red');
+          call.setStream(mine);
+          const [old] = mine.getTracks();
+          mine.removeTrack(old);
+          mine.addTrack(painted('blue').getTracks()[0]);
+        }"""
+    )
+    sees(ben, {"ann": ["blue"]})
+    # A track in no stream.
+    ann.run("() => { call.setStream(null); call.addTrack(painted('lime').getTracks()[0]) }")
+    sees(ben, {"ann": ["lime"]})
+    ann.run("() => call.removeTrack(call.tracks[0])")
+    sees(ben, {"ann": []})
+
+
+@ON_EVENTLET
+def test_a_call_ends_with_its_room(server: LiveServer, client_page: NewPage, room: str) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben", "cyd"])
+    ann, ben, cyd = pages.values()
+    ann.join(f"{room} one", "ann")
+    ben.join(f"{room} one", "ben", answers=True)
+    cyd.join(f"{room} two", "cyd", answers=True)
+    for page in (ben, cyd):
+        page.run("() => { window.call = client.call(everyone) }")
+    ann.run("() => { window.call = client.call(everyone, painted('red')) }")
+    sees(ben, {"ann": ["red"]})
+    ann.join(f"{room} two", "ann")
+    sees(ben, {}, 3)
+    assert ann.run("[call.ended, call.connections.length]") == [True, 0]
+    assert ben.run("connections.ann.state") == "closed"
+    ann.run("() => { window.call = client.call(everyone, painted('lime')) }")
+    sees(cyd, {"ann": ["lime"]})
+    sees(ben, {})
+
+
+@ON_EVENTLET
+def test_a_session_that_takes_no_calls_lets_another_of_the_peer_take_it(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    ann, takes, takes_not = (client_page(server, patience=2000) for _ in range(3))
+    ann.join(room, "ann")
+    takes.join(room, "ben", answers=True)
+    takes_not.join(room, "ben")
+    ann.call("ben")
+    ann.connected_to("ben")
+    takes.connected_to("ann")
+    assert ann.run("connections.ben.session") == takes.run("client.session")
+
+
+@ON_EVENTLET
+def test_what_does_not_fit_a_data_channel_is_refused_and_much_waits_for_room(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    ann, ben = client_page(server), client_page(server)
+    ann.join(room, "ann")
+    ben.join(room, "ben", answers=True)
+    ann.call("ben")
+    ann.connected_to("ben")
+    ben.connected_to("ann")
+    told = ann.run(
+        """async () => {
+          const code = (promise) => promise.then(() => "sent", (error) => error.code);
+          const { ben } = connections;
+          const large = await code(ben.send("x".repeat(3_000_000)));
+          const most = [];
+          for (let i = 0; i < 300; i += 1) {
+            await ben.send(new Uint8Array(60_000).fill(i));
+            most.push(ben.channel.bufferedAmount);
+          }
+          await ben.send("the end");
+          return [large, Math.max(...most) < 2_000_000];
+        }"""
+    )
+    assert told == ["too_large", True]
+    ben.hears("ann", "the end")
+    count = ben.run("heard.ann.filter((message) => message instanceof ArrayBuffer).length")
+    assert count == 300
+    ann.run("connections.ben.close()")
+    code = "connections.ben.send('x').catch((error) => error.code)"
+    assert ann.run(code) == "not_open"
+
+
+class Sender:
+    """What a page of the campaign sends, and where, as far as the test knows."""
+
+    def __init__(self, name: str, page: ClientPage) -> None:
+        self.name = name
+        self.page = page
+        self.colours: list[str] = []
+        self.room = 0
+        self.hidden = False
+
+    def shown(self) -> list[str]:
+        return [] if self.hidden else sorted(self.colours)
+
+
+@ON_EVENTLET
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.timeout(120 + CHANGES * 20)
+def test_everybody_sees_exactly_who_is_to_be_seen_through_random_changes(
+    server: LiveServer, client_page: NewPage, room: str, count: int
+) -> None:
+    dice = random.Random(SEED)
+    names = ["ann", "ben", "cyd", "dan"][:count]
+    pages = open_pages(client_page, server, names)
+    senders = [Sender(name, page) for name, page in pages.items()]
+
+    def enter(sender: Sender) -> None:
+        sender.colours, sender.hidden = [], False
+        sender.page.join(f"{room} {sender.room}", sender.name)
+        sender.page.run("() => { window.call = client.call(everyone); window.own = {} }")
+
+    for sender in senders:
+        enter(sender)
+    history = []
+    for _ in range(CHANGES):
+        sender = dice.choice(senders)
+        page, change = sender.page, dice.choice(
+            ["add", "add", "remove", "replace", "set", "hide", "room", "load", "lose", "sound"]
+        )
+        free = [c for c in ("red", "lime", "blue", "yellow") if c not in sender.colours]
+        if change == "add" and free:
+            colour = dice.choice(free)
+            page.run("(colour) => call.addStream(own[colour] = painted(colour))", colour)
+            sender.colours.append(colour)
+        elif change == "remove" and sender.colours:
+            colour = sender.colours.pop(dice.randrange(len(sender.colours)))
+            page.run("(colour) => call.removeStream(own[colour])", colour)
+        elif change == "replace" and sender.colours and free:
+            old, colour = sender.colours.pop(0), dice.choice(free)
+            page.run(
+                """([old, colour]) => {
+                  // The stream stays; another track is in it.
+                  const stream = own[old];
+                  delete own[old];
+                  const [track] = stream.getTracks();
+                  stream.removeTrack(track);
+                  stream.addTrack(painted(colour).getTracks()[0]);
+                  own[colour] = stream;
+                }""",
+                [old, colour],
+            )
+            sender.colours.append(colour)
+        elif change == "set" and free:
+            colour = dice.choice(free)
+            page.run(
+                "(colour) => { own = { [colour]: painted(colour) }; call.setStream(own[colour]) }",
+                colour,
+            )
+            sender.colours = [colour]
+        elif change == "hide":
+            sender.hidden = not sender.hidden
+            page.run(f"() => call.{'hide' if sender.hidden else 'show'}()")
+        elif change == "room":
+            sender.room = 1 - sender.room
+            enter(sender)
+        elif change == "load":
+            page.load()
+            page.run(PAINT)
+            enter(sender)
+        elif change == "lose":
+            page.run("client.socket.io.engine.close()")
+        elif change == "sound":
+            page.run("() => call.addStream(tone())")
+        history.append((sender.name, change, list(sender.colours)))
+        if dice.random() < 0.4:
+            continue
+        for viewer in senders:
+            expected: dict[str, Any] = {
+                other.name: other.shown()
+                for other in senders
+                if other is not viewer and other.room == viewer.room
+            }
+            try:
+                sees(viewer.page, expected, 40)
+            except AssertionError as error:
+                raise AssertionError(f"{viewer.name}: {error}; after {history}") from None
+    largest = max([0, *(size for sender in senders for size in sender.page.run("offers"))])
+    assert largest < LARGEST_OFFER
