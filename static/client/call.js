@@ -12,6 +12,8 @@ export class Call extends Emitter {
   ended = false;
 
   #calls;
+  // Connections that were told of, each with what stops listening to it; none before `announce`.
+  #told = null;
 
   constructor(calls, target, media) {
     super();
@@ -109,6 +111,28 @@ export class Call extends Emitter {
     this.media.pause("video", false);
   }
 
+  /** Tell of the connections that there are by now: whoever made the call can listen already. */
+  announce() {
+    this.#told = new Map();
+    for (const connection of this.connections) this.adopt(connection);
+  }
+
+  /** A connection belongs to this call: tell of it, and of what it tells. */
+  adopt(connection) {
+    if (this.#told === null || this.#told.has(connection)) return;
+    const pass = (event) => connection.on(event, (value) => this.emit(event, value, connection));
+    const stops = ["stream", "stream_removed", "message", "media"].map(pass);
+    stops.push(connection.on("closed", () => this.#forget(connection)));
+    this.#told.set(connection, stops);
+    this.emit("connection", connection);
+    for (const stream of connection.remoteStreams) this.emit("stream", stream, connection);
+  }
+
+  #forget(connection) {
+    for (const stop of this.#told.get(connection) ?? []) stop();
+    this.#told.delete(connection);
+  }
+
   /** Hang up every connection of the call, and take no more. */
   close() {
     if (!this.ended) this.#calls.end(this);
@@ -118,6 +142,7 @@ export class Call extends Emitter {
   finish() {
     this.ended = true;
     this.media.dispose();
+    for (const connection of [...(this.#told?.keys() ?? [])]) this.#forget(connection);
     this.emit("closed");
   }
 }

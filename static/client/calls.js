@@ -56,6 +56,7 @@ export class Calls {
     if (target !== everyone && !call.connection()) this.#connect(target).start();
     this.#callMissing();
     this.#attend();
+    queueMicrotask(() => call.announce());
     return call;
   }
 
@@ -226,7 +227,7 @@ export class Calls {
     const connection = new Connection(this, peerId);
     this.#connections.add(connection);
     this.#attend();
-    for (const call of this.#callsOf(peerId)) call.emit("connection", connection);
+    for (const call of this.#callsOf(peerId)) call.adopt(connection);
     this.#client.emit("connection", connection);
     return connection;
   }

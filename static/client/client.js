@@ -1,11 +1,11 @@
 // What a program holds: one client, which is one peer of one room at a time.
 
-import { Emitter, PresenceError, randomId, splitAddress } from "./base.js";
+import { PresenceError, randomId, splitAddress } from "./base.js";
 import { Calls } from "./calls.js";
 import { claimsOf, takeId } from "./identity.js";
 import { Line } from "./line.js";
 import { Membership, closedError } from "./membership.js";
-import { Rest } from "./rest.js";
+import { Requests } from "./requests.js";
 import { Roster } from "./roster.js";
 
 const FORWARDED = new Set(["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast"]);
@@ -14,16 +14,12 @@ const WATCHED = new Set(["room_changed", "rooms_changed"]);
 const SYNC_RETRY_MS = 1000;
 
 /** One peer's connection to a Presence server. See index.d.ts for every type. */
-export class PresenceClient extends Emitter {
-  /** The room that was joined, or null. */
-  roomName = null;
-
+export class PresenceClient extends Requests {
   #options;
   #timeout;
   #line;
   #membership;
   #roster = new Roster();
-  #rest;
   #calls;
   // Who we are: what was asked for, what the token says, and else what was made up.
   #given;
@@ -41,12 +37,11 @@ export class PresenceClient extends Emitter {
 
   /** @param {string} [url] the server's address; a page's own origin by default */
   constructor(url, options = {}) {
-    super();
     const address = splitAddress(url ?? globalThis.location?.origin ?? "");
+    super(address, options);
     this.#options = options;
     this.#timeout = options.timeout ?? 10_000;
     this.#given = { peerId: options.peerId ?? null, username: options.username ?? null };
-    this.#rest = new Rest(address, options);
     this.#line = new Line(address, options, {
       up: () => this.#connected(),
       down: (reason) => this.#disconnected(reason),
@@ -171,7 +166,7 @@ export class PresenceClient extends Emitter {
     clearTimeout(this.#timer);
     this.#membership.close();
     this.#calls.dispose();
-    this.#rest.close();
+    super.close();
     this.#made?.release();
     this.#endConnecting(closedError());
   }
@@ -194,19 +189,6 @@ export class PresenceClient extends Emitter {
   }
 
   /**
-   * Upload a File, a Blob with `name`, or React Native's `{ uri, type, name }`.
-   * `onProgress({ loaded, total })` counts bytes; an AbortSignal as `signal` aborts.
-   */
-  upload(file, { name, onProgress, signal } = {}) {
-    const form = new FormData();
-    form.append("room_name", this.roomName ?? "");
-    form.append("peer_id", this.peerId);
-    if (file.uri) form.append("file", file);
-    else form.append("file", file, name ?? file.name ?? "file");
-    return this.#rest.upload("/api/webrtc/upload", form, { onProgress, signal });
-  }
-
-  /**
    * Send `data` to one peer of the room. Resolves with `status` “delivered” or “held”; rejects
    * with `unknown_peer`, `inactive`, `not_joined`, `too_large` or `connection_lost`.
    */
@@ -220,12 +202,6 @@ export class PresenceClient extends Emitter {
   /** Send an application message to everyone else in the room. */
   broadcast(event, data = null) {
     return this.#request("broadcast", { event, data });
-  }
-
-  /** Return what `new RTCPeerConnection()` takes; its TURN credentials last `ttl` seconds. */
-  iceServers() {
-    const query = new URLSearchParams({ room_name: this.roomName ?? "", peer_id: this.peerId });
-    return this.#rest.get(`/api/webrtc/ice-servers?${query}`);
   }
 
   /** Call a peer of the room, or `everyone` in it, sending `media` if given; returns a `Call`. */
@@ -249,11 +225,6 @@ export class PresenceClient extends Emitter {
   /** Hear of what was watched no more. */
   unwatch() {
     this.#watched = null;
-  }
-
-  /** The server's lists, and what an admin may do. */
-  get rooms() {
-    return this.#rest.rooms;
   }
 
   #connected() {

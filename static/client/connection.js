@@ -2,23 +2,15 @@
 // negotiate at any time (“perfect negotiation”), that restarts ICE when its path dies, and that is
 // built anew when even that does not help.
 
+import { Attempts } from "./attempts.js";
 import { Emitter, PresenceError, compare } from "./base.js";
+import { Candidates } from "./candidates.js";
 import { Channel, notOpen } from "./channel.js";
 import { Media } from "./media.js";
+import { Outgoing } from "./outgoing.js";
 import { fingerprints, pathOf, whyNoPath } from "./path.js";
 import { Receiving } from "./receiving.js";
 import { Sending } from "./sending.js";
-
-// How long a path may be interrupted.
-const INTERRUPTION_MS = 2500;
-// After this many steps in vain the connection counts as failed; every third one builds it anew.
-const STEPS = 6;
-const STEPS_TO_REBUILD = 3;
-// A connection that worked once is tried again this often for as long as both are in the room.
-const SLOW_RETRY_MS = 15_000;
-// A peer that is shown inactive may only be reconnecting: it has the time of this many steps.
-const ABSENT_STEPS = 3;
-const MOST_EARLY = 100;
 
 /** A connection to one peer, made by `client.call` or handed to a listener of “call”. */
 export class Connection extends Emitter {
@@ -46,28 +38,26 @@ export class Connection extends Emitter {
   #receiving = null;
   #messages = null;
   #isReady = false;
-  #told = "";
-  // Candidates of which the description has not come yet.
-  #early = [];
+  #outgoing;
+  #candidates = new Candidates();
   // The sessions of the peer that take no calls.
   #refused = [];
+  #ringing = null;
   #inbox = Promise.resolve();
-  #timer = null;
+  #attempts;
   #building = false;
   #making = false;
   #ignoring = false;
   #offers = 0;
-  #steps = 0;
-  #worked = false;
-  #absentSince = null;
   #problems = [];
   #configuration = {};
-  #lastError = null;
 
   constructor(link, peerId) {
     super();
     this.#link = link;
     this.peerId = peerId;
+    this.#attempts = new Attempts(link, this);
+    this.#outgoing = new Outgoing(() => [this.media, ...link.mediaFor(peerId)]);
     this.media.on("changed", () => this.sendMedia());
   }
 
@@ -114,15 +104,8 @@ export class Connection extends Emitter {
   /** Send what there is to send now, and let the peer know what is off. */
   sendMedia() {
     if (!this.#isReady || this.state === "closed") return;
-    const sources = [this.media, ...this.#link.mediaFor(this.peerId)];
-    const parts = new Map();
-    for (const { parts: some, paused } of sources) {
-      for (const part of some) if (!parts.has(part.track)) parts.set(part.track, { part, isPaused: paused[part.kind] });
-    }
-    this.#sending.apply([...parts.values()]);
-    if (JSON.stringify(this.#off()) === this.#told || this.remoteId === null) return;
-    this.#told = JSON.stringify(this.#off());
-    this.#tell("media", this.#off());
+    this.#sending.apply(this.#outgoing.parts);
+    if (this.remoteId !== null && this.#outgoing.isNews) this.#tell("media", this.#outgoing.tell());
   }
 
   /** The peer tells what it has off. */
@@ -143,9 +126,8 @@ export class Connection extends Emitter {
     if (this.state === "closed") return;
     this.session = null;
     this.#refused = [];
-    this.#steps = 0;
-    if (this.state === "failed") this.#setState(this.#worked ? "recovering" : "connecting");
-    this.#plan(0);
+    if (this.state === "failed") this.#setState(this.#attempts.worked ? "recovering" : "connecting");
+    this.#attempts.again();
   }
 
   /** Hang up. */
@@ -167,7 +149,7 @@ export class Connection extends Emitter {
     if (this.remoteId === null || session !== null) this.session = session;
     this.#building = true;
     this.#enqueue(() => this.#build());
-    this.#plan(this.#link.patience);
+    this.#attempts.plan();
   }
 
   /** Take an offer of the peer. */
@@ -187,7 +169,7 @@ export class Connection extends Emitter {
       const { pc } = this;
       this.#learn(data, session);
       await pc.setRemoteDescription({ type: "offer", sdp: data.sdp });
-      this.#addEarly();
+      this.#candidates.addEarly(this.pc, this.remoteId);
       // What we send ourselves joins the answer, so that one exchange is enough.
       this.#isReady = true;
       this.sendMedia();
@@ -195,7 +177,7 @@ export class Connection extends Emitter {
       if (!this.channel) this.#openChannel();
       this.#describe(data.offer);
     });
-    if (this.state !== "connected") this.#plan(this.#link.patience);
+    if (this.state !== "connected") this.#attempts.plan();
   }
 
   /** Take the peer's answer. */
@@ -206,7 +188,7 @@ export class Connection extends Emitter {
       if ((data.offer ?? this.#offers) !== this.#offers) return;
       this.#learn(data, session);
       await this.pc.setRemoteDescription({ type: "answer", sdp: data.sdp });
-      this.#addEarly();
+      this.#candidates.addEarly(this.pc, this.remoteId);
       this.sendMedia();
     });
   }
@@ -214,17 +196,18 @@ export class Connection extends Emitter {
   /** Take a candidate of the peer; one that comes before its description waits for it. */
   candidate(data) {
     this.#enqueue(() => {
-      const theirs = data.from_connection ?? null;
-      const isKnown = this.pc?.remoteDescription && (theirs === null || theirs === this.remoteId);
-      if (isKnown) return this.#add(data);
-      if (this.#early.length < MOST_EARLY) this.#early.push(data);
+      const mine = this.#ignoring;
+      return this.#candidates.take(this.pc, this.remoteId, data).catch((error) => {
+        // Those of an offer that gave way fit nothing here; so do those that come too late.
+        if (!mine && this.state === "connecting") this.#attempts.error = error;
+      });
     });
   }
 
   /** The peer hung up, or this session of it takes no calls. */
   ended(reason, session) {
     if (reason !== "declined") return this.finish(`“${this.peerId}” hung up.`, { hungUp: true });
-    clearTimeout(this.#timer);
+    this.#attempts.stop();
     const decline = () => {
       if (this.state !== "closed") this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
     };
@@ -232,19 +215,52 @@ export class Connection extends Emitter {
     const asked = this.#link.ring(this.peerId, this.#refused);
     asked.then((isAsked) => {
       if (!isAsked || this.state !== "connecting") return decline();
-      this.#timer = setTimeout(decline, this.#link.patience);
+      this.#ringing = setTimeout(decline, this.#link.patience);
     }, decline);
   }
 
   /** Another session of the peer takes calls. */
   here(session) {
-    if (!this.#refused.includes(session)) this.start(session);
+    if (this.#refused.includes(session)) return;
+    clearTimeout(this.#ringing);
+    this.start(session);
   }
 
   /** The peer knows nothing of this connection any more: make another. */
   rebuild() {
     this.session = null;
     this.start();
+  }
+
+  // What the attempts ask, and do.
+
+  get isWell() {
+    return !this.isDead && this.pc.connectionState === "connected" && this.pc.signalingState === "stable";
+  }
+
+  get isDead() {
+    return !this.pc || ["closing", "closed"].includes(this.channel?.readyState);
+  }
+
+  get isBuilding() {
+    return this.#building;
+  }
+
+  /** Say once more what was not answered, or look for another path. */
+  nudge() {
+    if (this.pc.signalingState === "have-local-offer") this.#describe(this.#offers);
+    else this.pc.restartIce();
+  }
+
+  /** Say in words why there is no connection. */
+  fail() {
+    const { error, worked } = this.#attempts;
+    const reason = whyNoPath(this.peerId, {
+      configuration: this.#configuration,
+      problems: this.#problems,
+      answered: Boolean(this.pc?.remoteDescription) || worked,
+    });
+    this.#setState("failed", error instanceof PresenceError ? error.detail : reason);
   }
 
   /** Use new ICE servers; a relayed path moves to them, for its credentials are about to end. */
@@ -259,7 +275,8 @@ export class Connection extends Emitter {
   /** End without a word to the peer. */
   finish(reason, { hungUp = false } = {}) {
     if (this.state === "closed") return;
-    clearTimeout(this.#timer);
+    this.#attempts.stop();
+    clearTimeout(this.#ringing);
     this.#setState("closed", reason);
     this.#dispose();
     this.media.dispose();
@@ -305,7 +322,7 @@ export class Connection extends Emitter {
     const channel = this.pc.createDataChannel("presence", { negotiated: true, id: 0 });
     channel.binaryType = "arraybuffer";
     channel.onopen = () => channel === this.channel && this.emit("open");
-    channel.onclose = () => channel === this.channel && this.#interrupted(1000);
+    channel.onclose = () => channel === this.channel && this.#interrupted(false);
     channel.onmessage = ({ data }) => this.emit("message", data);
     this.channel = channel;
     this.#messages = new Channel(this.pc, channel, this.peerId);
@@ -323,33 +340,6 @@ export class Connection extends Emitter {
     pc?.close();
   }
 
-  async #add({ candidate, sdpMid, sdpMLineIndex, usernameFragment }) {
-    const mine = this.#ignoring;
-    await this.pc
-      ?.addIceCandidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment })
-      .catch((error) => {
-        // Those of an offer that gave way fit nothing here; so do those that come too late.
-        if (!mine && this.state === "connecting") this.#lastError = error;
-      });
-  }
-
-  #addEarly() {
-    const early = this.#early;
-    this.#early = [];
-    for (const data of early) {
-      if ([null, this.remoteId].includes(data.from_connection ?? null)) this.#add(data);
-    }
-  }
-
-  /** What the peer is to know of what we send. */
-  #off() {
-    const medias = [this.media, ...this.#link.mediaFor(this.peerId)];
-    const isOff = (kind) =>
-      medias.some(({ paused }) => paused[kind]) &&
-      medias.every(({ parts, paused }) => paused[kind] || !parts.some((part) => part.kind === kind));
-    return { muted: isOff("audio"), hidden: isOff("video") };
-  }
-
   async #offer(pc) {
     this.#making = true;
     try {
@@ -358,7 +348,7 @@ export class Connection extends Emitter {
       this.#offers += 1;
       this.#describe(this.#offers);
     } catch (error) {
-      if (pc === this.pc) this.#lastError = error;
+      if (pc === this.pc) this.#attempts.error = error;
     } finally {
       if (pc === this.pc) this.#making = false;
     }
@@ -367,17 +357,16 @@ export class Connection extends Emitter {
   /** Send the description that was set last, with what was gathered for it so far. */
   #describe(offer) {
     const { type, sdp } = this.pc.localDescription;
-    this.#told = JSON.stringify(this.#off());
-    this.#tell(type, { type, sdp, offer, initial: !this.pc.remoteDescription, media: this.#off() });
+    const initial = !this.pc.remoteDescription;
+    this.#tell(type, { type, sdp, offer, initial, media: this.#outgoing.tell() });
   }
 
   /** Tell the peer something; when it cannot be handed over, take the next step soon. */
   #tell(type, data) {
     this.#send(type, data).catch((error) => {
-      this.#lastError = error;
       // That session is over; whichever is the newest may take its place.
       if (error.code === "inactive" || error.code === "expired") this.session = null;
-      if (this.state !== "closed") this.#plan(1000);
+      this.#attempts.failed(error);
     });
   }
 
@@ -403,68 +392,16 @@ export class Connection extends Emitter {
 
   #changed(connectionState) {
     if (connectionState === "connected") {
-      this.#worked = true;
-      this.#steps = 0;
-      this.#absentSince = this.#lastError = null;
-      clearTimeout(this.#timer);
+      this.#attempts.succeeded();
       this.#setState("connected");
     } else if (connectionState === "disconnected" || connectionState === "failed") {
-      this.#interrupted(connectionState === "failed" ? 0 : INTERRUPTION_MS);
+      this.#interrupted(connectionState === "failed");
     }
   }
 
-  #interrupted(milliseconds) {
-    if (this.#worked && this.state !== "failed") this.#setState("recovering");
-    this.#plan(milliseconds);
-  }
-
-  #plan(milliseconds) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#step(), milliseconds);
-  }
-
-  /** Take the next step towards a connection, if there is none yet or no more. */
-  #step() {
-    const { pc } = this;
-    if (this.state === "closed") return;
-    const isDead = !pc || ["closing", "closed"].includes(this.channel?.readyState);
-    if (!isDead && pc.connectionState === "connected" && pc.signalingState === "stable") return;
-    if (this.#link.isReplaced(this)) {
-      return this.finish("Another connection to the same peer took its place.");
-    }
-    if (!this.#link.isPresent(this.peerId)) return this.#waitForPeer();
-    this.#absentSince = null;
-    if (this.#steps >= STEPS) return this.#fail();
-    this.#steps += 1;
-    if (this.#building) return this.#plan(this.#link.patience);
-    if (this.#steps % STEPS_TO_REBUILD === 0 || isDead) return this.start();
-    if (pc.signalingState === "have-local-offer") this.#describe(this.#offers);
-    else pc.restartIce();
-    this.#plan(this.#link.patience);
-  }
-
-  #waitForPeer() {
-    const now = Date.now();
-    this.#absentSince ??= now;
-    if (!this.#link.isHere()) this.#absentSince = now;
-    else if (now - this.#absentSince > ABSENT_STEPS * this.#link.patience) {
-      return this.finish(`“${this.peerId}” is not in the room any more.`);
-    }
-    this.#plan(1000);
-  }
-
-  #fail() {
-    const undelivered = this.#lastError instanceof PresenceError ? this.#lastError.detail : null;
-    const reason = whyNoPath(this.peerId, {
-      configuration: this.#configuration,
-      problems: this.#problems,
-      answered: Boolean(this.pc?.remoteDescription) || this.#worked,
-    });
-    this.#setState("failed", undelivered ?? reason);
-    if (this.#worked) {
-      this.#steps = STEPS - 1;
-      this.#plan(SLOW_RETRY_MS);
-    }
+  #interrupted(isOver) {
+    if (this.#attempts.worked && this.state !== "failed") this.#setState("recovering");
+    this.#attempts.interrupted(isOver);
   }
 
   /** Do things that must not overlap one after the other. */
@@ -473,8 +410,8 @@ export class Connection extends Emitter {
     this.#inbox = this.#inbox.then(() =>
       run().catch((error) => {
         // What the peer sent cannot be used, or the connection was closed underneath.
-        this.#lastError = error;
-        if (this.state !== "closed" && this.state !== "connected") this.#plan(1000);
+        this.#attempts.error = error;
+        if (this.state !== "connected") this.#attempts.failed(error);
       }),
     );
   }

@@ -311,6 +311,11 @@ export interface JoinOptions<Data extends object = UserData> {
   waitForPlace?: boolean;
 }
 
+/** In one's own room, or another. */
+export interface Where {
+  roomName?: string;
+}
+
 export interface UpdateOptions {
   /** Keys to delete. */
   remove?: string[];
@@ -344,8 +349,6 @@ export class PresenceClient<
   readonly session: string | null;
   /** The socket of socket.io-client. */
   readonly socket: unknown;
-  /** The server's rooms, and what an admin may do there. */
-  readonly rooms: Rooms<Data>;
 
   connect(): Promise<void>;
   join(roomName: string, who?: JoinOptions<Data>): Promise<Joined<Data>>;
@@ -377,6 +380,30 @@ export class PresenceClient<
     data?: Value & Sendable<Value, Broadcasts>,
   ): Promise<{ ok: true; status: "delivered" | "partial"; event: string }>;
   iceServers(): Promise<IceServers>;
+  /** Every room that one may know of, by its name. */
+  rooms(): Promise<{ [name: string]: Room<Data> }>;
+  /** One's own room, or another. */
+  room(roomName?: string): Promise<Room<Data>>;
+  /** One peer, with fresh addresses of its files. */
+  peer(peerId: string, where?: Where): Promise<Peer<Data>>;
+  activity(roomName?: string): Promise<{ activity: object[]; occupancy: object }>;
+  deleteFile(filename: string, where?: Where): Promise<object>;
+  /** With data and files: oneself, or as an admin anybody. */
+  erase(peerId: string, where?: Where): Promise<object>;
+  /** Out, now; this and the next need an admin's token. */
+  kick(peerId: string, where?: Where): Promise<Left>;
+  ban(peerId: string, how?: Where & { seconds?: number; reason?: string }): Promise<Bar & { peer_id: string }>;
+  unban(peerId: string, where?: Where): Promise<{ room_name: string; peer_id: string }>;
+  bans(roomName?: string): Promise<{
+    room_name: string;
+    bans: Array<Bar & { peer_id: string }>;
+    closed: Bar | null;
+  }>;
+  closeRoom(
+    roomName?: string,
+    how?: { seconds?: number; reason?: string },
+  ): Promise<Bar & { put_out: string[] }>;
+  reopenRoom(roomName?: string): Promise<{ room_name: string }>;
   call(target: string | typeof everyone, media?: Sent): Call;
   /** Hear `room_changed`, or without a name `rooms_changed`. */
   watch(roomName?: string): Promise<{ ok: true; watching: string | null }>;
@@ -401,36 +428,19 @@ export interface Bar {
   reason: string;
 }
 
-export interface Rooms<Data extends object = UserData> {
-  list(): Promise<{ [name: string]: Room<Data> }>;
-  get(roomName: string): Promise<Room<Data>>;
-  peer(roomName: string, peerId: string): Promise<Peer<Data>>;
-  activity(roomName: string): Promise<{ activity: object[]; occupancy: object }>;
-  kick(roomName: string, peerId: string): Promise<Left>;
-  ban(
-    roomName: string,
-    peerId: string,
-    how?: { seconds?: number; reason?: string },
-  ): Promise<Bar & { peer_id: string }>;
-  unban(roomName: string, peerId: string): Promise<{ room_name: string; peer_id: string }>;
-  bans(roomName: string): Promise<{
-    room_name: string;
-    bans: Array<Bar & { peer_id: string }>;
-    closed: Bar | null;
-  }>;
-  close(
-    roomName: string,
-    how?: { seconds?: number; reason?: string },
-  ): Promise<Bar & { put_out: string[] }>;
-  reopen(roomName: string): Promise<{ room_name: string }>;
-  erase(roomName: string, peerId: string): Promise<object>;
-  deleteFile(roomName: string, filename: string): Promise<object>;
-}
-
 /** The target that calls every other peer of the room, those who come later included. */
 export const everyone: unique symbol;
 
-export type CallEvents = { connection: [connection: Connection]; closed: [] };
+/** A listener that is there when the call is made hears of all that there is already. */
+export type CallEvents = {
+  connection: [connection: Connection];
+  /** What comes on any of the connections. */
+  stream: [stream: Stream, connection: Connection];
+  stream_removed: [stream: Stream, connection: Connection];
+  message: [data: string | ArrayBuffer, connection: Connection];
+  media: [off: { muted: boolean; hidden: boolean }, connection: Connection];
+  closed: [];
+};
 
 export interface Call extends Emitter<CallEvents>, Iterable<Connection> {
   readonly target: string | typeof everyone;

@@ -104,7 +104,6 @@ export function useCall({ client, state }, media = null, { target = everyone } =
       look();
     };
     stops.push(call.on("connection", follow), call.on("closed", look));
-    call.connections.forEach(follow);
     look();
     return () => {
       current.current = null;

@@ -45,7 +45,6 @@ export function startCall({ client }) {
     calling.clear();
     call = client.call(everyone, media.stream ?? undefined);
     call.on("connection", follow);
-    call.connections.forEach(follow);
     form.hidden = true;
     panel.hidden = false;
     if (media.stream) pictures.add("own", media.stream, "You", { own: true, kind: media.kind });

@@ -223,7 +223,7 @@ const cases = {
     const before = heard.length;
     await alice.update({ a: 1 });
     await eventually(() => heard.length > before);
-    return [watcher.state, heard[0], heard.length > before, room in (await watcher.rooms.list()), await present(room)];
+    return [watcher.state, heard[0], heard.length > before, room in (await watcher.rooms()), await present(room)];
   },
 };
 

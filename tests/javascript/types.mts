@@ -33,8 +33,9 @@ await client.signal("bob", description);
 const media = new MediaStream();
 const call = client.call(everyone, media);
 call.replaceTrack(media.getTracks()[0]!, media.getTracks()[1]!);
-await client.rooms.ban("room", "bob", { seconds: 60 });
-console.log((await client.rooms.list())["room"]?.active_peer_count);
+call.on("stream", (stream, { peerId }) => console.log(stream.id, peerId.length));
+await client.ban("bob", { roomName: "room", seconds: 60 });
+console.log((await client.rooms())["room"]?.active_peer_count);
 
 // With an interface for one's data, and a union for what is signalled.
 interface Cursor {

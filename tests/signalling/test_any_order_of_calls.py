@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.signalling.node import report_of
 from tests.live_server import LiveServer
+from tests.signalling.node import report_of
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.waiting import eventually
 CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
 LARGEST_OFFER = 16 * 1024
+COLOURS = ["red", "lime", "blue", "yellow"]
 
 # Pictures of one colour each, by which a page tells what it sees; `see` says which colours come in
 # from whom, and whether frames do.
@@ -49,11 +49,12 @@ PAINT = """() => {
     return out.stream;
   };
   const names = { "255,0,0": "red", "0,255,0": "lime", "0,0,255": "blue", "255,255,0": "yellow" };
-  const nearest = ([r, g, b]) => names[[r, g, b].map((value) => (value > 127 ? 255 : 0)).join()] ?? null;
+  const nearest = (rgb) => names[rgb.map((value) => (value > 127 ? 255 : 0)).join()] ?? "dark";
   const screens = new Map();
   const screen = (stream) => {
     if (!screens.has(stream)) {
-      const video = Object.assign(document.createElement("video"), { muted: true, srcObject: stream });
+      const video = document.createElement("video");
+      Object.assign(video, { muted: true, srcObject: stream });
       video.play().catch(() => {});
       screens.set(stream, { video, canvas: new OffscreenCanvas(1, 1), heard: false });
     }
@@ -69,7 +70,7 @@ PAINT = """() => {
         if (!video.videoWidth) return ["dark"];
         const context = canvas.getContext("2d");
         context.drawImage(video, 0, 0, 1, 1);
-        return [nearest(context.getImageData(0, 0, 1, 1).data) ?? "dark"];
+        return [nearest([...context.getImageData(0, 0, 1, 1).data.slice(0, 3)])];
       }).sort();
     }
     return seen;
@@ -233,17 +234,92 @@ def test_what_does_not_fit_a_data_channel_is_refused_and_much_waits_for_room(
 
 
 class Sender:
-    """What a page of the campaign sends, and where, as far as the test knows."""
+    """A page of the campaign, and what the test knows of what it sends, and where."""
 
-    def __init__(self, name: str, page: ClientPage) -> None:
+    def __init__(self, name: str, page: ClientPage, room: str, dice: random.Random) -> None:
         self.name = name
         self.page = page
-        self.colours: list[str] = []
         self.room = 0
+        self._room_name = room
+        self._dice = dice
+        self.enter()
+
+    def enter(self) -> None:
+        """Join the room that it is to be in, and call everybody, with nothing to show yet."""
+        self.colours: list[str] = []
         self.hidden = False
+        self.page.join(f"{self._room_name} {self.room}", self.name)
+        self.page.run("() => { window.call = client.call(everyone); window.own = {} }")
 
     def shown(self) -> list[str]:
         return [] if self.hidden else sorted(self.colours)
+
+    def change(self) -> str:
+        """Do something at random; returns what it was."""
+        name = self._dice.choice(
+            ["add", "add", "remove", "replace", "fill", "hide", "move", "load", "lose", "sound"]
+        )
+        getattr(self, f"_{name}")()
+        return f"{self.name} {name} {self.colours}"
+
+    def _free(self) -> str:
+        return self._dice.choice([c for c in COLOURS if c not in self.colours])
+
+    def _add(self) -> None:
+        if len(self.colours) == len(COLOURS):
+            return
+        colour = self._free()
+        self.page.run("(colour) => call.addStream(own[colour] = painted(colour))", colour)
+        self.colours.append(colour)
+
+    def _remove(self) -> None:
+        if self.colours:
+            colour = self.colours.pop(self._dice.randrange(len(self.colours)))
+            self.page.run("(colour) => call.removeStream(own[colour])", colour)
+
+    def _replace(self) -> None:
+        """Let the stream stay, but put another track into it."""
+        if not 0 < len(self.colours) < len(COLOURS):
+            return
+        colour = self._free()
+        self.page.run(
+            """([old, colour]) => {
+              const stream = own[old];
+              delete own[old];
+              const [track] = stream.getTracks();
+              stream.removeTrack(track);
+              stream.addTrack(painted(colour).getTracks()[0]);
+              own[colour] = stream;
+            }""",
+            [self.colours.pop(0), colour],
+        )
+        self.colours.append(colour)
+
+    def _fill(self) -> None:
+        """Send one stream in the place of all."""
+        colour = self._dice.choice(COLOURS)
+        script = "own = { [colour]: painted(colour) }; call.setStream(own[colour])"
+        self.page.run(f"(colour) => {{ {script} }}", colour)
+        self.colours = [colour]
+
+    def _hide(self) -> None:
+        self.hidden = not self.hidden
+        self.page.run(f"() => call.{'hide' if self.hidden else 'show'}()")
+
+    def _move(self) -> None:
+        self.room = 1 - self.room
+        self.enter()
+
+    def _load(self) -> None:
+        self.page.load()
+        self.page.run(PAINT)
+        self.enter()
+
+    def _lose(self) -> None:
+        self.page.run("client.socket.io.engine.close()")
+
+    def _sound(self) -> None:
+        self.page.run("() => call.addStream(tone())")
 
 
 @ON_EVENTLET
@@ -253,79 +329,19 @@ def test_everybody_sees_exactly_who_is_to_be_seen_through_random_changes(
     server: LiveServer, client_page: NewPage, room: str, count: int
 ) -> None:
     dice = random.Random(SEED)
-    names = ["ann", "ben", "cyd", "dan"][:count]
-    pages = open_pages(client_page, server, names)
-    senders = [Sender(name, page) for name, page in pages.items()]
-
-    def enter(sender: Sender) -> None:
-        sender.colours, sender.hidden = [], False
-        sender.page.join(f"{room} {sender.room}", sender.name)
-        sender.page.run("() => { window.call = client.call(everyone); window.own = {} }")
-
-    for sender in senders:
-        enter(sender)
+    pages = open_pages(client_page, server, ["ann", "ben", "cyd", "dan"][:count])
+    senders = [Sender(name, page, room, dice) for name, page in pages.items()]
     history = []
     for _ in range(CHANGES):
-        sender = dice.choice(senders)
-        page, change = sender.page, dice.choice(
-            ["add", "add", "remove", "replace", "set", "hide", "room", "load", "lose", "sound"]
-        )
-        free = [c for c in ("red", "lime", "blue", "yellow") if c not in sender.colours]
-        if change == "add" and free:
-            colour = dice.choice(free)
-            page.run("(colour) => call.addStream(own[colour] = painted(colour))", colour)
-            sender.colours.append(colour)
-        elif change == "remove" and sender.colours:
-            colour = sender.colours.pop(dice.randrange(len(sender.colours)))
-            page.run("(colour) => call.removeStream(own[colour])", colour)
-        elif change == "replace" and sender.colours and free:
-            old, colour = sender.colours.pop(0), dice.choice(free)
-            page.run(
-                """([old, colour]) => {
-                  // The stream stays; another track is in it.
-                  const stream = own[old];
-                  delete own[old];
-                  const [track] = stream.getTracks();
-                  stream.removeTrack(track);
-                  stream.addTrack(painted(colour).getTracks()[0]);
-                  own[colour] = stream;
-                }""",
-                [old, colour],
-            )
-            sender.colours.append(colour)
-        elif change == "set" and free:
-            colour = dice.choice(free)
-            page.run(
-                "(colour) => { own = { [colour]: painted(colour) }; call.setStream(own[colour]) }",
-                colour,
-            )
-            sender.colours = [colour]
-        elif change == "hide":
-            sender.hidden = not sender.hidden
-            page.run(f"() => call.{'hide' if sender.hidden else 'show'}()")
-        elif change == "room":
-            sender.room = 1 - sender.room
-            enter(sender)
-        elif change == "load":
-            page.load()
-            page.run(PAINT)
-            enter(sender)
-        elif change == "lose":
-            page.run("client.socket.io.engine.close()")
-        elif change == "sound":
-            page.run("() => call.addStream(tone())")
-        history.append((sender.name, change, list(sender.colours)))
+        history.append(dice.choice(senders).change())
         if dice.random() < 0.4:
+            # The next change comes before this one is through.
             continue
         for viewer in senders:
-            expected: dict[str, Any] = {
-                other.name: other.shown()
-                for other in senders
-                if other is not viewer and other.room == viewer.room
-            }
+            others = [s for s in senders if s is not viewer and s.room == viewer.room]
             try:
-                sees(viewer.page, expected, 40)
+                sees(viewer.page, {other.name: other.shown() for other in others}, 40)
             except AssertionError as error:
                 raise AssertionError(f"{viewer.name}: {error}; after {history}") from None
-    largest = max([0, *(size for sender in senders for size in sender.page.run("offers"))])
+    largest = max([0, *(size for page in pages.values() for size in page.run("offers"))])
     assert largest < LARGEST_OFFER

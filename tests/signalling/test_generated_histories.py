@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.signalling.node import report_of
 from tests.live_server import LiveServer
+from tests.signalling.node import report_of
 
 HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "60"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
