@@ -7,21 +7,29 @@ const FULL = 1024 * 1024;
 // What every implementation takes (RFC 8831 leaves it to the peers; RFC 8841 has this default).
 const USUAL_SIZE = 64 * 1024;
 
-/** Sends over one RTCDataChannel, in order. */
+/** The data channel that both sides open as number 0, and what is sent over it, in order. */
 export class Channel {
   #pc;
-  #channel;
   #peerId;
   #waiting = [];
   #isEnded = false;
 
-  constructor(pc, channel, peerId) {
+  /** `tell` has `opened()`, `ended()` and `heard(message)`. */
+  constructor(pc, peerId, tell) {
     this.#pc = pc;
-    this.#channel = channel;
     this.#peerId = peerId;
+    const channel = pc.createDataChannel("presence", { negotiated: true, id: 0 });
+    this.channel = channel;
+    channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = FULL / 2;
-    channel.addEventListener("bufferedamountlow", () => this.#flush());
-    channel.addEventListener("close", () => this.#flush());
+    const current = (handler) => (event) => this.#isEnded || handler(event);
+    channel.addEventListener("open", current(() => tell.opened()));
+    channel.addEventListener("message", current(({ data }) => tell.heard(data)));
+    channel.addEventListener("bufferedamountlow", current(() => this.#flush()));
+    channel.addEventListener("close", current(() => {
+      this.#flush();
+      tell.ended();
+    }));
   }
 
   /** Send; resolves once there was room for it. Rejects with `not_open`, `too_large` or `not_sent`. */
@@ -39,14 +47,14 @@ export class Channel {
     });
   }
 
-  /** The channel was closed: reject what waits. */
+  /** It is of no use any more: reject what waits, for no event comes of a channel closed here. */
   end() {
     this.#isEnded = true;
     this.#flush();
   }
 
   #flush() {
-    const channel = this.#channel;
+    const { channel } = this;
     while (this.#waiting.length > 0) {
       const isOpen = channel.readyState === "open" && !this.#isEnded;
       if (isOpen && channel.bufferedAmount >= FULL) return;

@@ -8,8 +8,9 @@ import { Candidates } from "./candidates.js";
 import { Channel, notOpen } from "./channel.js";
 import { Media } from "./media.js";
 import { Outgoing } from "./outgoing.js";
-import { fingerprints, pathOf, whyNoPath } from "./path.js";
+import { isOfAnother, pathOf, whyNoPath } from "./path.js";
 import { Receiving } from "./receiving.js";
+import { Ringing } from "./ringing.js";
 import { Sending } from "./sending.js";
 
 /** A connection to one peer, made by `client.call` or handed to a listener of “call”. */
@@ -29,6 +30,8 @@ export class Connection extends Emitter {
   hidden = false;
   /** The session of the peer that this connection talks to, once known. */
   session = null;
+  /** Whether an RTCPeerConnection is being made. */
+  isBuilding = false;
   /** Tells this RTCPeerConnection from every other, and the peer's from its others. */
   id = null;
   remoteId = null;
@@ -40,12 +43,9 @@ export class Connection extends Emitter {
   #isReady = false;
   #outgoing;
   #candidates = new Candidates();
-  // The sessions of the peer that take no calls.
-  #refused = [];
-  #ringing = null;
+  #ringing;
   #inbox = Promise.resolve();
   #attempts;
-  #building = false;
   #making = false;
   #ignoring = false;
   #offers = 0;
@@ -57,6 +57,7 @@ export class Connection extends Emitter {
     this.#link = link;
     this.peerId = peerId;
     this.#attempts = new Attempts(link, this);
+    this.#ringing = new Ringing(link, peerId);
     this.#outgoing = new Outgoing(() => [this.media, ...link.mediaFor(peerId)]);
     this.media.on("changed", () => this.sendMedia());
   }
@@ -68,7 +69,7 @@ export class Connection extends Emitter {
 
   /** Whether another session of the peer is asked, since one takes no calls. */
   get isRinging() {
-    return this.state === "connecting" && this.#refused.length > 0;
+    return this.state === "connecting" && this.#ringing.isOn;
   }
 
   /** Whether this side gives way when both offer at once: the smaller id is the polite one. */
@@ -125,7 +126,7 @@ export class Connection extends Emitter {
   retry() {
     if (this.state === "closed") return;
     this.session = null;
-    this.#refused = [];
+    this.#ringing.end();
     if (this.state === "failed") this.#setState(this.#attempts.worked ? "recovering" : "connecting");
     this.#attempts.again();
   }
@@ -147,7 +148,7 @@ export class Connection extends Emitter {
   start(session = null) {
     // A session that never answered may be of a page that is gone, though not yet missed.
     if (this.remoteId === null || session !== null) this.session = session;
-    this.#building = true;
+    this.isBuilding = true;
     this.#enqueue(() => this.#build());
     this.#attempts.plan();
   }
@@ -158,12 +159,12 @@ export class Connection extends Emitter {
       const isFresh = !this.pc?.remoteDescription;
       const isOurs = this.#making || (this.pc && this.pc.signalingState !== "stable");
       // An offer that was declined does not stand in the way of theirs.
-      const mayWin = !this.polite && this.state !== "failed" && !this.#isAnother(data);
+      const mayWin = !this.polite && this.state !== "failed" && !isOfAnother(data, this.pc, this.remoteId);
       this.#ignoring = Boolean(isOurs && mayWin);
       if (this.#ignoring) return;
       // Giving way means starting afresh while nothing is agreed yet: Chromium, when it takes back
       // an offer for which it has gathered no candidate so far, never gathers any.
-      if (!this.pc || (isFresh && isOurs) || this.#isAnother(data)) {
+      if (!this.pc || (isFresh && isOurs) || isOfAnother(data, this.pc, this.remoteId)) {
         await this.#build({ offering: false });
       }
       const { pc } = this;
@@ -196,10 +197,10 @@ export class Connection extends Emitter {
   /** Take a candidate of the peer; one that comes before its description waits for it. */
   candidate(data) {
     this.#enqueue(() => {
-      const mine = this.#ignoring;
+      const isIgnored = this.#ignoring;
       return this.#candidates.take(this.pc, this.remoteId, data).catch((error) => {
         // Those of an offer that gave way fit nothing here; so do those that come too late.
-        if (!mine && this.state === "connecting") this.#attempts.error = error;
+        if (!isIgnored && this.state === "connecting") this.#attempts.error = error;
       });
     });
   }
@@ -208,22 +209,15 @@ export class Connection extends Emitter {
   ended(reason, session) {
     if (reason !== "declined") return this.finish(`“${this.peerId}” hung up.`, { hungUp: true });
     this.#attempts.stop();
-    const decline = () => {
-      if (this.state !== "closed") this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
-    };
-    this.#refused.push(session);
-    const asked = this.#link.ring(this.peerId, this.#refused);
-    asked.then((isAsked) => {
-      if (!isAsked || this.state !== "connecting") return decline();
-      this.#ringing = setTimeout(decline, this.#link.patience);
-    }, decline);
+    this.#ringing.next(session, () => {
+      if (this.state !== "connecting") return;
+      this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
+    });
   }
 
   /** Another session of the peer takes calls. */
   here(session) {
-    if (this.#refused.includes(session)) return;
-    clearTimeout(this.#ringing);
-    this.start(session);
+    if (this.#ringing.found(session)) this.start(session);
   }
 
   /** The peer knows nothing of this connection any more: make another. */
@@ -240,10 +234,6 @@ export class Connection extends Emitter {
 
   get isDead() {
     return !this.pc || ["closing", "closed"].includes(this.channel?.readyState);
-  }
-
-  get isBuilding() {
-    return this.#building;
   }
 
   /** Say once more what was not answered, or look for another path. */
@@ -276,7 +266,7 @@ export class Connection extends Emitter {
   finish(reason, { hungUp = false } = {}) {
     if (this.state === "closed") return;
     this.#attempts.stop();
-    clearTimeout(this.#ringing);
+    this.#ringing.end();
     this.#setState("closed", reason);
     this.#dispose();
     this.media.dispose();
@@ -286,7 +276,7 @@ export class Connection extends Emitter {
 
   async #build({ offering = true } = {}) {
     this.#dispose();
-    this.#building = true;
+    this.isBuilding = true;
     this.id = this.#link.nextId();
     this.remoteId = null;
     this.#problems = [];
@@ -295,7 +285,7 @@ export class Connection extends Emitter {
     if (this.state === "closed") return;
     const pc = new this.#link.RTCPeerConnection(this.#configuration);
     this.pc = pc;
-    this.#building = false;
+    this.isBuilding = false;
     const current = (handler) => (event) => pc === this.pc && handler(event);
     pc.onnegotiationneeded = current(() => this.#offer(pc));
     pc.onicecandidate = current(({ candidate }) => {
@@ -319,22 +309,19 @@ export class Connection extends Emitter {
   }
 
   #openChannel() {
-    const channel = this.pc.createDataChannel("presence", { negotiated: true, id: 0 });
-    channel.binaryType = "arraybuffer";
-    channel.onopen = () => channel === this.channel && this.emit("open");
-    channel.onclose = () => channel === this.channel && this.#interrupted(false);
-    channel.onmessage = ({ data }) => this.emit("message", data);
-    this.channel = channel;
-    this.#messages = new Channel(this.pc, channel, this.peerId);
+    this.#messages = new Channel(this.pc, this.peerId, {
+      opened: () => this.emit("open"),
+      ended: () => this.#interrupted(false),
+      heard: (message) => this.emit("message", message),
+    });
+    this.channel = this.#messages.channel;
   }
 
   #dispose() {
-    const { pc, channel } = this;
+    const { pc } = this;
     this.pc = this.channel = null;
     this.#sending = this.#receiving = null;
     this.#isReady = false;
-    if (channel) channel.onopen = channel.onclose = channel.onmessage = null;
-    // Whoever waits for room in it is told: no event comes of a channel that is closed here.
     this.#messages?.end();
     this.#messages = null;
     pc?.close();
@@ -377,17 +364,9 @@ export class Connection extends Emitter {
 
   #learn(data, session) {
     this.session = session;
-    this.#refused = [];
+    this.#ringing.end();
     this.remoteId = data.from_connection ?? null;
     if (typeof data.media === "object" && data.media !== null) this.heardOfMedia(data.media);
-  }
-
-  /** Tell whether an offer is of another RTCPeerConnection than the one we have negotiated with. */
-  #isAnother(data) {
-    const known = this.pc?.remoteDescription;
-    if (!known) return false;
-    if (data.from_connection) return data.from_connection !== this.remoteId;
-    return fingerprints(data.sdp) !== fingerprints(known.sdp);
   }
 
   #changed(connectionState) {
