@@ -107,3 +107,13 @@ def test_who_is_put_out_is_told_why(report: dict[str, Any]) -> None:
 
 def test_watching_needs_no_room_and_outlasts_a_reconnect(report: dict[str, Any]) -> None:
     assert report["watching without joining"] == ["idle", True, True, True, ["alice"]]
+
+
+def test_nothing_is_kept_of_clients_that_were_closed(tmp_path: Path) -> None:
+    live = LiveServer(tmp_path).start()
+    try:
+        report = report_of("--expose-gc", "leaks.mjs", live.url, "leaks", "200")
+    finally:
+        live.kill()
+    nothing = dict.fromkeys(("kept", "listeners", "asked", "sockets", "timers"), 0)
+    assert report == {"made": 200, **nothing}

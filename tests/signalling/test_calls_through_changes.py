@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import re
+from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
+import requests
+from playwright.sync_api import WebSocketRoute
 
-from tests.live_server import LiveServer
+from tests.live_server import ROOT, LiveServer
 from tests.signalling.conftest import ON_EVENTLET, NewPage
+from tests.signalling.node import report_of
 from tests.signalling.pages import ClientPage
 from tests.waiting import eventually
 
@@ -345,3 +351,76 @@ def test_everybody_sees_exactly_who_is_to_be_seen_through_random_changes(
                 raise AssertionError(f"{viewer.name}: {error}; after {history}") from None
     largest = max([0, *(size for page in pages.values() for size in page.run("offers"))])
     assert largest < LARGEST_OFFER
+
+
+def through(page: ClientPage, rewrite: Callable[[str], str | None]) -> None:
+    """Let what the server sends to a page pass `rewrite` from now on; None is not passed on."""
+
+    def connected(near: WebSocketRoute) -> None:
+        far = near.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            text = rewrite(message) if isinstance(message, str) else message
+            if text is not None:
+                near.send(text)
+
+        far.on_message(pass_on)
+
+    page.page.route_web_socket(re.compile("/socket.io/"), connected)
+    page.options["socket"] = {"transports": ["websocket"]}
+    page.load()
+
+
+@ON_EVENTLET
+def test_whoever_was_put_out_gets_no_picture_any_more_though_their_program_ignores_it(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    ann, ben = client_page(server), client_page(server)
+    # As a server does that tells why; and as a program that does not want to know.
+    known = '"previous_version"'
+    through(ann, lambda text: text.replace(known, f'"reason":"banned",{known}'))
+    through(ben, lambda text: None if "leave_room_success" in text else text)
+    for page, name in ((ann, "ann"), (ben, "ben")):
+        page.run(PAINT)
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone, painted('red')) }")
+    sees(ben, {"ann": ["red"]})
+    url = f"{server.url}/api/webrtc/rooms/{quote(room)}/leave?peer_id=ben"
+    assert requests.post(url, timeout=10).ok
+    closed = "connections.ben.state === 'closed'"
+    eventually(lambda: ann.run(closed), "ann hangs up", 1, 0.02)
+    assert ann.run("connections.ben.reason") == "“ben” was banned from the room."
+    frames = """async () => {
+      const report = await window.first.getStats();
+      const isVideo = ({ type, kind }) => type === "inbound-rtp" && kind === "video";
+      return [...report.values()].find(isVideo)?.framesReceived ?? 0;
+    }"""
+    ben.run("() => { window.first = connections.ann.pc ?? { getStats: async () => new Map() } }")
+    ben.page.wait_for_timeout(1000)
+    before = ben.run(frames)
+    ben.page.wait_for_timeout(1000)
+    assert ben.run(frames) == before
+
+
+def test_candidates_that_come_before_their_description_wait_for_it() -> None:
+    folder = (ROOT / "static" / "client").as_uri()
+    script = f"""
+      import {{ Candidates }} from "{folder}/candidates.js";
+      import {{ EarlyCandidates }} from "{folder}/early_candidates.js";
+      const added = [];
+      const addIceCandidate = async ({{ candidate }}) => added.push(candidate);
+      const pc = {{ remoteDescription: null, addIceCandidate }};
+      const candidates = new Candidates();
+      const of = (candidate, from_connection) => ({{ candidate, from_connection }});
+      await candidates.take(pc, null, of("a", "x.1"));
+      await candidates.take(pc, null, of("of another", "y.1"));
+      const before = [...added];
+      pc.remoteDescription = {{}};
+      candidates.addEarly(pc, "x.1");
+      await candidates.take(pc, "x.1", of("b", "x.1"));
+      const early = new EarlyCandidates();
+      for (let i = 0; i < 1000; i += 1) early.keep("ben", i);
+      const kept = early.take("ben").length;
+      console.log(JSON.stringify([before, added, kept, early.take("ben")]));
+    """
+    assert report_of("--input-type=module", "-e", script) == [[], ["a", "b"], 100, []]
