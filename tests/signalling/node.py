@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests import needs
+from tests.support import needs
 
 
 def report_of(*arguments: str, cwd: Path = needs.JAVASCRIPT, seconds: float = 100) -> Any:

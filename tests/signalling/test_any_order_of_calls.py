@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.signalling.node import report_of
 
 

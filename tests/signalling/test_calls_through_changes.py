@@ -12,11 +12,12 @@ import pytest
 import requests
 from playwright.sync_api import WebSocketRoute
 
-from tests.live_server import ROOT, LiveServer
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.signalling.conftest import ON_EVENTLET, NewPage
 from tests.signalling.node import report_of
 from tests.signalling.pages import ClientPage
-from tests.waiting import eventually
+from tests.support.paths import ROOT
 
 CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))

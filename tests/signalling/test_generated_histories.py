@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.live_server import LiveServer
+from local_cluster.live_server import LiveServer
 from tests.signalling.node import report_of
 
 HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "60"))

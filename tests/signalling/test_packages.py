@@ -16,11 +16,12 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.config import VERSION
 from presence.transport.pages import client_packages
-from tests import needs
-from tests.live_server import ROOT, LiveServer
-from tests.waiting import eventually
+from tests.support import needs
+from tests.support.paths import ROOT
 
 DOCUMENT = (ROOT / "docs" / "clients.md").read_text()
 VERSIONS = json.loads((needs.JAVASCRIPT / "package.json").read_text())["dependencies"]
