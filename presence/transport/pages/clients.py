@@ -6,16 +6,16 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 from werkzeug.exceptions import NotFound
 
 from presence.config import VERSION
-from presence.transport.admission import access
 from presence.transport.admission.security_headers import protect_page
 from presence.transport.pages import client_packages
 from presence.transport.pages.client_packages import Package
+from presence.transport.wire.needs import public
 
 bp = Blueprint("clients", __name__, url_prefix="/clients")
 
 
 @bp.get("")
-@access.public
+@public
 def clients_page() -> Response:
     """Show how to install each client, and the lines to begin with."""
     python = client_packages.python()
@@ -30,14 +30,14 @@ def clients_page() -> Response:
 
 
 @bp.get("/presence-client.tgz")
-@access.public
+@public
 def javascript_package() -> Response:
     """Return the JavaScript client, for ``npm install``."""
     return _download(client_packages.javascript(), "application/gzip")
 
 
 @bp.get("/<name>.whl")
-@access.public
+@public
 def python_package(name: str) -> Response:
     """Return the Python client, for ``pip install``: there is one, of the server's own version."""
     package = client_packages.python()
