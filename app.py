@@ -50,7 +50,7 @@ from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
-from presence.transport.pages import api, doctor, views
+from presence.transport.pages import api, clients, doctor, views
 from presence.transport.process import database_care, leases, starting, storage_limits, sweeping
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest
@@ -112,6 +112,7 @@ BLUEPRINTS = (
     views.bp,
     doctor.bp,
     api.bp,
+    clients.bp,
 )
 
 # What every request passes on its way in, the outermost first, and why it stands where it stands.

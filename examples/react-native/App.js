@@ -1,5 +1,5 @@
 // A room's people, and a button that waves to them.
-//   npm install socket.io-client <path to static/>
+//   npm install socket.io-client <path to static/client/>
 // For calls install react-native-webrtc too, and give the client its RTCPeerConnection:
 //   import { RTCPeerConnection } from "react-native-webrtc";
 //   new PresenceClient(SERVER, { io, RTCPeerConnection })

@@ -33,7 +33,8 @@ export function startChat(connections) {
     const open = connections().filter(({ channel }) => channel?.readyState === "open");
     problem.textContent = open.length ? "" : "Nobody is connected yet, so nobody would read it.";
     if (!open.length) return;
-    for (const connection of open) connection.send(JSON.stringify({ presence: "chat", text }));
+    const failed = ({ detail }) => (problem.textContent = detail);
+    for (const connection of open) connection.send(JSON.stringify({ presence: "chat", text })).catch(failed);
     add("You", text);
     field.value = "";
   });

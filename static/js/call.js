@@ -1,6 +1,6 @@
 // The call panel: a call with everyone in the room, through the client's own `call`.
 
-import { everyone } from "../presence-client.js";
+import { everyone } from "../client/index.js";
 import { startChat } from "./call-chat.js";
 import { closeMedia, openMedia } from "./call-media.js";
 import { drawMesh, linkInWords } from "./call-mesh.js";
@@ -45,7 +45,6 @@ export function startCall({ client }) {
     calling.clear();
     call = client.call(everyone, media.stream ?? undefined);
     call.on("connection", follow);
-    call.connections.forEach(follow);
     form.hidden = true;
     panel.hidden = false;
     if (media.stream) pictures.add("own", media.stream, "You", { own: true, kind: media.kind });
@@ -122,7 +121,8 @@ export function startCall({ client }) {
     }
     for (const connection of call?.connections ?? []) {
       if (connection.channel?.readyState === "open") {
-        connection.send(JSON.stringify({ presence: "mesh", links }));
+        // It is told again soon.
+        connection.send(JSON.stringify({ presence: "mesh", links })).catch(() => {});
       }
     }
     show();

@@ -1,17 +1,13 @@
 // The page's connection: one client, kept connected, with words for the state it is in.
 
-import { PresenceClient } from "../presence-client.js";
+import { PresenceClient } from "../client/index.js";
 import { askForToken, isAboutToken, isLocked, isReady, pass } from "./pass.js";
 
 const RETRY_MS = 3000;
-const WORDS = {
-  idle: ["lost", "Not connected"],
-  connecting: ["connecting", "Connecting…"],
-  connected: ["live", "Live"],
-  joined: ["live", "Live"],
-  reconnecting: ["lost", "Connection lost. Reconnecting…"],
-  closed: ["off", "Not live"],
-};
+const CONNECTING = ["connecting", "Connecting…"];
+const LIVE = ["live", "Live"];
+const LOST = ["lost", "Connection lost. Reconnecting…"];
+const OFF = ["lost", "Not connected"];
 
 /**
  * Return a client that connects by itself and stays connected, and shows so in the page.
@@ -29,17 +25,22 @@ export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
       return socket;
     },
   });
-  client.on("state", show);
-  client.on("error", refused);
+  client.on("connected", () => show(LIVE));
+  client.on("disconnected", () => show(LOST));
+  client.on("error", (error) => {
+    refused(error);
+    if (!client.connected && !client.socket) show(OFF, error.detail);
+  });
   if (isReady) connect(client);
   return client;
 }
 
 async function connect(client) {
+  show(CONNECTING);
   try {
     await client.connect();
   } catch (error) {
-    show("idle", error.detail);
+    show(OFF, error.detail);
     if (refused(error)) return;
     setTimeout(() => connect(client), RETRY_MS);
   }
@@ -51,9 +52,8 @@ function refused({ code, detail }) {
   return isAboutToken(code);
 }
 
-function show(state, detail) {
+function show([kind, words], detail) {
   const box = document.getElementById("connection");
-  const [kind, words] = WORDS[state] ?? WORDS.idle;
   if (box.dataset.state !== kind) box.dataset.state = kind;
   box.title = detail ?? "";
   const place = box.querySelector("[data-words]");

@@ -29,7 +29,7 @@ def test_the_javascript_client_shows_its_token(locked: LiveServer, room: str) ->
     assert json.loads(run.stdout) == {
         "without": "token_required",
         "wrong": "token_refused",
-        "errors": ["no_token"],
+        "errors": ["token_failed"],
         "rejoined": "joined",
         "uploaded": 200,
         "ice": True,

@@ -36,6 +36,9 @@ PAGES = {
     "/doctor/elsewhere",
     "/doctor/rooms/<room_name>",
     "/docs/api",
+    "/clients",
+    "/clients/presence-client.tgz",
+    "/clients/<name>.whl",
     "/static/<path:filename>",
 }
 TRANSPORT = Path(transport.__file__).parent

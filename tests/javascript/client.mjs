@@ -1,6 +1,6 @@
 // What the JavaScript client does under Node, reported as one line of JSON.
 import { io } from "socket.io-client";
-import { PresenceClient } from "../../static/presence-client.js";
+import { PresenceClient } from "../../static/client/index.js";
 
 const [url, room] = process.argv.slice(2);
 const codeOf = (promise) => promise.then(() => "no error", (error) => error.code);

@@ -1,7 +1,7 @@
 // What the JavaScript client does at a locked server, reported as one line of JSON.
 //   node locked.mjs <url> <room> <token that expires soon> <token that lasts>
 import { io } from "socket.io-client";
-import { PresenceClient } from "../../static/presence-client.js";
+import { PresenceClient } from "../../static/client/index.js";
 
 const [url, room, brief, lasting] = process.argv.slice(2);
 const codeOf = (promise) => promise.then(() => "no error", (error) => error.code);

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable, Coroutine, Generator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from presence_client import Client
 
 from local_cluster.live_server import LiveServer
@@ -83,3 +86,40 @@ def in_loop() -> Generator[InLoop]:
     yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
+
+
+@pytest.fixture
+def browse(chromium: Browser) -> Generator[Callable[[str], Page]]:
+    """Open an address in a browser of its own."""
+    contexts = []
+
+    def open_page(url: str) -> Page:
+        contexts.append(chromium.new_context())
+        page = contexts[-1].new_page()
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def folder_server(tmp_path: Path) -> Generator[Callable[[Path], str]]:
+    """Serve a folder from an origin of its own, as somebody's web site would be."""
+    servers: list[ThreadingHTTPServer] = []
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    def serve(folder: Path) -> str:
+        handler = functools.partial(Quiet, directory=str(folder))
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()

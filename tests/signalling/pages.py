@@ -16,7 +16,7 @@ _APPLICATION = "application.html"
 # What the tests ask of a page: the client as `client`, everything that happens in `happened`,
 # the connections by peer in `connections` and what came over their data channels in `heard`.
 _SETUP = """async ({ options }) => {
-  const module = await import("/static/presence-client.js");
+  const module = await import("/static/client/index.js");
   Object.assign(window, module, { happened: [], connections: {}, heard: {}, problems: [] });
   window.collisions = 0;
   window.client = new PresenceClient(undefined, options);

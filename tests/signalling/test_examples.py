@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
@@ -66,50 +63,13 @@ def program() -> Generator[Callable[..., Program]]:
         item.end()
 
 
-@pytest.fixture
-def browse(chromium: Browser) -> Generator[Callable[[str], Page]]:
-    """Open an address in a browser of its own."""
-    contexts = []
-
-    def open_page(url: str) -> Page:
-        contexts.append(chromium.new_context())
-        page = contexts[-1].new_page()
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture
-def folder_server(tmp_path: Path) -> Generator[Callable[[Path], str]]:
-    """Serve a folder from an origin of its own, as somebody's web site would be."""
-    servers: list[ThreadingHTTPServer] = []
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    def serve(folder: Path) -> str:
-        handler = functools.partial(Quiet, directory=str(folder))
-        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}"
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 def node_modules(folder: Path) -> None:
     """Give a folder what “npm install” would: the packages of the tests, and our own."""
     packages = folder / "node_modules"
     packages.mkdir()
     for package in (needs.JAVASCRIPT / "node_modules").iterdir():
         (packages / package.name).symlink_to(package)
-    (packages / "presence-client").symlink_to(ROOT / "static")
+    (packages / "presence-client").symlink_to(ROOT / "static" / "client")
 
 
 def asks(server: LiveServer, member: Member, room: str, helper: str) -> None:

@@ -1,73 +1,17 @@
-// Calls to one peer or to everyone in the room: which connections there are, who gets which signal,
-// and the ICE servers that all of them use.
+// The calls of a client: which connections there are, who gets which signal, and what is sent.
 
-import { Emitter, PresenceError, randomId } from "./presence-base.js";
-import { Connection } from "./presence-connection.js";
+import { PresenceError, randomId } from "./base.js";
+import { Call, everyone } from "./call.js";
+import { Connection } from "./connection.js";
+import { EarlyCandidates } from "./early_candidates.js";
+import { IceServers } from "./ice_servers.js";
+import { hasGone, wordsForGone } from "./reasons.js";
 
-/** Calls every other peer of the room, those who come later included. */
-export const everyone = Symbol("everyone");
-
-const TYPES = new Set(["offer", "answer", "candidate", "bye", "reset", "verify"]);
-// Credentials are replaced when this share of their time is over.
-const REFRESH_AT = 0.8;
-const RETRY_MS = 5000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** What `client.call` returns: the connections to one peer or to everyone. */
-export class Call extends Emitter {
-  #calls;
-  #streams;
-
-  constructor(calls, target, stream) {
-    super();
-    this.#calls = calls;
-    this.target = target;
-    this.#streams = new Set(stream ? [stream] : []);
-  }
-
-  /** The connections that this call has now. */
-  get connections() {
-    return this.#calls.all().filter((connection) => this.includes(connection.peerId));
-  }
-
-  /** The streams that its connections send. */
-  get streams() {
-    return [...this.#streams];
-  }
-
-  [Symbol.iterator]() {
-    return this.connections[Symbol.iterator]();
-  }
-
-  /** Return the connection to a peer (without an id: to the only one), or undefined. */
-  connection(peerId = this.target) {
-    return this.connections.find(
-      (connection) => peerId === everyone || connection.peerId === peerId,
-    );
-  }
-
-  /** Tell whether the call is to this peer. */
-  includes(peerId) {
-    return this.target === everyone || this.target === peerId;
-  }
-
-  /** Send a stream too, on every connection that there is or will be. */
-  addStream(stream) {
-    this.#streams.add(stream);
-    for (const connection of this.connections) connection.addStream(stream);
-  }
-
-  /** Send a stream no longer. */
-  removeStream(stream) {
-    this.#streams.delete(stream);
-    for (const connection of this.connections) connection.removeStream(stream);
-  }
-
-  /** Hang up every connection of the call, and take no more. */
-  close() {
-    this.#calls.end(this);
-  }
-}
+const TYPES = new Set(["offer", "answer", "candidate", "bye", "reset", "verify", "media", "here"]);
+// The broadcast by which somebody asks the other sessions of a peer whether they take a call.
+const RING = "presence_ring";
+// How often streams are looked at: no browser tells when a program changes their tracks.
+const LOOK_MS = 500;
 
 /** Everything that a client needs for its calls; each `Connection` reaches the room through it. */
 export class Calls {
@@ -76,41 +20,43 @@ export class Calls {
 
   #client;
   #options;
+  #ice;
   #calls = new Set();
   #connections = new Set();
+  #early = new EarlyCandidates();
   // The peers with whom a call was ended by either side: not called again by themselves.
   #hungUp = new Set();
   #numbers = 0;
-  #servers = null;
-  #refresh = null;
+  #looking = null;
+  #online = () => this.#retry(() => true);
 
   constructor(client, options) {
     this.#client = client;
     this.#options = options;
+    this.#ice = new IceServers(client, (configuration) => this.#refresh(configuration));
     client.on("signal", (signal) => this.#signalled(signal));
     client.on("peers", () => this.#callMissing());
     client.on("peer_joined", ({ peer_id }) => this.#retry((c) => c.peerId === peer_id));
-    client.on("peer_left", ({ peer_id }) => this.#hungUp.delete(peer_id));
+    client.on("peer_left", ({ peer_id }, { reason }) => this.#absent(peer_id, reason));
     client.on("joined", (_body, { rejoined }) => rejoined && this.#retry(() => true));
     client.on("leaving", () => this.#hangUp());
     client.on("left", () => this.#hangUp());
-    globalThis.addEventListener?.("online", () => this.#retry(() => true));
   }
 
   /** Call a peer, or everyone; see `PresenceClient.call`. */
-  call(target, stream) {
+  call(target, media) {
     if (this.#client.roomName === null) {
       throw new PresenceError("not_joined", "Join a room before calling somebody in it.");
     }
-    const call = new Call(this, target, stream);
+    const call = new Call(this, target, media);
     this.#calls.add(call);
-    for (const connection of call.connections) {
-      if (stream) connection.addStream(stream);
-    }
+    this.send();
     if (target === everyone) this.#hungUp.clear();
     else this.#hungUp.delete(target);
     if (target !== everyone && !call.connection()) this.#connect(target).start();
     this.#callMissing();
+    this.#attend();
+    queueMicrotask(() => call.announce());
     return call;
   }
 
@@ -118,13 +64,41 @@ export class Calls {
   end(call) {
     const connections = call.connections;
     this.#calls.delete(call);
+    call.finish();
     for (const connection of connections) {
       if (!this.#callsOf(connection.peerId).length) connection.close();
     }
+    this.send();
+    this.#attend();
   }
 
   all() {
     return [...this.#connections];
+  }
+
+  /** Let every connection send what its calls have now. */
+  send() {
+    for (const connection of this.#connections) connection.sendMedia();
+    this.#attend();
+  }
+
+  /**
+   * Take a broadcast if it is about calls: somebody asks whether this session takes a call that
+   * another of the same peer does not. Returns whether it is.
+   */
+  rung({ from, from_session, event, data }) {
+    if (event !== RING) return false;
+    const isForUs = data?.to === this.peerId() && !data.refused?.includes(this.#client.session);
+    const isTaken = this.#callsOf(from).length > 0 || this.#client.hasListener("call");
+    if (isForUs && isTaken) this.signal(from, "here", {}, from_session).catch(() => {});
+    return true;
+  }
+
+  /** End everything, for good. */
+  dispose() {
+    this.#hangUp();
+    this.#ice.dispose();
+    this.#attend();
   }
 
   // What connections ask of it.
@@ -160,29 +134,43 @@ export class Calls {
     return this.isHere() && this.#client.activePeers.some((peer) => peer.peer_id === peerId);
   }
 
+  /** What the calls to a peer send. */
+  mediaFor(peerId) {
+    return this.#callsOf(peerId).map((call) => call.media);
+  }
+
   /** Send a signal; rejects, later perhaps, when it could not be handed over. */
   async signal(peerId, type, data, session) {
     const answer = await this.#client.signal(peerId, data, { type, session: session ?? undefined });
     if (answer.status !== "held") return;
     await new Promise((resolve, reject) => {
-      const stop = this.#client.on("signal_expired", (body) => {
-        if (body.signal_id === answer.signal_id) {
-          settle(reject, new PresenceError(body.code, body.detail, body));
-        }
-      });
-      const timer = setTimeout(() => settle(resolve), (answer.expires_in + 2) * 1000);
       const settle = (how, value) => {
         clearTimeout(timer);
-        stop();
+        for (const stop of stops) stop();
         how(value);
       };
+      const stops = [
+        this.#client.on("signal_expired", (body) => {
+          if (body.signal_id !== answer.signal_id) return;
+          settle(reject, new PresenceError(body.code, body.detail, body));
+        }),
+        this.#client.on("left", () => settle(resolve)),
+      ];
+      const timer = setTimeout(() => settle(resolve), (answer.expires_in + 2) * 1000);
     });
+  }
+
+  /** Ask the sessions of a peer, but those that refused, whether one takes the call. */
+  async ring(peerId, refused) {
+    const peer = this.#client.activePeers.find((one) => one.peer_id === peerId);
+    if (!peer || peer.session_count <= refused.length) return false;
+    await this.#client.broadcast(RING, { to: peerId, refused });
+    return true;
   }
 
   /** Return the RTCConfiguration with ICE servers whose credentials are good. */
   async configuration() {
-    this.#servers ??= this.#fetchServers();
-    return { ...this.#options.configuration, iceServers: await this.#servers };
+    return { ...this.#options.configuration, iceServers: await this.#ice.servers() };
   }
 
   /** Tell whether another connection to the same peer is up, or began after this one. */
@@ -199,35 +187,34 @@ export class Calls {
   closed(connection, hungUp) {
     this.#connections.delete(connection);
     if (hungUp) this.#hungUp.add(connection.peerId);
-    if (this.#connections.size > 0) return;
-    clearTimeout(this.#refresh);
-    this.#servers = null;
+    if (this.#connections.size === 0) this.#ice.forget();
+    this.#attend();
   }
 
-  async #fetchServers() {
-    clearTimeout(this.#refresh);
-    try {
-      const { iceServers, ttl } = await this.#client.iceServers();
-      if (ttl) this.#refreshIn(ttl * 1000 * REFRESH_AT);
-      return iceServers;
-    } catch (error) {
-      // Better a call that only works nearby than none; the next try may know more.
-      this.#refreshIn(RETRY_MS);
-      this.#client.emit("error", error);
-      return [];
+  /** Use new credentials on every connection. */
+  async #refresh(servers) {
+    const configuration = { ...this.#options.configuration, iceServers: servers };
+    for (const connection of this.#connections) {
+      connection.refresh(configuration).catch((error) => this.#client.emit("error", error));
     }
   }
 
-  #refreshIn(milliseconds) {
-    this.#refresh = setTimeout(async () => {
-      if (this.#connections.size === 0) return (this.#servers = null);
-      this.#servers = this.#fetchServers();
-      const configuration = await this.configuration();
-      if (configuration.iceServers.length === 0) return;
-      for (const connection of this.#connections) {
-        connection.refresh(configuration).catch((error) => this.#client.emit("error", error));
-      }
-    }, Math.min(milliseconds, LONGEST_TIMER_MS));
+  /** Look after streams, and the network, for as long as there is a call. */
+  #attend() {
+    const isBusy = this.#calls.size > 0 || this.#connections.size > 0;
+    if (isBusy && this.#looking === null) {
+      this.#looking = setInterval(() => this.#look(), LOOK_MS);
+      globalThis.addEventListener?.("online", this.#online);
+    } else if (!isBusy && this.#looking !== null) {
+      clearInterval(this.#looking);
+      this.#looking = null;
+      globalThis.removeEventListener?.("online", this.#online);
+    }
+  }
+
+  #look() {
+    for (const call of this.#calls) call.media.look();
+    for (const connection of this.#connections) connection.media.look();
   }
 
   #callsOf(peerId) {
@@ -236,12 +223,11 @@ export class Calls {
 
   /** Make a connection that belongs to the calls to its peer. */
   #connect(peerId) {
-    const calls = this.#callsOf(peerId);
     this.#hungUp.delete(peerId);
-    const streams = calls.flatMap((call) => call.streams);
-    const connection = new Connection(this, peerId, streams);
+    const connection = new Connection(this, peerId);
     this.#connections.add(connection);
-    for (const call of calls) call.emit("connection", connection);
+    this.#attend();
+    for (const call of this.#callsOf(peerId)) call.adopt(connection);
     this.#client.emit("connection", connection);
     return connection;
   }
@@ -265,9 +251,24 @@ export class Calls {
     }
   }
 
+  /** Hang up at once on whoever has gone; whoever was only lost may be back. */
+  #absent(peerId, reason) {
+    this.#hungUp.delete(peerId);
+    this.#early.forget(peerId);
+    if (!hasGone(reason)) return;
+    for (const connection of this.all().filter((one) => one.peerId === peerId)) {
+      connection.finish(wordsForGone(peerId, reason));
+    }
+  }
+
   #hangUp() {
+    const calls = [...this.#calls];
     this.#calls.clear();
     for (const connection of this.all()) connection.close();
+    for (const call of calls) call.finish();
+    this.#hungUp.clear();
+    this.#early.clear();
+    this.#attend();
   }
 
   #signalled({ from, from_session, type, data }) {
@@ -279,14 +280,17 @@ export class Calls {
       if (connection?.id !== mine) this.#refuse(from, from_session, theirs);
       return;
     }
+    if (type === "here") return this.#wantedBy(from)?.here(from_session);
+    if (type === "candidate" && !connection && mine === null) return this.#early.keep(from, data);
     // An answer to a connection of ours that is no more, or a word of one of theirs.
     if (!connection || (mine !== null && mine !== connection.id)) return;
+    if (type === "candidate") return connection.candidate(data);
     if (type === "reset") return this.#reset(connection, theirs);
     const known = connection.remoteId;
     if (type !== "answer" && theirs !== null && known !== null && theirs !== known) return;
     if (type === "answer") connection.answered(data, from_session);
-    else if (type === "candidate") connection.candidate(data);
-    else connection.ended(data.reason);
+    else if (type === "media") connection.heardOfMedia(data);
+    else connection.ended(data.reason, from_session);
   }
 
   #offered(connection, from, session, data) {
@@ -296,8 +300,11 @@ export class Calls {
       return this.#refuse(from, session, theirs);
     }
     const taken = connection ?? this.#accept(from);
-    if (taken) taken.offered(data, session);
-    else if (theirs) {
+    const early = this.#early.take(from);
+    if (taken) {
+      taken.offered(data, session);
+      for (const candidate of early) taken.candidate(candidate);
+    } else if (theirs) {
       this.#answer(from, session, "bye", { reason: "declined", from_connection: null, theirs });
     }
   }
@@ -328,6 +335,10 @@ export class Calls {
     const other = this.all().find((c) => c !== connection && c.remoteClient === client);
     if (other) connection.finish("Another connection to the same peer took its place.");
     else connection.rebuild();
+  }
+
+  #wantedBy(peerId) {
+    return this.all().find((connection) => connection.peerId === peerId && connection.isRinging);
   }
 
   /** Say that this client has no such connection, so that the peer begins anew. */

@@ -2,19 +2,16 @@
 // negotiate at any time (“perfect negotiation”), that restarts ICE when its path dies, and that is
 // built anew when even that does not help.
 
-import { Emitter, PresenceError, compare } from "./presence-base.js";
-import { addTracks, removeTracks, whenEmpty } from "./presence-media.js";
-import { fingerprints, pathOf, whyNoPath } from "./presence-path.js";
-
-// How long a path may be interrupted.
-const INTERRUPTION_MS = 2500;
-// After this many steps in vain the connection counts as failed; every third one builds it anew.
-const STEPS = 6;
-const STEPS_TO_REBUILD = 3;
-// A connection that worked once is tried again this often for as long as both are in the room.
-const SLOW_RETRY_MS = 15_000;
-// A peer that is shown inactive may only be reconnecting: it has the time of this many steps.
-const ABSENT_STEPS = 3;
+import { Attempts } from "./attempts.js";
+import { Emitter, PresenceError, compare } from "./base.js";
+import { Candidates } from "./candidates.js";
+import { Channel, notOpen } from "./channel.js";
+import { Media } from "./media.js";
+import { Outgoing } from "./outgoing.js";
+import { isOfAnother, pathOf, whyNoPath } from "./path.js";
+import { Receiving } from "./receiving.js";
+import { Ringing } from "./ringing.js";
+import { Sending } from "./sending.js";
 
 /** A connection to one peer, made by `client.call` or handed to a listener of “call”. */
 export class Connection extends Emitter {
@@ -26,34 +23,53 @@ export class Connection extends Emitter {
   pc = null;
   /** The data channel, which both sides open as number 0 with the label “presence”. */
   channel = null;
-  /** The streams that the peer sends. */
-  remoteStreams = [];
+  /** What is sent on this connection alone, besides what its calls send. */
+  media = new Media();
+  /** Whether the peer has its microphone, or its camera, off. */
+  muted = false;
+  hidden = false;
   /** The session of the peer that this connection talks to, once known. */
   session = null;
+  /** Whether an RTCPeerConnection is being made. */
+  isBuilding = false;
   /** Tells this RTCPeerConnection from every other, and the peer's from its others. */
   id = null;
   remoteId = null;
 
   #link;
-  #streams;
+  #sending = null;
+  #receiving = null;
+  #messages = null;
+  #isReady = false;
+  #outgoing;
+  #candidates = new Candidates();
+  #ringing;
   #inbox = Promise.resolve();
-  #timer = null;
-  #building = false;
+  #attempts;
   #making = false;
   #ignoring = false;
   #offers = 0;
-  #steps = 0;
-  #worked = false;
-  #absentSince = null;
   #problems = [];
   #configuration = {};
-  #lastError = null;
 
-  constructor(link, peerId, streams) {
+  constructor(link, peerId) {
     super();
     this.#link = link;
-    this.#streams = new Set(streams);
     this.peerId = peerId;
+    this.#attempts = new Attempts(link, this);
+    this.#ringing = new Ringing(link, peerId);
+    this.#outgoing = new Outgoing(() => [this.media, ...link.mediaFor(peerId)]);
+    this.media.on("changed", () => this.sendMedia());
+  }
+
+  /** The streams that the peer sends. */
+  get remoteStreams() {
+    return this.#receiving?.streams ?? [];
+  }
+
+  /** Whether another session of the peer is asked, since one takes no calls. */
+  get isRinging() {
+    return this.state === "connecting" && this.#ringing.isOn;
   }
 
   /** Whether this side gives way when both offer at once: the smaller id is the polite one. */
@@ -67,25 +83,38 @@ export class Connection extends Emitter {
     return this.remoteId?.split(".")[0] ?? null;
   }
 
-  /** Send a text, an ArrayBuffer or a Blob over the data channel. */
-  send(message) {
-    if (this.channel?.readyState !== "open") {
-      throw new PresenceError("not_open", `The data channel to “${this.peerId}” is not open now.`);
-    }
-    this.channel.send(message);
+  /**
+   * Send a text, an ArrayBuffer, a view of one or a Blob over the data channel. Resolves once there is
+   * room for it; rejects with `not_open`, `too_large` or `not_sent`.
+   */
+  async send(message) {
+    if (this.channel?.readyState !== "open") throw notOpen(this.peerId);
+    return this.#messages.send(message);
   }
 
   /** Send a stream too; it is negotiated by itself. */
   addStream(stream) {
-    if (this.#streams.has(stream)) return;
-    this.#streams.add(stream);
-    if (this.pc) addTracks(this.pc, stream);
+    this.media.addStream(stream);
   }
 
   /** Send a stream no longer. */
   removeStream(stream) {
-    if (!this.#streams.delete(stream)) return;
-    if (this.pc) removeTracks(this.pc, stream);
+    this.media.removeStream(stream);
+  }
+
+  /** Send what there is to send now, and let the peer know what is off. */
+  sendMedia() {
+    if (!this.#isReady || this.state === "closed") return;
+    this.#sending.apply(this.#outgoing.parts);
+    if (this.remoteId !== null && this.#outgoing.isNews) this.#tell("media", this.#outgoing.tell());
+  }
+
+  /** The peer tells what it has off. */
+  heardOfMedia({ muted, hidden }) {
+    const isNew = Boolean(muted) !== this.muted || Boolean(hidden) !== this.hidden;
+    this.muted = Boolean(muted);
+    this.hidden = Boolean(hidden);
+    if (isNew) this.emit("media", { muted: this.muted, hidden: this.hidden });
   }
 
   /** Return the path's kind, “direct” or “relayed”, its round-trip time and traffic. */
@@ -97,9 +126,9 @@ export class Connection extends Emitter {
   retry() {
     if (this.state === "closed") return;
     this.session = null;
-    this.#steps = 0;
-    if (this.state === "failed") this.#setState(this.#worked ? "recovering" : "connecting");
-    this.#plan(0);
+    this.#ringing.end();
+    if (this.state === "failed") this.#setState(this.#attempts.worked ? "recovering" : "connecting");
+    this.#attempts.again();
   }
 
   /** Hang up. */
@@ -115,13 +144,13 @@ export class Connection extends Emitter {
     if (this.remoteId !== null) this.#tell("verify", {});
   }
 
-  /** Begin: build the connection and offer it. */
-  start() {
+  /** Begin: build the connection and offer it, to one session of the peer if that is known. */
+  start(session = null) {
     // A session that never answered may be of a page that is gone, though not yet missed.
-    if (this.remoteId === null) this.session = null;
-    this.#building = true;
+    if (this.remoteId === null || session !== null) this.session = session;
+    this.isBuilding = true;
     this.#enqueue(() => this.#build());
-    this.#plan(this.#link.patience);
+    this.#attempts.plan();
   }
 
   /** Take an offer of the peer. */
@@ -130,24 +159,26 @@ export class Connection extends Emitter {
       const isFresh = !this.pc?.remoteDescription;
       const isOurs = this.#making || (this.pc && this.pc.signalingState !== "stable");
       // An offer that was declined does not stand in the way of theirs.
-      const mayWin = !this.polite && this.state !== "failed" && !this.#isAnother(data);
+      const mayWin = !this.polite && this.state !== "failed" && !isOfAnother(data, this.pc, this.remoteId);
       this.#ignoring = Boolean(isOurs && mayWin);
       if (this.#ignoring) return;
       // Giving way means starting afresh while nothing is agreed yet: Chromium, when it takes back
       // an offer for which it has gathered no candidate so far, never gathers any.
-      if (!this.pc || (isFresh && isOurs) || this.#isAnother(data)) {
+      if (!this.pc || (isFresh && isOurs) || isOfAnother(data, this.pc, this.remoteId)) {
         await this.#build({ offering: false });
       }
       const { pc } = this;
       this.#learn(data, session);
       await pc.setRemoteDescription({ type: "offer", sdp: data.sdp });
+      this.#candidates.addEarly(this.pc, this.remoteId);
       // What we send ourselves joins the answer, so that one exchange is enough.
-      if (!this.channel) this.#addAllTracks();
+      this.#isReady = true;
+      this.sendMedia();
       await pc.setLocalDescription();
       if (!this.channel) this.#openChannel();
       this.#describe(data.offer);
     });
-    if (this.state !== "connected") this.#plan(this.#link.patience);
+    if (this.state !== "connected") this.#attempts.plan();
   }
 
   /** Take the peer's answer. */
@@ -158,33 +189,68 @@ export class Connection extends Emitter {
       if ((data.offer ?? this.#offers) !== this.#offers) return;
       this.#learn(data, session);
       await this.pc.setRemoteDescription({ type: "answer", sdp: data.sdp });
+      this.#candidates.addEarly(this.pc, this.remoteId);
+      this.sendMedia();
     });
   }
 
-  /** Take a candidate of the peer. */
-  candidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment }) {
-    this.#enqueue(async () => {
-      const mine = this.#ignoring;
-      await this.pc
-        ?.addIceCandidate({ candidate, sdpMid, sdpMLineIndex, usernameFragment })
-        .catch((error) => {
-          // Those of an offer that gave way fit nothing here; so do those that come too late.
-          if (!mine && this.state === "connecting") this.#lastError = error;
-        });
+  /** Take a candidate of the peer; one that comes before its description waits for it. */
+  candidate(data) {
+    this.#enqueue(() => {
+      const isIgnored = this.#ignoring;
+      return this.#candidates.take(this.pc, this.remoteId, data).catch((error) => {
+        // Those of an offer that gave way fit nothing here; so do those that come too late.
+        if (!isIgnored && this.state === "connecting") this.#attempts.error = error;
+      });
     });
   }
 
-  /** The peer hung up, or takes no calls. */
-  ended(reason) {
+  /** The peer hung up, or this session of it takes no calls. */
+  ended(reason, session) {
     if (reason !== "declined") return this.finish(`“${this.peerId}” hung up.`, { hungUp: true });
-    clearTimeout(this.#timer);
-    this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
+    this.#attempts.stop();
+    this.#ringing.next(session, () => {
+      if (this.state !== "connecting") return;
+      this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
+    });
+  }
+
+  /** Another session of the peer takes calls. */
+  here(session) {
+    if (this.#ringing.found(session)) this.start(session);
   }
 
   /** The peer knows nothing of this connection any more: make another. */
   rebuild() {
     this.session = null;
     this.start();
+  }
+
+  // What the attempts ask, and do.
+
+  get isWell() {
+    return !this.isDead && this.pc.connectionState === "connected" && this.pc.signalingState === "stable";
+  }
+
+  get isDead() {
+    return !this.pc || ["closing", "closed"].includes(this.channel?.readyState);
+  }
+
+  /** Say once more what was not answered, or look for another path. */
+  nudge() {
+    if (this.pc.signalingState === "have-local-offer") this.#describe(this.#offers);
+    else this.pc.restartIce();
+  }
+
+  /** Say in words why there is no connection. */
+  fail() {
+    const { error, worked } = this.#attempts;
+    const reason = whyNoPath(this.peerId, {
+      configuration: this.#configuration,
+      problems: this.#problems,
+      answered: Boolean(this.pc?.remoteDescription) || worked,
+    });
+    this.#setState("failed", error instanceof PresenceError ? error.detail : reason);
   }
 
   /** Use new ICE servers; a relayed path moves to them, for its credentials are about to end. */
@@ -199,16 +265,18 @@ export class Connection extends Emitter {
   /** End without a word to the peer. */
   finish(reason, { hungUp = false } = {}) {
     if (this.state === "closed") return;
-    clearTimeout(this.#timer);
+    this.#attempts.stop();
+    this.#ringing.end();
     this.#setState("closed", reason);
     this.#dispose();
+    this.media.dispose();
     this.#link.closed(this, hungUp);
     this.emit("closed", reason);
   }
 
   async #build({ offering = true } = {}) {
     this.#dispose();
-    this.#building = true;
+    this.isBuilding = true;
     this.id = this.#link.nextId();
     this.remoteId = null;
     this.#problems = [];
@@ -217,7 +285,7 @@ export class Connection extends Emitter {
     if (this.state === "closed") return;
     const pc = new this.#link.RTCPeerConnection(this.#configuration);
     this.pc = pc;
-    this.#building = false;
+    this.isBuilding = false;
     const current = (handler) => (event) => pc === this.pc && handler(event);
     pc.onnegotiationneeded = current(() => this.#offer(pc));
     pc.onicecandidate = current(({ candidate }) => {
@@ -226,33 +294,36 @@ export class Connection extends Emitter {
     pc.onicecandidateerror = current((problem) => this.#problems.push(problem));
     pc.onconnectionstatechange = current(() => this.#changed(pc.connectionState));
     pc.ondatachannel = current(({ channel }) => this.emit("datachannel", channel));
-    pc.ontrack = current(({ streams }) => streams.forEach((stream) => this.#receive(stream)));
+    this.#sending = new Sending(pc);
+    this.#receiving = new Receiving(pc, {
+      stream: current((stream) => this.emit("stream", stream)),
+      removed: current((stream) => this.emit("stream_removed", stream)),
+    });
     this.emit("peerconnection", pc);
     // Which makes the browser ask for an offer.
     if (offering) {
       this.#openChannel();
-      this.#addAllTracks();
+      this.#isReady = true;
+      this.sendMedia();
     }
   }
 
   #openChannel() {
-    const channel = this.pc.createDataChannel("presence", { negotiated: true, id: 0 });
-    channel.binaryType = "arraybuffer";
-    channel.onopen = () => channel === this.channel && this.emit("open");
-    channel.onclose = () => channel === this.channel && this.#interrupted(1000);
-    channel.onmessage = ({ data }) => this.emit("message", data);
-    this.channel = channel;
-  }
-
-  #addAllTracks() {
-    for (const stream of this.#streams) addTracks(this.pc, stream);
+    this.#messages = new Channel(this.pc, this.peerId, {
+      opened: () => this.emit("open"),
+      ended: () => this.#interrupted(false),
+      heard: (message) => this.emit("message", message),
+    });
+    this.channel = this.#messages.channel;
   }
 
   #dispose() {
-    const { pc, channel } = this;
+    const { pc } = this;
     this.pc = this.channel = null;
-    this.remoteStreams = [];
-    if (channel) channel.onopen = channel.onclose = channel.onmessage = null;
+    this.#sending = this.#receiving = null;
+    this.#isReady = false;
+    this.#messages?.end();
+    this.#messages = null;
     pc?.close();
   }
 
@@ -264,7 +335,7 @@ export class Connection extends Emitter {
       this.#offers += 1;
       this.#describe(this.#offers);
     } catch (error) {
-      if (pc === this.pc) this.#lastError = error;
+      if (pc === this.pc) this.#attempts.error = error;
     } finally {
       if (pc === this.pc) this.#making = false;
     }
@@ -273,16 +344,16 @@ export class Connection extends Emitter {
   /** Send the description that was set last, with what was gathered for it so far. */
   #describe(offer) {
     const { type, sdp } = this.pc.localDescription;
-    this.#tell(type, { type, sdp, offer, initial: !this.pc.remoteDescription });
+    const initial = !this.pc.remoteDescription;
+    this.#tell(type, { type, sdp, offer, initial, media: this.#outgoing.tell() });
   }
 
   /** Tell the peer something; when it cannot be handed over, take the next step soon. */
   #tell(type, data) {
     this.#send(type, data).catch((error) => {
-      this.#lastError = error;
       // That session is over; whichever is the newest may take its place.
       if (error.code === "inactive" || error.code === "expired") this.session = null;
-      if (this.state !== "closed") this.#plan(1000);
+      this.#attempts.failed(error);
     });
   }
 
@@ -293,91 +364,23 @@ export class Connection extends Emitter {
 
   #learn(data, session) {
     this.session = session;
+    this.#ringing.end();
     this.remoteId = data.from_connection ?? null;
-  }
-
-  /** Tell whether an offer is of another RTCPeerConnection than the one we have negotiated with. */
-  #isAnother(data) {
-    const known = this.pc?.remoteDescription;
-    if (!known) return false;
-    if (data.from_connection) return data.from_connection !== this.remoteId;
-    return fingerprints(data.sdp) !== fingerprints(known.sdp);
-  }
-
-  #receive(stream) {
-    if (this.remoteStreams.includes(stream)) return;
-    this.remoteStreams.push(stream);
-    whenEmpty(stream, () => {
-      this.remoteStreams = this.remoteStreams.filter((other) => other !== stream);
-      this.emit("stream_removed", stream);
-    });
-    this.emit("stream", stream);
+    if (typeof data.media === "object" && data.media !== null) this.heardOfMedia(data.media);
   }
 
   #changed(connectionState) {
     if (connectionState === "connected") {
-      this.#worked = true;
-      this.#steps = 0;
-      this.#absentSince = this.#lastError = null;
-      clearTimeout(this.#timer);
+      this.#attempts.succeeded();
       this.#setState("connected");
     } else if (connectionState === "disconnected" || connectionState === "failed") {
-      this.#interrupted(connectionState === "failed" ? 0 : INTERRUPTION_MS);
+      this.#interrupted(connectionState === "failed");
     }
   }
 
-  #interrupted(milliseconds) {
-    if (this.#worked && this.state !== "failed") this.#setState("recovering");
-    this.#plan(milliseconds);
-  }
-
-  #plan(milliseconds) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#step(), milliseconds);
-  }
-
-  /** Take the next step towards a connection, if there is none yet or no more. */
-  #step() {
-    const { pc } = this;
-    if (this.state === "closed") return;
-    const isDead = !pc || ["closing", "closed"].includes(this.channel?.readyState);
-    if (!isDead && pc.connectionState === "connected" && pc.signalingState === "stable") return;
-    if (this.#link.isReplaced(this)) {
-      return this.finish("Another connection to the same peer took its place.");
-    }
-    if (!this.#link.isPresent(this.peerId)) return this.#waitForPeer();
-    this.#absentSince = null;
-    if (this.#steps >= STEPS) return this.#fail();
-    this.#steps += 1;
-    if (this.#building) return this.#plan(this.#link.patience);
-    if (this.#steps % STEPS_TO_REBUILD === 0 || isDead) return this.start();
-    if (pc.signalingState === "have-local-offer") this.#describe(this.#offers);
-    else pc.restartIce();
-    this.#plan(this.#link.patience);
-  }
-
-  #waitForPeer() {
-    const now = Date.now();
-    this.#absentSince ??= now;
-    if (!this.#link.isHere()) this.#absentSince = now;
-    else if (now - this.#absentSince > ABSENT_STEPS * this.#link.patience) {
-      return this.finish(`“${this.peerId}” is not in the room any more.`);
-    }
-    this.#plan(1000);
-  }
-
-  #fail() {
-    const undelivered = this.#lastError instanceof PresenceError ? this.#lastError.detail : null;
-    const reason = whyNoPath(this.peerId, {
-      configuration: this.#configuration,
-      problems: this.#problems,
-      answered: Boolean(this.pc?.remoteDescription) || this.#worked,
-    });
-    this.#setState("failed", undelivered ?? reason);
-    if (this.#worked) {
-      this.#steps = STEPS - 1;
-      this.#plan(SLOW_RETRY_MS);
-    }
+  #interrupted(isOver) {
+    if (this.#attempts.worked && this.state !== "failed") this.#setState("recovering");
+    this.#attempts.interrupted(isOver);
   }
 
   /** Do things that must not overlap one after the other. */
@@ -386,8 +389,8 @@ export class Connection extends Emitter {
     this.#inbox = this.#inbox.then(() =>
       run().catch((error) => {
         // What the peer sent cannot be used, or the connection was closed underneath.
-        this.#lastError = error;
-        if (this.state !== "closed" && this.state !== "connected") this.#plan(1000);
+        this.#attempts.error = error;
+        if (this.state !== "connected") this.#attempts.failed(error);
       }),
     );
   }

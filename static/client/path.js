@@ -45,8 +45,16 @@ export function whyNoPath(name, { configuration, problems, answered }) {
   return `No network path to “${name}” was found, not even through the relay.`;
 }
 
+/** Tell whether an offer is of another RTCPeerConnection than the one that `pc` has negotiated with. */
+export function isOfAnother(offer, pc, remoteId) {
+  const known = pc?.remoteDescription;
+  if (!known) return false;
+  if (offer.from_connection) return offer.from_connection !== remoteId;
+  return fingerprints(offer.sdp) !== fingerprints(known.sdp);
+}
+
 /** Return the certificates' fingerprints in a session description, which tell connections apart. */
-export function fingerprints(sdp) {
+function fingerprints(sdp) {
   return [...new Set(sdp.match(/^a=fingerprint:.*$/gim) ?? [])].sort().join("\n").toUpperCase();
 }
 

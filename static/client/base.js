@@ -6,9 +6,10 @@ export class PresenceError extends Error {
    * @param {string} code what a program compares
    * @param {string} detail what a person reads
    * @param {object} [body] the server's whole answer
+   * @param {{ cause?: unknown }} [options] the error behind this one
    */
-  constructor(code, detail, body = {}) {
-    super(detail);
+  constructor(code, detail, body = {}, options = undefined) {
+    super(detail, options);
     this.name = "PresenceError";
     this.code = code;
     this.detail = detail;
@@ -39,6 +40,11 @@ export class Emitter {
   /** Stop calling `listener`. */
   off(event, listener) {
     this.#listeners.get(event)?.delete(listener);
+  }
+
+  /** Forget every listener. */
+  removeAllListeners() {
+    this.#listeners.clear();
   }
 
   /** Tell whether anybody listens to `event`. */

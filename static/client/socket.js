@@ -1,6 +1,6 @@
 // Finding socket.io-client, and asking a socket something that it must answer.
 
-import { PresenceError } from "./presence-base.js";
+import { PresenceError } from "./base.js";
 
 /** Find socket.io-client: given, loaded by a script tag, or installed as a package. */
 export async function findIo(given) {
@@ -16,10 +16,21 @@ export async function findIo(given) {
   }
 }
 
-/** Return the error for a connection that the server refused. */
+/** Return the error for a connection that the server, or what stands before it, refused. */
 export function refusalOf(error) {
-  const { code = "refused", detail = error.message } = error.data ?? {};
-  return new PresenceError(code, detail, error.data);
+  const body = error.data ?? answered(error.context?.responseText) ?? {};
+  const { code = "refused", detail = error.message } = body;
+  return new PresenceError(code, detail, body);
+}
+
+/** Read the server's answer to a connection's first request, if it was one. */
+function answered(text) {
+  try {
+    const body = JSON.parse(text);
+    return typeof body?.code === "string" ? body : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Send an event and return the server's answer; rejects with its error, `timeout` or `connection_lost`. */

@@ -1,10 +1,19 @@
 // The client's HTTP: asking for JSON, and uploading with progress and abort.
 
-import { PresenceError } from "./presence-base.js";
+import { PresenceError } from "./base.js";
 
-/** Return the token to use now: `token` itself, or what it returns if it is a function. */
+/**
+ * Return the token to use now: `token` itself, or what it returns if it is a function. Rejects with
+ * `token_failed`, whose cause is what the function threw.
+ */
 export async function tokenOf(token) {
-  return typeof token === "function" ? token() : token;
+  if (typeof token !== "function") return token;
+  try {
+    return await token();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new PresenceError("token_failed", `No token could be had: ${why}`, {}, { cause });
+  }
 }
 
 /** Return the header that shows a token, if there is one (RFC 6750). */
@@ -13,15 +22,26 @@ export async function bearer(token) {
   return value ? { Authorization: `Bearer ${value}` } : {};
 }
 
-/** Return the JSON at `url`; rejects with the server's error, or `unreachable`. */
-export async function getJson(url, { fetch = globalThis.fetch, headers = {} } = {}) {
-  let response;
+/**
+ * Ask for JSON, and return it; a `body` is sent as JSON. Rejects with the server's error, or
+ * `unreachable`.
+ */
+export async function json(url, { method = "GET", body, fetch = globalThis.fetch, headers = {}, signal } = {}) {
+  const request = { method, headers, signal };
+  if (body !== undefined) {
+    request.headers = { ...headers, "Content-Type": "application/json" };
+    request.body = JSON.stringify(body);
+  }
+  let status;
+  let text;
   try {
-    response = await fetch(url, { headers });
+    const response = await fetch(url, request);
+    status = response.status;
+    text = await response.text();
   } catch {
     throw unreachable(url);
   }
-  return checked(response.status, await response.text());
+  return checked(status, text);
 }
 
 /**

@@ -1,0 +1,152 @@
+// What a client asks over HTTP: files, ICE servers, the lists of rooms, and what an admin may do.
+
+import { Emitter, PresenceError } from "./base.js";
+import { bearer, json, upload } from "./http.js";
+import { closedError } from "./membership.js";
+
+const ROOMS = "/api/webrtc/rooms";
+
+/** The half of a client that needs no connection, but a token where the server is locked. */
+export class Requests extends Emitter {
+  /** The room that was joined, or null. */
+  roomName = null;
+
+  #origin;
+  #options;
+  #isClosed = false;
+  // What ends each request that is under way.
+  #aborts = new Set();
+
+  constructor({ origin, path }, options) {
+    super();
+    this.#origin = origin + path;
+    this.#options = options;
+  }
+
+  /**
+   * Upload a File, a Blob with `name`, or React Native's `{ uri, type, name }`.
+   * `onProgress({ loaded, total })` counts bytes; an AbortSignal as `signal` aborts.
+   */
+  upload(file, { name, onProgress, signal } = {}) {
+    const form = new FormData();
+    form.append("room_name", this.roomName ?? "");
+    form.append("peer_id", this.peerId);
+    if (file.uri) form.append("file", file);
+    else form.append("file", file, name ?? file.name ?? "file");
+    return this.#whileOpen((settings, abort) => {
+      if (signal?.aborted) abort();
+      signal?.addEventListener?.("abort", abort);
+      const sent = upload(`${this.#origin}/api/webrtc/upload`, form, { onProgress, ...settings });
+      return sent.finally(() => signal?.removeEventListener?.("abort", abort));
+    });
+  }
+
+  /** Delete an uploaded file, by the `filename` that the server gave it. */
+  deleteFile(filename, { roomName } = {}) {
+    return this.#send("DELETE", `${this.#room(roomName)}/files/${encodeURIComponent(filename)}`);
+  }
+
+  /** Return what `new RTCPeerConnection()` takes; its TURN credentials last `ttl` seconds. */
+  iceServers() {
+    const query = new URLSearchParams({ room_name: this.roomName ?? "", peer_id: this.peerId });
+    return this.#send("GET", `/api/webrtc/ice-servers?${query}`);
+  }
+
+  /** Return every room that one may know of, by its name. */
+  rooms() {
+    return this.#send("GET", ROOMS);
+  }
+
+  /** Return a room with its peers: one's own, or another. */
+  async room(roomName) {
+    return this.#send("GET", this.#room(roomName));
+  }
+
+  /** Return one peer, with fresh addresses of its files. */
+  async peer(peerId, { roomName } = {}) {
+    return this.#send("GET", this.#peer(peerId, roomName));
+  }
+
+  /** Return what happened in a room lately, and how many were there. */
+  async activity(roomName) {
+    return this.#send("GET", `${this.#room(roomName)}/activity`);
+  }
+
+  /** Erase a peer with its data and files: oneself, or as an admin anybody. */
+  async erase(peerId, { roomName } = {}) {
+    return this.#send("DELETE", this.#peer(peerId, roomName));
+  }
+
+  /** Put a peer out of a room; it may come back. This and the next need an admin's token. */
+  async kick(peerId, { roomName } = {}) {
+    return this.#send("POST", `${this.#peer(peerId, roomName)}/kick`, {});
+  }
+
+  /** Put a peer out of a room and let it not come back, for `seconds` or until `unban`. */
+  async ban(peerId, { roomName, seconds, reason } = {}) {
+    return this.#send("POST", `${this.#peer(peerId, roomName)}/ban`, { seconds, reason });
+  }
+
+  /** Let a banned peer come back. */
+  async unban(peerId, { roomName } = {}) {
+    return this.#send("POST", `${this.#peer(peerId, roomName)}/unban`, {});
+  }
+
+  /** Return who is banned from a room, and whether it is closed. */
+  async bans(roomName) {
+    return this.#send("GET", `${this.#room(roomName)}/bans`);
+  }
+
+  /** Put everybody out of a room and let nobody in, for `seconds` or until `reopenRoom`. */
+  async closeRoom(roomName, { seconds, reason } = {}) {
+    return this.#send("POST", `${this.#room(roomName)}/close`, { seconds, reason });
+  }
+
+  async reopenRoom(roomName) {
+    return this.#send("POST", `${this.#room(roomName)}/reopen`, {});
+  }
+
+  /** Let whatever is under way reject, and whatever comes. */
+  close() {
+    this.#isClosed = true;
+    for (const abort of [...this.#aborts]) abort();
+  }
+
+  #room(roomName = this.roomName) {
+    if (roomName === null) {
+      throw new PresenceError("not_joined", "Say which room is meant, or join one first.");
+    }
+    return `${ROOMS}/${encodeURIComponent(roomName)}`;
+  }
+
+  #peer(peerId, roomName) {
+    return `${this.#room(roomName)}/peers/${encodeURIComponent(peerId)}`;
+  }
+
+  #send(method, path, body) {
+    return this.#whileOpen((settings) => json(this.#origin + path, { method, body, ...settings }));
+  }
+
+  async #whileOpen(request) {
+    if (this.#isClosed) throw closedError();
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    this.#aborts.add(abort);
+    const closed = new Promise((_, reject) => {
+      controller.signal.addEventListener("abort", () => this.#isClosed && reject(closedError()));
+    });
+    const answered = async () => {
+      const headers = await bearer(this.#options.token);
+      if (this.#isClosed) throw closedError();
+      return request({ fetch: this.#options.fetch, headers, signal: controller.signal }, abort);
+    };
+    const answer = answered();
+    // Whichever comes second is of no interest.
+    for (const promise of [answer, closed]) promise.catch(() => {});
+    try {
+      return await Promise.race([answer, closed]);
+    } finally {
+      this.#aborts.delete(abort);
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// A peer with several sessions, of which the one that was called takes no calls: the others are asked.
+
+/** Asks the other sessions of a peer, as long as none has been found. */
+export class Ringing {
+  #link;
+  #peerId;
+  #refused = [];
+  #timer = null;
+
+  constructor(link, peerId) {
+    this.#link = link;
+    this.#peerId = peerId;
+  }
+
+  /** Whether a session is looked for. */
+  get isOn() {
+    return this.#refused.length > 0;
+  }
+
+  /** A session refused: ask the others; `inVain()` is called if none of them answers. */
+  async next(session, inVain) {
+    this.#refused.push(session);
+    const isAsked = await this.#link.ring(this.#peerId, this.#refused).catch(() => false);
+    if (!isAsked) return inVain();
+    this.#timer = setTimeout(inVain, this.#link.patience);
+  }
+
+  /** Tell whether a session that takes calls is the one that was looked for. */
+  found(session) {
+    if (!this.isOn || this.#refused.includes(session)) return false;
+    clearTimeout(this.#timer);
+    return true;
+  }
+
+  /** Somebody answered, or it is of no use any more. */
+  end() {
+    this.#refused = [];
+    clearTimeout(this.#timer);
+  }
+}

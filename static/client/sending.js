@@ -1,0 +1,67 @@
+// Sends the parts of calls through one RTCPeerConnection, in as few sections of its offers as there
+// ever were parts at once: one that is free is used again.
+
+/** What one RTCPeerConnection sends. */
+export class Sending {
+  #pc;
+  // The place that a part has, `{ transceiver, track }`: what was put there last, which the sender
+  // shows a moment later only.
+  #places = new Map();
+  #freed = new Set();
+
+  constructor(pc) {
+    this.#pc = pc;
+  }
+
+  /** Send these parts and no others: `[{ part, isPaused }]`. */
+  apply(wanted) {
+    if (this.#pc.signalingState === "closed") return;
+    const parts = wanted.map(({ part }) => part);
+    for (const [part, { transceiver }] of this.#places) {
+      if (parts.includes(part) && !isStopped(transceiver)) continue;
+      this.#places.delete(part);
+      if (isStopped(transceiver)) continue;
+      this.#freed.add(transceiver);
+      this.#pc.removeTrack(transceiver.sender);
+    }
+    for (const { part, isPaused } of wanted) {
+      const track = isPaused ? null : part.track;
+      const place = this.#places.get(part) ?? this.#take(part);
+      if (place.track === track) continue;
+      place.track = track;
+      // It fails only when the connection was closed meanwhile.
+      place.transceiver.sender.replaceTrack(track).catch(() => {});
+    }
+  }
+
+  #take(part) {
+    const shown = part.shown ? [part.shown] : [];
+    const transceivers = this.#pc.getTransceivers();
+    let transceiver = transceivers.find((one) => this.#isFree(one, part.kind));
+    let track = null;
+    if (transceiver) {
+      this.#freed.delete(transceiver);
+      // Where this is not there, the peer goes on seeing the place in the stream that it had.
+      transceiver.sender.setStreams?.(...shown);
+      const isReceiving = ["recvonly", "sendrecv"].includes(transceiver.direction);
+      transceiver.direction = isReceiving ? "sendrecv" : "sendonly";
+    } else {
+      const sender = this.#pc.addTrack(part.track, ...shown);
+      transceiver = this.#pc.getTransceivers().find((one) => one.sender === sender);
+      ({ track } = part);
+    }
+    const place = { transceiver, track };
+    this.#places.set(part, place);
+    return place;
+  }
+
+  #isFree(transceiver, kind) {
+    if (isStopped(transceiver) || transceiver.receiver.track.kind !== kind) return false;
+    if ([...this.#places.values()].some((place) => place.transceiver === transceiver)) return false;
+    return this.#freed.has(transceiver) || transceiver.sender.track === null;
+  }
+}
+
+function isStopped({ stopped, direction, currentDirection }) {
+  return stopped === true || direction === "stopped" || currentDirection === "stopped";
+}

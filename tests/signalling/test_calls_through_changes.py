@@ -1,0 +1,427 @@
+"""Chromium pages in a call through changes of what they send, of rooms and of tabs."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+import requests
+from playwright.sync_api import WebSocketRoute
+
+from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
+from tests.signalling.conftest import ON_EVENTLET, NewPage
+from tests.signalling.node import report_of
+from tests.signalling.pages import ClientPage
+from tests.support.paths import ROOT
+
+CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
+SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
+LARGEST_OFFER = 16 * 1024
+COLOURS = ["red", "lime", "blue", "yellow"]
+
+# Pictures of one colour each, by which a page tells what it sees; `see` says which colours come in
+# from whom, and whether frames do.
+PAINT = """() => {
+  window.offers = [];
+  const signal = client.signal.bind(client);
+  client.signal = (to, data, how) => {
+    if (how?.type === "offer") offers.push(JSON.stringify(data).length);
+    return signal(to, data, how);
+  };
+  window.painted = (colour) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
+    const context = canvas.getContext("2d");
+    const paint = () => {
+      context.fillStyle = colour;
+      context.fillRect(0, 0, 64, 48);
+    };
+    paint();
+    const timer = setInterval(paint, 100);
+    const stream = canvas.captureStream(10);
+    const [track] = stream.getVideoTracks();
+    track.addEventListener("ended", () => clearInterval(timer));
+    return stream;
+  };
+  window.tone = () => {
+    const audio = new AudioContext();
+    const oscillator = new OscillatorNode(audio);
+    const out = audio.createMediaStreamDestination();
+    oscillator.connect(out);
+    oscillator.start();
+    return out.stream;
+  };
+  const names = { "255,0,0": "red", "0,255,0": "lime", "0,0,255": "blue", "255,255,0": "yellow" };
+  const nearest = (rgb) => names[rgb.map((value) => (value > 127 ? 255 : 0)).join()] ?? "dark";
+  const screens = new Map();
+  const screen = (stream) => {
+    if (!screens.has(stream)) {
+      const video = document.createElement("video");
+      Object.assign(video, { muted: true, srcObject: stream });
+      video.play().catch(() => {});
+      screens.set(stream, { video, canvas: new OffscreenCanvas(1, 1), heard: false });
+    }
+    return screens.get(stream);
+  };
+  window.see = () => {
+    const seen = {};
+    for (const connection of window.call?.connections ?? []) {
+      if (connection.state !== "connected") continue;
+      seen[connection.peerId] = connection.remoteStreams.flatMap((stream) => {
+        if (connection.hidden || !stream.getVideoTracks().length) return [];
+        const { video, canvas } = screen(stream);
+        if (!video.videoWidth) return ["dark"];
+        const context = canvas.getContext("2d");
+        context.drawImage(video, 0, 0, 1, 1);
+        return [nearest([...context.getImageData(0, 0, 1, 1).data.slice(0, 3)])];
+      }).sort();
+    }
+    return seen;
+  };
+}"""
+
+
+def open_pages(client_page: NewPage, server: LiveServer, names: list[str]) -> dict[str, ClientPage]:
+    pages = {name: client_page(server, patience=2000) for name in names}
+    for page in pages.values():
+        page.run(PAINT)
+    return pages
+
+
+def sees(page: ClientPage, expected: dict[str, list[str]], seconds: float = 30) -> None:
+    try:
+        eventually(lambda: page.run("see()") == expected, f"sees {expected}", seconds, 0.1)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {page.run('see()')}; {page.connection_states()}") from None
+
+
+@ON_EVENTLET
+def test_a_screen_shared_a_hundred_times_makes_no_larger_offers(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+    pages["ann"].run("() => { window.call = client.call(everyone, [painted('red'), tone()]) }")
+    pages["ben"].run("() => { window.call = client.call(everyone, painted('blue')) }")
+    sees(pages["ben"], {"ann": ["red"]})
+    pages["ann"].run(
+        """async () => {
+          for (let i = 0; i < 100; i += 1) {
+            const screen = painted("lime");
+            call.addStream(screen);
+            await new Promise((later) => setTimeout(later, 40));
+            call.removeStream(screen);
+            screen.getTracks().forEach((track) => track.stop());
+            await new Promise((later) => setTimeout(later, 20));
+          }
+          call.addStream(painted("yellow"));
+        }"""
+    )
+    sees(pages["ben"], {"ann": ["red", "yellow"]})
+    sees(pages["ann"], {"ben": ["blue"]})
+    for page in pages.values():
+        assert max(page.run("offers") or [0]) < LARGEST_OFFER
+        page.run("() => { window.same = Object.values(connections)[0].pc }")
+    sections = pages["ann"].run("connections.ben.pc.getTransceivers().length")
+    assert sections <= 4
+
+
+@ON_EVENTLET
+def test_a_track_is_replaced_and_paused_in_its_place(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone) }")
+    ann, ben = pages["ann"], pages["ben"]
+    ann.run("() => call.setStream(window.camera = painted('red'))")
+    sees(ben, {"ann": ["red"]})
+    before = len(ann.run("offers"))
+    ann.run(
+        "() => call.replaceTrack(call.tracks[0], (window.screen2 = painted('lime')).getTracks()[0])"
+    )
+    sees(ben, {"ann": ["lime"]})
+    ann.run("() => call.setStream(painted('yellow'))")
+    sees(ben, {"ann": ["yellow"]})
+    ann.run("() => call.hide()")
+    sees(ben, {"ann": []})
+    assert ben.run("[connections.ann.hidden, connections.ann.muted]") == [True, False]
+    ann.run("() => call.show()")
+    sees(ben, {"ann": ["yellow"]})
+    assert len(ann.run("offers")) == before
+    # A program changes the tracks of its stream, of which no browser tells.
+    ann.run(
+        """() => {
+          window.mine = painted('red');
+          call.setStream(mine);
+          const [old] = mine.getTracks();
+          mine.removeTrack(old);
+          mine.addTrack(painted('blue').getTracks()[0]);
+        }"""
+    )
+    sees(ben, {"ann": ["blue"]})
+    # A track in no stream.
+    ann.run("() => { call.setStream(null); call.addTrack(painted('lime').getTracks()[0]) }")
+    sees(ben, {"ann": ["lime"]})
+    ann.run("() => call.removeTrack(call.tracks[0])")
+    sees(ben, {"ann": []})
+
+
+@ON_EVENTLET
+def test_a_call_ends_with_its_room(server: LiveServer, client_page: NewPage, room: str) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben", "cyd"])
+    ann, ben, cyd = pages.values()
+    ann.join(f"{room} one", "ann")
+    ben.join(f"{room} one", "ben", answers=True)
+    cyd.join(f"{room} two", "cyd", answers=True)
+    for page in (ben, cyd):
+        page.run("() => { window.call = client.call(everyone) }")
+    ann.run("() => { window.call = client.call(everyone, painted('red')) }")
+    sees(ben, {"ann": ["red"]})
+    ann.join(f"{room} two", "ann")
+    sees(ben, {}, 3)
+    assert ann.run("[call.ended, call.connections.length]") == [True, 0]
+    assert ben.run("connections.ann.state") == "closed"
+    ann.run("() => { window.call = client.call(everyone, painted('lime')) }")
+    sees(cyd, {"ann": ["lime"]})
+    sees(ben, {})
+
+
+@ON_EVENTLET
+def test_a_session_that_takes_no_calls_lets_another_of_the_peer_take_it(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    ann, takes, takes_not = (client_page(server, patience=2000) for _ in range(3))
+    ann.join(room, "ann")
+    takes.join(room, "ben", answers=True)
+    takes_not.join(room, "ben")
+    ann.call("ben")
+    ann.connected_to("ben")
+    takes.connected_to("ann")
+    assert ann.run("connections.ben.session") == takes.run("client.session")
+
+
+@ON_EVENTLET
+def test_what_does_not_fit_a_data_channel_is_refused_and_much_waits_for_room(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    ann, ben = client_page(server), client_page(server)
+    ann.join(room, "ann")
+    ben.join(room, "ben", answers=True)
+    ann.call("ben")
+    ann.connected_to("ben")
+    ben.connected_to("ann")
+    told = ann.run(
+        """async () => {
+          const code = (promise) => promise.then(() => "sent", (error) => error.code);
+          const { ben } = connections;
+          const large = await code(ben.send("x".repeat(3_000_000)));
+          const most = [];
+          for (let i = 0; i < 300; i += 1) {
+            await ben.send(new Uint8Array(60_000).fill(i));
+            most.push(ben.channel.bufferedAmount);
+          }
+          await ben.send("the end");
+          return [large, Math.max(...most) < 2_000_000];
+        }"""
+    )
+    assert told == ["too_large", True]
+    ben.hears("ann", "the end")
+    count = ben.run("heard.ann.filter((message) => message instanceof ArrayBuffer).length")
+    assert count == 300
+    ann.run("connections.ben.close()")
+    code = "connections.ben.send('x').catch((error) => error.code)"
+    assert ann.run(code) == "not_open"
+
+
+class Sender:
+    """A page of the campaign, and what the test knows of what it sends, and where."""
+
+    def __init__(self, name: str, page: ClientPage, room: str, dice: random.Random) -> None:
+        self.name = name
+        self.page = page
+        self.room = 0
+        self._room_name = room
+        self._dice = dice
+        self.enter()
+
+    def enter(self) -> None:
+        """Join the room that it is to be in, and call everybody, with nothing to show yet."""
+        self.colours: list[str] = []
+        self.hidden = False
+        self.page.join(f"{self._room_name} {self.room}", self.name)
+        self.page.run("() => { window.call = client.call(everyone); window.own = {} }")
+
+    def shown(self) -> list[str]:
+        return [] if self.hidden else sorted(self.colours)
+
+    def change(self) -> str:
+        """Do something at random; returns what it was."""
+        name = self._dice.choice(
+            ["add", "add", "remove", "replace", "fill", "hide", "move", "load", "lose", "sound"]
+        )
+        getattr(self, f"_{name}")()
+        return f"{self.name} {name} {self.colours}"
+
+    def _free(self) -> str:
+        return self._dice.choice([c for c in COLOURS if c not in self.colours])
+
+    def _add(self) -> None:
+        if len(self.colours) == len(COLOURS):
+            return
+        colour = self._free()
+        self.page.run("(colour) => call.addStream(own[colour] = painted(colour))", colour)
+        self.colours.append(colour)
+
+    def _remove(self) -> None:
+        if self.colours:
+            colour = self.colours.pop(self._dice.randrange(len(self.colours)))
+            self.page.run("(colour) => call.removeStream(own[colour])", colour)
+
+    def _replace(self) -> None:
+        """Let the stream stay, but put another track into it."""
+        if not 0 < len(self.colours) < len(COLOURS):
+            return
+        colour = self._free()
+        self.page.run(
+            """([old, colour]) => {
+              const stream = own[old];
+              delete own[old];
+              const [track] = stream.getTracks();
+              stream.removeTrack(track);
+              stream.addTrack(painted(colour).getTracks()[0]);
+              own[colour] = stream;
+            }""",
+            [self.colours.pop(0), colour],
+        )
+        self.colours.append(colour)
+
+    def _fill(self) -> None:
+        """Send one stream in the place of all."""
+        colour = self._dice.choice(COLOURS)
+        script = "own = { [colour]: painted(colour) }; call.setStream(own[colour])"
+        self.page.run(f"(colour) => {{ {script} }}", colour)
+        self.colours = [colour]
+
+    def _hide(self) -> None:
+        self.hidden = not self.hidden
+        self.page.run(f"() => call.{'hide' if self.hidden else 'show'}()")
+
+    def _move(self) -> None:
+        self.room = 1 - self.room
+        self.enter()
+
+    def _load(self) -> None:
+        self.page.load()
+        self.page.run(PAINT)
+        self.enter()
+
+    def _lose(self) -> None:
+        self.page.run("client.socket.io.engine.close()")
+
+    def _sound(self) -> None:
+        self.page.run("() => call.addStream(tone())")
+
+
+@ON_EVENTLET
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.timeout(120 + CHANGES * 20)
+def test_everybody_sees_exactly_who_is_to_be_seen_through_random_changes(
+    server: LiveServer, client_page: NewPage, room: str, count: int
+) -> None:
+    dice = random.Random(SEED)
+    pages = open_pages(client_page, server, ["ann", "ben", "cyd", "dan"][:count])
+    senders = [Sender(name, page, room, dice) for name, page in pages.items()]
+    history = []
+    for _ in range(CHANGES):
+        history.append(dice.choice(senders).change())
+        if dice.random() < 0.4:
+            # The next change comes before this one is through.
+            continue
+        for viewer in senders:
+            others = [s for s in senders if s is not viewer and s.room == viewer.room]
+            try:
+                sees(viewer.page, {other.name: other.shown() for other in others}, 40)
+            except AssertionError as error:
+                raise AssertionError(f"{viewer.name}: {error}; after {history}") from None
+    largest = max([0, *(size for page in pages.values() for size in page.run("offers"))])
+    assert largest < LARGEST_OFFER
+
+
+def through(page: ClientPage, rewrite: Callable[[str], str | None]) -> None:
+    """Let what the server sends to a page pass `rewrite` from now on; None is not passed on."""
+
+    def connected(near: WebSocketRoute) -> None:
+        far = near.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            text = rewrite(message) if isinstance(message, str) else message
+            if text is not None:
+                near.send(text)
+
+        far.on_message(pass_on)
+
+    page.page.route_web_socket(re.compile("/socket.io/"), connected)
+    page.options["socket"] = {"transports": ["websocket"]}
+    page.load()
+
+
+@ON_EVENTLET
+def test_whoever_was_put_out_gets_no_picture_any_more_though_their_program_ignores_it(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    ann, ben = client_page(server), client_page(server)
+    # As a server does that tells why; and as a program that does not want to know.
+    known = '"previous_version"'
+    through(ann, lambda text: text.replace(known, f'"reason":"banned",{known}'))
+    through(ben, lambda text: None if "leave_room_success" in text else text)
+    for page, name in ((ann, "ann"), (ben, "ben")):
+        page.run(PAINT)
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone, painted('red')) }")
+    sees(ben, {"ann": ["red"]})
+    url = f"{server.url}/api/webrtc/rooms/{quote(room)}/leave?peer_id=ben"
+    assert requests.post(url, timeout=10).ok
+    closed = "connections.ben.state === 'closed'"
+    eventually(lambda: ann.run(closed), "ann hangs up", 1, 0.02)
+    assert ann.run("connections.ben.reason") == "“ben” was banned from the room."
+    frames = """async () => {
+      const report = await window.first.getStats();
+      const isVideo = ({ type, kind }) => type === "inbound-rtp" && kind === "video";
+      return [...report.values()].find(isVideo)?.framesReceived ?? 0;
+    }"""
+    ben.run("() => { window.first = connections.ann.pc ?? { getStats: async () => new Map() } }")
+    ben.page.wait_for_timeout(1000)
+    before = ben.run(frames)
+    ben.page.wait_for_timeout(1000)
+    assert ben.run(frames) == before
+
+
+def test_candidates_that_come_before_their_description_wait_for_it() -> None:
+    folder = (ROOT / "static" / "client").as_uri()
+    script = f"""
+      import {{ Candidates }} from "{folder}/candidates.js";
+      import {{ EarlyCandidates }} from "{folder}/early_candidates.js";
+      const added = [];
+      const addIceCandidate = async ({{ candidate }}) => added.push(candidate);
+      const pc = {{ remoteDescription: null, addIceCandidate }};
+      const candidates = new Candidates();
+      const of = (candidate, from_connection) => ({{ candidate, from_connection }});
+      await candidates.take(pc, null, of("a", "x.1"));
+      await candidates.take(pc, null, of("of another", "y.1"));
+      const before = [...added];
+      pc.remoteDescription = {{}};
+      candidates.addEarly(pc, "x.1");
+      await candidates.take(pc, "x.1", of("b", "x.1"));
+      const early = new EarlyCandidates();
+      for (let i = 0; i < 1000; i += 1) early.keep("ben", i);
+      const kept = early.take("ben").length;
+      console.log(JSON.stringify([before, added, kept, early.take("ben")]));
+    """
+    assert report_of("--input-type=module", "-e", script) == [[], ["a", "b"], 100, []]
