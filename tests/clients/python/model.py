@@ -29,7 +29,7 @@ CAUSES = {
     "token_failed": "tokens",
     "room_full": "crowd",
 }
-OF_TROUBLE = {"timeout", "unreachable", "connection_lost", "shutting_down"}
+OF_TROUBLE = {"timeout", "unreachable", "connection_lost", "shutting_down", "token_expired"}
 
 
 class Tokens:
