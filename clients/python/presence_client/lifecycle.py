@@ -40,8 +40,6 @@ _FORWARDED = frozenset(
         "slow_down",
     }
 )
-# A function that fetches tokens may give a better one the next time.
-_OF_TOKENS = frozenset({"token_failed", "token_expired"})
 # How long a client that is closed waits for the server to hear that it leaves.
 _GOODBYE_SECONDS = 1.0
 
@@ -184,10 +182,12 @@ class Lifecycle(Membership):
         self._trouble = error
         wish = self._wish
         is_awaited = bool(self._callers) or (wish is not None and wish.is_awaited)
-        # Where a token is fetched fails with the network itself, so who was in a room goes on.
-        goes_on = error.passes or (
-            self._fetches_tokens and error.code in _OF_TOKENS and not is_awaited
-        )
+        goes_on = error.passes
+        if self._fetches_tokens and error.code == "token_expired":
+            goes_on = True  # the next one may be fresher
+        if error.code == "token_failed" and not is_awaited:
+            # Where a token is fetched fails with the network itself, so who was in a room goes on.
+            goes_on = True
         if goes_on:
             if error.code != "unreachable":
                 self._tell("error", error)

@@ -29,7 +29,7 @@ CAUSES = {
     "token_failed": "tokens",
     "room_full": "crowd",
 }
-OF_TROUBLE = {"timeout", "unreachable", "connection_lost", "shutting_down"}
+OF_TROUBLE = {"timeout", "unreachable", "connection_lost", "shutting_down", "token_expired"}
 
 
 class Tokens:
@@ -162,8 +162,10 @@ class Player:
 
     def replay(self) -> None:
         """Hold what was told against itself, and against what the client says."""
-        state, place, active = "idle", None, set[str]()
+        state, place, active, is_lost = "idle", None, set[str](), False
         for event, value in list(self.heard):
+            assert not is_lost or (event, value) == ("state", "reconnecting"), (event, value)
+            is_lost = event == "disconnected" and state == "joined"
             if event == "state":
                 assert value in FOLLOWING[state], f"{state} → {value}"
                 state = value
