@@ -247,7 +247,7 @@ class FileTooLarge(PresenceError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The file is larger than the {limit} bytes that are allowed. Send a smaller one.",
+            f"The file is larger than the {_sized(limit)} that are allowed. Send a smaller one.",
             limit=limit,
         )
 
@@ -373,6 +373,36 @@ class FileTypeRefused(PresenceError):
     code = "file_type_refused"
 
 
+class FileTooComplex(PresenceError):
+    """Looking at an upload would take more than a file may; ``what`` names what was exceeded."""
+
+    code = "file_too_complex"
+    what: str
+    limit: int
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(
+            f"The file is too complex to be checked: it takes more than {limit:,} {what}. Save it "
+            "in a simpler form or in parts, and send that.",
+            what=what,
+            limit=limit,
+        )
+
+
+class FileCheckBusy(PresenceError):
+    """So many files are being checked that this one's turn did not come in time."""
+
+    code = "file_check_busy"
+    retry_after: int
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "The server is checking other files, so this one was not stored. Send it again in "
+            f"{retry_after} s.",
+            retry_after=retry_after,
+        )
+
+
 class ImageTooLarge(PresenceError):
     """An image unfolds to more pixels than the limit."""
 
@@ -383,8 +413,8 @@ class ImageTooLarge(PresenceError):
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(
-            f"The image has {width} × {height} pixels; at most {limit} are allowed altogether. "
-            "Send a smaller one.",
+            f"The image has {width} × {height} pixels, {_millions(width * height)} megapixels; at "
+            f"most {_millions(limit)} are allowed. Send a smaller one.",
             width=width,
             height=height,
             limit=limit,
@@ -394,14 +424,15 @@ class ImageTooLarge(PresenceError):
 class QuotaExceeded(PresenceError):
     """Base of the conditions in which more would be kept than a setting allows.
 
-    ``sentence`` says what is wrong and what to do about it.
+    ``sentence`` says what is wrong and what to do about it, with ``limit``, or ``size`` for bytes.
     """
 
     limit: int
     sentence = ""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(self.sentence.format(limit=limit), limit=limit)
+        sentence = self.sentence.format(limit=limit, size=_sized(limit))
+        super().__init__(sentence, limit=limit)
 
 
 class TooManyFiles(QuotaExceeded):
@@ -416,7 +447,7 @@ class PeerStorageFull(QuotaExceeded):
 
     code = "peer_storage_full"
     sentence = (
-        "The files of this peer would take more than the {limit} bytes that are allowed. Delete "
+        "The files of this peer would take more than the {size} that are allowed. Delete "
         "some of them, or send a smaller one."
     )
 
@@ -426,7 +457,7 @@ class RoomStorageFull(QuotaExceeded):
 
     code = "room_storage_full"
     sentence = (
-        "The files of this room would take more than the {limit} bytes that are allowed. Delete "
+        "The files of this room would take more than the {size} that are allowed. Delete "
         "some of them, or send a smaller one."
     )
 
@@ -436,7 +467,7 @@ class ServerStorageFull(QuotaExceeded):
 
     code = "server_storage_full"
     sentence = (
-        "The files on this server would take more than the {limit} bytes that are allowed. Delete "
+        "The files on this server would take more than the {size} that are allowed. Delete "
         "files that nobody needs, or tell whoever runs the server."
     )
 
@@ -446,7 +477,7 @@ class DiskNearlyFull(QuotaExceeded):
 
     code = "disk_nearly_full"
     sentence = (
-        "Less than {limit} bytes would be left free on the server's disk, so nothing was stored. "
+        "Less than {size} would be left free on the server's disk, so nothing was stored. "
         "Send something smaller, or tell whoever runs the server."
     )
 
@@ -687,6 +718,18 @@ class OriginRefused(PresenceError):
             "Pages of that origin may not use this server. Whoever runs it lists those that may "
             "in PRESENCE_ALLOWED_ORIGINS."
         )
+
+
+def _sized(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{size} bytes"
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1_000_000:.1f}".removesuffix(".0")
 
 
 def _until(until: str | None) -> str:
