@@ -80,6 +80,14 @@ class PendingBlob:
         """Hand what was written to the operating system; raises `OSError` on a full disk."""
         self.file.flush()
 
+    def replace(self, path: Path) -> None:
+        """Take the content of another file, which goes, instead of what was written."""
+        assert self.path is not None
+        os.replace(path, self.path)
+        self.file.close()
+        self.file = cast(IO[bytes], self.path.open("r+b"))
+        self.size = self.path.stat().st_size
+
     def discard(self) -> None:
         """Close the file and remove it if it was not moved into place. Safe to call twice."""
         with suppress(OSError):  # closing writes what is buffered, which a full disk refuses

@@ -25,8 +25,8 @@ _TEMPLATE_TYPE = "wordprocessingml.template.main+xml"
 _ACTIVE_TYPES = ("macroenabled", "vbaproject", "vbadata", "activex")
 _SHOWN = 80
 
-# Word's own mark at the beginning of a document, of Word 97 and of Word 6 ([MS-DOC], 2.5.2).
-_DOC_MARKS = (b"\xec\xa5", b"\xdc\xa5")
+# How a document begins: of Word 97 ([MS-DOC], 2.5.2), of Word 6 and 95, and of those in East Asia.
+_DOC_MARKS = (b"\xec\xa5", b"\xdc\xa5", b"\x99\xa6", b"\x98\xa6", b"\x97\xa6")
 # A field that starts a program, in text of one or of two bytes a character ([MS-DOC], 2.8.25).
 _DDE = re.compile(
     rb"\x13\s*dde(auto)?[\s\"\\\x14\x15]|"

@@ -54,6 +54,8 @@ STATUS: dict[type[PresenceError], int] = {
     errors.MessageTooLarge: 413,
     errors.FileTypeRefused: 415,
     errors.ImageTooLarge: 413,
+    errors.FileTooComplex: 413,
+    errors.FileCheckBusy: 503,
     errors.InvalidField: 422,
     errors.TooManyRequests: 429,
     errors.TooManyConnects: 429,

@@ -38,6 +38,7 @@ from presence.transport.live.switchboard import HoldLimits, Seat, Switchboard
 from presence.transport.pages.text_filters import plural
 from presence.transport.process import upkeep
 from presence.transport.process.counters import Counters
+from presence.transport.process.file_checks import FileChecks
 from presence.transport.wire.serializers import Body
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Runtime:
         self.socketio = socketio
         self.worker_id = secrets.token_hex(16)
         self.blobs = _blobs(settings, self.worker_id)
+        self.file_checks = FileChecks(settings)
         self.limits = Limits(
             settings.max_peers,
             settings.max_user_data_bytes,
