@@ -48,6 +48,7 @@ from presence.transport.rest import (
     health,
     ice,
     moderation,
+    resumable,
     rooms,
     tokens,
     uploads,
@@ -103,6 +104,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(tokens.bp)
     health.init_app(app, runtime)
     app.register_blueprint(uploads.bp)
+    app.register_blueprint(resumable.bp)
     app.register_blueprint(views.bp)
     app.register_blueprint(doctor.bp)
     app.register_blueprint(api.bp)

@@ -129,6 +129,18 @@ class LocalBlobs:
         self._pending.mkdir(parents=True, exist_ok=True)
         return PendingBlob(self._pending / secrets.token_hex(16), limit, self.has_space)
 
+    def adopt(self, path: Path, limit: int) -> PendingBlob:
+        """Return a pending file with the content of another one, which stays; raises `OSError`."""
+        blob = self.receive(limit)
+        assert blob.path is not None
+        copied = blob.path.with_name(f"{blob.path.name}+")
+        try:
+            os.link(path, copied)
+        except OSError:  # not every file system has links
+            shutil.copyfile(path, copied)
+        blob.replace(copied)
+        return blob
+
     def name(self, blob: PendingBlob, stored_name: str) -> None:
         """Give a pending file its final name, still in the pending folder.
 

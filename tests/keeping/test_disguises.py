@@ -41,7 +41,9 @@ def test_what_is_what_it_says_is_accepted(what: str) -> None:
 )
 def test_a_refusal_says_why_and_what_to_do(what: str, word: str) -> None:
     content, name, _ = REFUSED[what]
-    with pytest.raises((FileTypeRefused, FileTooComplex), match=rf"{word}.* (save|send|Save|Send) "):
+    with pytest.raises(
+        (FileTypeRefused, FileTooComplex), match=rf"{word}.* (save|send|Save|Send) "
+    ):
         checking.detect(io.BytesIO(content), name)
 
 

@@ -77,7 +77,8 @@ def attach(
 ) -> FileChange:
     """Give a peer, active or not, an uploaded file.
 
-    Its `original_name` is one of `clean_original_name`. Raises `RoomNotFound`, `PeerNotFound`, or the quota that the file would exceed.
+    Its `original_name` is one of `clean_original_name`. Raises `RoomNotFound`, `PeerNotFound`,
+    or the quota that the file would exceed.
     """
     room = rooms.change(session, room_name)
     peer = peer_rows.get(session, room, peer_id)

@@ -72,7 +72,7 @@ class FileChecks:
         finally:
             self._places.release()
         if "condition" in answer:
-            raise _condition(answer)
+            raise errors.told(answer["condition"], answer["detail"], answer["extra"])
         return file_types.BY_STORED_EXTENSION[answer["extension"]]
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class _Checker:
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(settings.file_check_seconds * _PATIENCE)
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603: what it is given is ours
+            self._process = subprocess.Popen(  # noqa: S603
                 [
                     sys.executable,
                     "-m",
@@ -151,11 +151,3 @@ class _Checker:
             return self._process.wait(1)
         self._process.kill()
         return self._process.wait()
-
-
-def _condition(answer: dict[str, Any]) -> PresenceError:
-    """Return the condition that a checker's answer tells of."""
-    kind: type[PresenceError] = getattr(errors, answer["condition"])
-    condition = kind.__new__(kind)
-    PresenceError.__init__(condition, answer["detail"], **answer["extra"])
-    return condition

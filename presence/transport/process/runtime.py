@@ -26,6 +26,7 @@ from presence.domain.rooms.quotas import Quotas
 from presence.errors import ShuttingDown
 from presence.storage import database
 from presence.storage.blobs import LocalBlobs
+from presence.storage.partial_uploads import PartialUploads
 from presence.transport.admission.access import Access
 from presence.transport.admission.rates import Rates
 from presence.transport.engine import packets
@@ -65,6 +66,9 @@ class Runtime:
         self.worker_id = secrets.token_hex(16)
         self.blobs = _blobs(settings, self.worker_id)
         self.file_checks = FileChecks(settings)
+        self.partial_uploads = PartialUploads(
+            settings.upload_path, settings.resume_seconds, settings.worker_name
+        )
         self.limits = Limits(
             settings.max_peers,
             settings.max_user_data_bytes,

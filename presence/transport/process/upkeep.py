@@ -94,6 +94,7 @@ def _sweep(runtime: Runtime, sweeper: Sweeper, checkpointer: Checkpointer) -> No
     with runtime.app.app_context():
         checkpointer.step()
         sweeper.step()
+        runtime.partial_uploads.sweep()
         if runtime.scrub:
             runtime.scrub = False
             if not database.scrub():
