@@ -21,6 +21,12 @@ from tests.waiting import eventually
 TEXT = b"0123456789" * 20_000
 
 
+def come(server: LiveServer, where: str) -> int | None:
+    """Return how many bytes of an upload are on the disk; None for none of its pieces."""
+    part = server.uploads / ".partial" / f"{where.rpartition('/')[2]}.part"
+    return part.stat().st_size if part.exists() else None
+
+
 @pytest.fixture
 def tus(server: LiveServer, room: str) -> Tus:
     join(server, room)
@@ -48,8 +54,7 @@ def test_a_file_in_pieces_ends_as_one_from_the_form_does(
     assert (body["original_filename"], body["file_size"]) == ("notes.txt", len(TEXT))
     assert told["filename"] == body["filename"]
     assert requests.get(server.url + body["file_url"], timeout=10).content == TEXT
-    parts = [name for name in server.stored_files() if name.endswith(".part")]
-    assert parts == [], "the pieces are gone"
+    assert come(server, where) is None, "the pieces are gone"
 
 
 def test_the_server_says_what_it_speaks(tus: Tus) -> None:
@@ -203,7 +208,7 @@ def test_a_file_that_is_refused_is_answered_like_in_the_form_and_stays_refused(
     assert "name it .png" in answer.json()["detail"]
     assert refusal(requests.get(where, timeout=10)) == (415, "file_type_refused")
     assert tus.call("HEAD", where).status_code == 415
-    assert [name for name in server.stored_files() if name.endswith(".part")] == []
+    assert come(server, where) is None
 
 
 def test_until_its_end_an_upload_has_no_file(tus: Tus) -> None:
@@ -235,16 +240,13 @@ def test_what_came_before_a_connection_broke_is_kept(server: LiveServer, tus: Tu
     at = 0
     while at < len(TEXT) - 50_000:
         connection = broken_off(tus, where, at, TEXT[at : at + 50_000], len(TEXT) - at)
-        eventually(lambda at=at: tus_size(server) >= at + 50_000, "the piece has come")
+        expected = at + 50_000
+        eventually(lambda n=expected: come(server, where) == n, "the piece has come")
         connection.close()
         at = tus.offset(where)
     assert tus.send(where, at, TEXT[at:]).ok
     body = requests.get(where, timeout=10).json()
     assert requests.get(server.url + body["file_url"], timeout=10).content == TEXT
-
-
-def tus_size(server: LiveServer) -> int:
-    return max((path.stat().st_size for path in server.uploads.rglob("*.part")), default=0)
 
 
 def test_whoever_asks_last_goes_on_though_the_server_still_waits_for_another(
@@ -253,7 +255,7 @@ def test_whoever_asks_last_goes_on_though_the_server_still_waits_for_another(
     """A telephone's old connection is gone, and only the telephone knows."""
     where = tus.begin(len(TEXT))
     old = broken_off(tus, where, 0, TEXT[:70_000], len(TEXT))
-    eventually(lambda: tus_size(server) >= 70_000, "the first piece has come")
+    eventually(lambda: come(server, where) == 70_000, "the first piece has come")
     at = tus.offset(where)
     assert tus.send(where, at, TEXT[at : at + 10_000]).ok
     old.sendall(b"x" * 50_000)  # what was on its way all the time
