@@ -62,16 +62,19 @@ def detect(file: IO[bytes], filename: str, *, max_pixels: int = 0) -> FileType:
     if kind is None:
         raise FileTypeRefused(_without_type(file, extension, max_pixels))
     found = recognising.recognise(file)
-    # Any text may begin like something else.
-    if found is not kind and kind is not TXT:
-        raise FileTypeRefused(_misnamed(file, extension, kind, found, max_pixels))
+    if found is not kind:
+        # Any text may begin like something else, and need not be it.
+        if kind is not TXT:
+            raise FileTypeRefused(_misnamed(file, extension, kind, found, max_pixels))
+        if isinstance(found, FileType) and _is_sound(file, found, max_pixels):
+            raise FileTypeRefused(_rename(found))
     try:
         _check(file, kind, max_pixels)
     except Appended:
         raise FileTypeRefused(_APPENDED) from None
     except Damaged:
         if kind is TXT:
-            raise FileTypeRefused(_no_text(file, found, max_pixels)) from None
+            raise FileTypeRefused(_no_text(found)) from None
         raise FileTypeRefused(_DAMAGED.format(called=kind.called)) from None
     return kind
 
@@ -123,12 +126,8 @@ def _misnamed(
     )
 
 
-def _no_text(file: IO[bytes], found: FileType | Other | None, max_pixels: int) -> str:
-    if isinstance(found, Other):
-        return _instead(found)
-    if found is not None and _is_sound(file, found, max_pixels):
-        return _rename(found)
-    return _NOT_UTF8
+def _no_text(found: FileType | Other | None) -> str:
+    return _instead(found) if isinstance(found, Other) else _NOT_UTF8
 
 
 def _begins_as_compound(file: IO[bytes], kind: FileType) -> bool:
