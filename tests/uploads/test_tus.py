@@ -240,9 +240,10 @@ def test_what_came_before_a_connection_broke_is_kept(server: LiveServer, tus: Tu
     at = 0
     while at < len(TEXT) - 50_000:
         connection = broken_off(tus, where, at, TEXT[at : at + 50_000], len(TEXT) - at)
-        expected = at + 50_000
-        eventually(lambda n=expected: come(server, where) == n, "the piece has come")
+        enough = at + 30_000
+        eventually(lambda n=enough: (come(server, where) or 0) >= n, "much of it has come")
         connection.close()
+        assert tus.offset(where) >= enough
         at = tus.offset(where)
     assert tus.send(where, at, TEXT[at:]).ok
     body = requests.get(where, timeout=10).json()
@@ -255,7 +256,7 @@ def test_whoever_asks_last_goes_on_though_the_server_still_waits_for_another(
     """A telephone's old connection is gone, and only the telephone knows."""
     where = tus.begin(len(TEXT))
     old = broken_off(tus, where, 0, TEXT[:70_000], len(TEXT))
-    eventually(lambda: come(server, where) == 70_000, "the first piece has come")
+    eventually(lambda: (come(server, where) or 0) >= 50_000, "much of the first piece has come")
     at = tus.offset(where)
     assert tus.send(where, at, TEXT[at : at + 10_000]).ok
     old.sendall(b"x" * 50_000)  # what was on its way all the time

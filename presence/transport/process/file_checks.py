@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 # How many times its seconds of computing a check may take by the clock, and wait for its turn.
 _PATIENCE = 3
+# A new process first reads its libraries, which takes a busy machine long.
+_START_SECONDS = 30.0
 _RETRY_SECONDS = 10
 # All that a checker is told of the environment: it finds its libraries, and no secrets.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR")
@@ -94,7 +97,7 @@ class FileChecks:
     def _too_complex(self, returncode: int) -> PresenceError:
         """Return what a file asked too much of whose checker has ended."""
         if returncode in (-signal.SIGPROF, -signal.SIGALRM):
-            return FileTooComplex("seconds", int(self._settings.file_check_seconds))
+            return FileTooComplex("seconds", math.ceil(self._settings.file_check_seconds))
         log.warning("a process that looked at an uploaded file ended with %d", returncode)
         return FileTooComplex("MiB of memory", self._settings.file_check_bytes // _MIB)
 
@@ -104,7 +107,7 @@ class _Checker:
 
     def __init__(self, settings: Settings) -> None:
         self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(settings.file_check_seconds * _PATIENCE)
+        self._socket.settimeout(settings.file_check_seconds * _PATIENCE + _START_SECONDS)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 [

@@ -66,7 +66,8 @@ _EXPOSED = (
     "Location, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
     "Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
 )
-_CHUNK = 64 * 1024
+# Of a piece that breaks off less than this is lost.
+_CHUNK = 16 * 1024
 # Names have 128 characters, file names are shortened; more than this is for nobody.
 _MAX_METADATA = 4 * 1024
 _MAX_DIGITS = 15
