@@ -51,7 +51,7 @@ from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
 from presence.transport.pages import api, clients, doctor, views
-from presence.transport.process import database_care, leases, starting, storage_limits, sweeping
+from presence.transport.process import disk_care, leases, starting, storage_limits, sweeping
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest
 from presence.transport.rest import (
@@ -60,6 +60,7 @@ from presence.transport.rest import (
     health,
     ice,
     moderation,
+    resumable,
     rooms,
     tokens,
     uploads,
@@ -81,7 +82,7 @@ PARTS: tuple[Part, ...] = (
     starting.recover_files,
     starting.warn,
     starting.hear_others,
-    database_care.init_app,
+    disk_care.init_app,
     sweeping.init_app,
     lambda run: error_handlers.init_app(run.app),
     lambda run: request_limits.init_app(run.app, run.rates),
@@ -104,6 +105,7 @@ BLUEPRINTS = (
     rooms.bp,
     activity.bp,
     uploads.bp,
+    resumable.bp,
     ice.bp,
     moderation.bp,
     tokens.bp,

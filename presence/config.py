@@ -122,7 +122,26 @@ class Settings:
         "PRESENCE_MAX_UPLOAD_BYTES", 16 * 1024 * 1024, "largest file that may be uploaded"
     )
     max_image_pixels: int = _setting(
-        "PRESENCE_MAX_IMAGE_PIXELS", 100_000_000, "pixels of an uploaded image; 0 for any number"
+        "PRESENCE_MAX_IMAGE_PIXELS", 200_000_000, "pixels of an uploaded image; 0 for any number"
+    )
+    reencode_images: bool = _setting(
+        "PRESENCE_REENCODE_IMAGES",
+        False,
+        "store pictures made anew: upright, without place, time and camera",
+    )
+    file_checkers: int = _setting(
+        "PRESENCE_FILE_CHECKERS", 2, "uploaded files that are looked at at once"
+    )
+    file_check_seconds: float = _setting(
+        "PRESENCE_FILE_CHECK_SECONDS", 10.0, "computing that looking at a file may take"
+    )
+    file_check_bytes: int = _setting(
+        "PRESENCE_FILE_CHECK_BYTES", 2048 * _MIB, "memory that looking at a file may take"
+    )
+    resume_seconds: float = _setting(
+        "PRESENCE_RESUME_SECONDS",
+        3600.0,
+        "how long an upload that broke off can be resumed (tus)",
     )
     max_files_per_peer: int = _setting(
         "PRESENCE_MAX_FILES_PER_PEER", 100, "files a peer may have; 0 for any number"
@@ -321,6 +340,8 @@ class Settings:
             "turn_ttl",
             "database_connections",
             "file_url_seconds",
+            "file_checkers",
+            "file_check_bytes",
         ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
@@ -358,7 +379,14 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise InvalidSetting(f"{variable_of(name)} must be 0 or more.")
-        for name in ("ping_interval", "ping_timeout", "read_seconds", "rest_session_seconds"):
+        for name in (
+            "ping_interval",
+            "ping_timeout",
+            "read_seconds",
+            "rest_session_seconds",
+            "file_check_seconds",
+            "resume_seconds",
+        ):
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
         self._check_places()

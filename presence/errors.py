@@ -247,7 +247,7 @@ class FileTooLarge(PresenceError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The file is larger than the {limit} bytes that are allowed. Send a smaller one.",
+            f"The file is larger than the {_sized(limit)} that are allowed. Send a smaller one.",
             limit=limit,
         )
 
@@ -346,6 +346,7 @@ class TooManyAtOnce(PresenceError):
 
     code = "too_many_at_once"
     limit: int
+    retry_after: int
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -360,6 +361,7 @@ class AnswersTooLarge(PresenceError):
     """The answers that are being sent to slow readers take as much memory as they may."""
 
     code = "answers_too_large"
+    retry_after: int
 
     def __init__(self) -> None:
         super().__init__(
@@ -413,6 +415,125 @@ class FileTypeRefused(PresenceError):
     code = "file_type_refused"
 
 
+class FileTooComplex(PresenceError):
+    """Looking at an upload would take more than a file may; ``what`` names what was exceeded."""
+
+    code = "file_too_complex"
+    what: str
+    limit: int
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(
+            f"The file is too complex to be checked: it takes more than {limit:,} {what}. Save it "
+            "in a simpler form or in parts, and send that.",
+            what=what,
+            limit=limit,
+        )
+
+
+class FileCheckBusy(PresenceError):
+    """So many files are being checked that this one's turn did not come in time."""
+
+    code = "file_check_busy"
+    retry_after: int
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "The server is checking other files, so this one was not stored. Send it again in "
+            f"{retry_after} s.",
+            retry_after=retry_after,
+        )
+
+
+class UploadNotFound(PresenceError):
+    """No resumable upload has this address, or it was forgotten."""
+
+    code = "upload_not_found"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no such upload, or it was forgotten because nothing came for too long. Begin "
+            "it anew."
+        )
+
+
+class UploadUnfinished(PresenceError):
+    """A resumable upload has not come to its end, so nothing can be said of its file."""
+
+    code = "upload_unfinished"
+    offset: int
+    length: int
+
+    def __init__(self, offset: int, length: int) -> None:
+        super().__init__(
+            f"Only {offset} of the {length} bytes of this upload have come. Send the rest.",
+            offset=offset,
+            length=length,
+        )
+
+
+class UploadOffsetWrong(PresenceError):
+    """A piece of a resumable upload does not begin where the last one ended."""
+
+    code = "upload_offset_wrong"
+    offset: int
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(
+            f"{offset} bytes of this upload have come, so the next piece begins there. Ask for the "
+            "offset with HEAD, and go on from it.",
+            offset=offset,
+        )
+
+
+class UploadLocked(PresenceError):
+    """Another request is just sending a piece of a resumable upload, or ending it."""
+
+    code = "upload_locked"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another request is sending a piece of this upload, or its file is being checked. Try "
+            "again in a second."
+        )
+
+
+class ChecksumMismatch(PresenceError):
+    """A piece of a resumable upload is not what its checksum says, and was thrown away."""
+
+    code = "checksum_mismatch"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This piece of the upload does not have the checksum that was sent with it, so it was "
+            "thrown away. Send it again."
+        )
+
+
+class TusVersionRefused(PresenceError):
+    """A request for a resumable upload does not say that it follows version 1.0.0 of tus."""
+
+    code = "tus_version_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Resumable uploads follow the tus protocol, version 1.0.0. Send the header "
+            "“Tus-Resumable: 1.0.0”, or use a client of tus."
+        )
+
+
+class NotAPiece(PresenceError):
+    """What was sent to a resumable upload is not declared as a piece of it."""
+
+    code = "not_a_piece"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A piece of an upload has the Content-Type “application/offset+octet-stream”. Send it "
+            "with that."
+        )
+
+
 class ImageTooLarge(PresenceError):
     """An image unfolds to more pixels than the limit."""
 
@@ -423,8 +544,8 @@ class ImageTooLarge(PresenceError):
 
     def __init__(self, width: int, height: int, limit: int) -> None:
         super().__init__(
-            f"The image has {width} × {height} pixels; at most {limit} are allowed altogether. "
-            "Send a smaller one.",
+            f"The image has {width} × {height} pixels, {_millions(width * height)} megapixels; at "
+            f"most {_millions(limit)} are allowed. Send a smaller one.",
             width=width,
             height=height,
             limit=limit,
@@ -434,14 +555,15 @@ class ImageTooLarge(PresenceError):
 class QuotaExceeded(PresenceError):
     """Base of the conditions in which more would be kept than a setting allows.
 
-    ``sentence`` says what is wrong and what to do about it.
+    ``sentence`` says what is wrong and what to do about it, with ``limit``, or ``size`` for bytes.
     """
 
     limit: int
     sentence = ""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(self.sentence.format(limit=limit), limit=limit)
+        sentence = self.sentence.format(limit=limit, size=_sized(limit))
+        super().__init__(sentence, limit=limit)
 
 
 class TooManyFiles(QuotaExceeded):
@@ -451,12 +573,22 @@ class TooManyFiles(QuotaExceeded):
     sentence = "This peer already has the {limit} files that are allowed. Delete one first."
 
 
+class TooManyUnfinished(QuotaExceeded):
+    """A peer, or everybody together, has as many unfinished resumable uploads as there may be."""
+
+    code = "too_many_unfinished"
+    sentence = (
+        "There are {limit} unfinished uploads already. Finish one or end it (DELETE) first; those "
+        "that get nothing more are forgotten by themselves."
+    )
+
+
 class PeerStorageFull(QuotaExceeded):
     """A peer's files would take more bytes than they may."""
 
     code = "peer_storage_full"
     sentence = (
-        "The files of this peer would take more than the {limit} bytes that are allowed. Delete "
+        "The files of this peer would take more than the {size} that are allowed. Delete "
         "some of them, or send a smaller one."
     )
 
@@ -466,7 +598,7 @@ class RoomStorageFull(QuotaExceeded):
 
     code = "room_storage_full"
     sentence = (
-        "The files of this room would take more than the {limit} bytes that are allowed. Delete "
+        "The files of this room would take more than the {size} that are allowed. Delete "
         "some of them, or send a smaller one."
     )
 
@@ -476,7 +608,7 @@ class ServerStorageFull(QuotaExceeded):
 
     code = "server_storage_full"
     sentence = (
-        "The files on this server would take more than the {limit} bytes that are allowed. Delete "
+        "The files on this server would take more than the {size} that are allowed. Delete "
         "files that nobody needs, or tell whoever runs the server."
     )
 
@@ -486,7 +618,7 @@ class DiskNearlyFull(QuotaExceeded):
 
     code = "disk_nearly_full"
     sentence = (
-        "Less than {limit} bytes would be left free on the server's disk, so nothing was stored. "
+        "Less than {size} would be left free on the server's disk, so nothing was stored. "
         "Send something smaller, or tell whoever runs the server."
     )
 
@@ -737,6 +869,26 @@ class OriginRefused(PresenceError):
             "Pages of that origin may not use this server. Whoever runs it lists those that may "
             "in PRESENCE_ALLOWED_ORIGINS."
         )
+
+
+def told(name: str, detail: str, extra: dict[str, Any]) -> PresenceError:
+    """Return the condition of this class name that another process, or an earlier time, told of."""
+    kind: type[PresenceError] = globals()[name]
+    condition = kind.__new__(kind)
+    PresenceError.__init__(condition, detail, **extra)
+    return condition
+
+
+def _sized(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{size} bytes"
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1_000_000:.1f}".removesuffix(".0")
 
 
 def _until(until: str | None) -> str:

@@ -80,6 +80,14 @@ class PendingBlob:
         """Hand what was written to the operating system; raises `OSError` on a full disk."""
         self.file.flush()
 
+    def replace(self, path: Path) -> None:
+        """Take the content of another file, which goes, instead of what was written."""
+        assert self.path is not None
+        os.replace(path, self.path)
+        self.file.close()
+        self.file = cast(IO[bytes], self.path.open("r+b"))
+        self.size = self.path.stat().st_size
+
     def discard(self) -> None:
         """Close the file and remove it if it was not moved into place. Safe to call twice."""
         with suppress(OSError):  # closing writes what is buffered, which a full disk refuses
@@ -120,6 +128,18 @@ class LocalBlobs:
         """Open a pending file of at most `limit` bytes; raises `OSError`."""
         self._pending.mkdir(parents=True, exist_ok=True)
         return PendingBlob(self._pending / secrets.token_hex(16), limit, self.has_space)
+
+    def adopt(self, path: Path, limit: int) -> PendingBlob:
+        """Return a pending file with the content of another one, which stays; raises `OSError`."""
+        blob = self.receive(limit)
+        assert blob.path is not None
+        copied = blob.path.with_name(f"{blob.path.name}+")
+        try:
+            os.link(path, copied)
+        except OSError:  # not every file system has links
+            shutil.copyfile(path, copied)
+        blob.replace(copied)
+        return blob
 
     def name(self, blob: PendingBlob, stored_name: str) -> None:
         """Give a pending file its final name, still in the pending folder.

@@ -92,7 +92,12 @@ ROUTES = [
         acts=True,
         form={"room_name": "{room_name}", "peer_id": "{peer_id}"},
     ),
-    # Whose file it is stands in no address: see test_files.
+    # Whose file it is stands in no address: see test_files, and tests/uploads/test_tus_access.
+    Route("POST", "/api/webrtc/uploads", "upload", in_room=False),
+    Route("GET", "/api/webrtc/uploads/<upload_id>", "upload", in_room=False),
+    Route("PATCH", "/api/webrtc/uploads/<upload_id>", "upload", in_room=False),
+    Route("DELETE", "/api/webrtc/uploads/<upload_id>", "upload", in_room=False),
+    Route("POST", "/api/webrtc/uploads/<upload_id>", "upload", in_room=False),
     Route("DELETE", f"{_ONE}/files/<filename>", "upload"),
     Route("GET", "/uploads/<filename>", "list", in_room=False),
     Route("POST", f"{_PEER}/kick", "admin"),

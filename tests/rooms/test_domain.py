@@ -19,7 +19,14 @@ from presence.domain.peers.peers import Limits
 from presence.domain.peers.sessions import Presence, RestPresence, SocketPresence
 from presence.domain.rooms import rooms
 from presence.domain.values import clock, json_values, names, user_data
-from presence.errors import InvalidField, PeerNotFound, RoomFull, RoomNotFound, UserDataTooLarge
+from presence.errors import (
+    FileTooComplex,
+    InvalidField,
+    PeerNotFound,
+    RoomFull,
+    RoomNotFound,
+    UserDataTooLarge,
+)
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room, Worker
 from presence.transport.wire import serializers
@@ -308,7 +315,8 @@ def test_names_are_normalised_and_counted_after_that() -> None:
 
 def test_a_zip_directory_too_large_to_read_is_no_document() -> None:
     record = b"PK\x05\x06" + b"\0" * 8 + (2**31).to_bytes(4, "little") + b"\0" * 6
-    assert not word_documents.is_docx(io.BytesIO(b"PK\x03\x04" + record), b"PK\x03\x04")
+    with pytest.raises(FileTooComplex, match="directory entries"):
+        word_documents.check_docx(io.BytesIO(b"PK\x03\x04" + record))
 
 
 @pytest.mark.parametrize(

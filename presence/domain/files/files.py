@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from presence.domain.files import file_types
 from presence.domain.files.file_types import FileType
 from presence.domain.peers import peer_rows
 from presence.domain.rooms import activity, quotas, rooms
@@ -19,6 +20,7 @@ from presence.errors import UploadedFileNotFound
 from presence.storage.models import File, Peer, Room
 
 _MAX_ORIGINAL_NAME = 255
+_MAX_GIVEN = file_types.MAX_NAME
 _STORED_NAME = re.compile(r"[0-9a-f]{32}\.[a-z]{3,4}")
 # Windows opens these instead of a file, with any extension (“Naming Files, Paths, and
 # Namespaces”, Microsoft).
@@ -75,14 +77,15 @@ def attach(
 ) -> FileChange:
     """Give a peer, active or not, an uploaded file.
 
-    Raises `RoomNotFound`, `PeerNotFound`, or the quota that the file would exceed.
+    Its `original_name` is one of `clean_original_name`. Raises `RoomNotFound`, `PeerNotFound`,
+    or the quota that the file would exceed.
     """
     room = rooms.change(session, room_name)
     peer = peer_rows.get(session, room, peer_id)
     quotas.add_file(session, room.id, peer.id, size, limits)
     file = StoredFile(
         stored_name,
-        clean_original_name(original_name, file_type),
+        original_name,
         file_type.content_type,
         size,
         clock.now(),
@@ -200,9 +203,12 @@ def clean_original_name(name: str, file_type: FileType) -> str:
     """Return a client's file name without folders and control characters, shortened.
 
     The extension is kept when the name is shortened, and stands alone for a name of nothing else.
-    A name that Windows takes for a device gets an underscore before it.
+    Full stops and spaces at the end go. A name that Windows takes for a device gets an underscore
+    before it.
     """
-    base = names.without_control_characters(name.replace("\\", "/").rsplit("/", 1)[-1]).strip()
+    # Normalising takes longer the more marks follow one letter, so it is not given them all.
+    given = name[-_MAX_GIVEN:].replace("\\", "/").rsplit("/", 1)[-1][: 2 * _MAX_ORIGINAL_NAME]
+    base = names.without_control_characters(given).lstrip().rstrip(". ")
     if _DEVICE.match(base):
         base = "_" + base
     if len(base) > _MAX_ORIGINAL_NAME:

@@ -21,6 +21,7 @@ from presence.domain.peers.peers import Limits
 from presence.domain.rooms.quotas import Quotas
 from presence.errors import ShuttingDown
 from presence.storage.blobs import LocalBlobs
+from presence.storage.partial_uploads import PartialUploads
 from presence.transport.admission.access import Access
 from presence.transport.admission.rates import Rates
 from presence.transport.admission.unused_connections import UnusedConnections
@@ -35,6 +36,7 @@ from presence.transport.live.switchboard import HoldLimits, Switchboard
 from presence.transport.live.waiting_signals import WaitingSignals
 from presence.transport.live.watchers import Watchers
 from presence.transport.process.counters import Counters
+from presence.transport.process.file_checks import FileChecks
 from presence.transport.process.stall_meter import StallMeter
 from presence.transport.process.upkeep import Upkeep
 from presence.transport.wire.serializers import Body
@@ -56,6 +58,10 @@ class Runtime:
         self.worker_id = secrets.token_hex(16)
         self.worker_name = settings.worker_name or self.worker_id[:8]
         self.blobs = _blobs(settings, self.worker_id)
+        self.file_checks = FileChecks(settings)
+        self.partial_uploads = PartialUploads(
+            settings.upload_path, settings.resume_seconds, settings.worker_name
+        )
         self.limits = Limits(
             settings.max_peers,
             settings.max_user_data_bytes,

@@ -56,6 +56,7 @@ class PathParameters(BaseModel):
     room_name: RoomName
     peer_id: PeerId
     filename: str
+    upload_id: str
 
 
 def rules(app: Flask) -> list[tuple[str, str, Rule]]:
@@ -147,7 +148,7 @@ def _conditions(declared: Route, method: str, rule: Rule, need: Need) -> list[ty
         met |= {*_STORED, *(_WRITES if method != "GET" else ())}
     if declared.body or declared.form:
         met |= set(_WITH_BODY)
-    if rule.arguments or declared.query:
+    if rule.arguments or declared.query or declared.headers:
         met |= set(_WITH_NAMES)
     return sorted(met, key=lambda condition: (STATUS[condition], condition.code))
 
@@ -158,13 +159,15 @@ def _parameters(rule: Rule, declared: Route) -> list[Schema]:
         {"name": name, "in": "path", "required": True, "schema": _bare(fields[name])}
         for name in re.findall(r"<(?:[^:<>]+:)?(\w+)>", rule.rule)
     ]
-    if declared.query:
-        schema = declared.query.model_json_schema()
+    for place, model in (("query", declared.query), ("header", declared.headers)):
+        if model is None:
+            continue
+        schema = model.model_json_schema()
         for name, part in schema["properties"].items():
             found.append(
                 {
                     "name": name,
-                    "in": "query",
+                    "in": place,
                     "required": name in schema.get("required", []),
                     "description": part.get("description", ""),
                     "schema": _bare(part),
@@ -178,6 +181,9 @@ def _bare(schema: Schema) -> Schema:
 
 
 def _request_body(declared: Route) -> Schema | None:
+    if declared.media_type:
+        schema = {"type": "string", "format": "binary"}
+        return {"required": False, "content": {declared.media_type: {"schema": schema}}}
     model, media_type = (declared.body, _JSON) if declared.body else (declared.form, _FORM)
     if model is None:
         return None
@@ -196,7 +202,12 @@ def _responses(declared: Route, met: Iterable[type[PresenceError]]) -> Schema:
     else:
         content = {_JSON: {"schema": schemas.ref(declared.answer.__name__)}}
         description = " ".join((declared.answer.__doc__ or "").split())
-    responses: Schema = {"200": {"description": description, "content": content}}
+    responses: Schema = {
+        str(declared.status): {
+            "description": description,
+            **({"content": content} if content else {}),
+        }
+    }
     by_status: dict[int, list[type[PresenceError]]] = {}
     for condition in met:
         by_status.setdefault(STATUS[condition], []).append(condition)

@@ -7,6 +7,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from presence import errors
 from presence.domain.files import file_types, files
+from presence.domain.files.file_types import FileType
 from presence.domain.permissions.tokens import LIST, UPLOAD
 from presence.domain.rooms import quotas
 from presence.errors import (
@@ -19,7 +20,7 @@ from presence.errors import (
     UploadedFileNotFound,
 )
 from presence.storage import database
-from presence.storage.blobs import BlobTooLarge, DiskNearlyFull
+from presence.storage.blobs import BlobTooLarge, DiskNearlyFull, PendingBlob
 from presence.transport.admission import request_access
 from presence.transport.admission.error_handlers import as_presence_error, drain_body
 from presence.transport.process.runtime import Runtime, runtime
@@ -31,26 +32,32 @@ from presence.transport.wire.serializers import Body
 
 bp = Blueprint("uploads_api", __name__)
 
+# What may keep a file from being taken, before and after its bytes have come.
+QUOTA_ERRORS = (
+    errors.RoomNotFound,
+    errors.PeerNotFound,
+    errors.FileTooLarge,
+    errors.TooManyUploads,
+    errors.TooManyFiles,
+    errors.PeerStorageFull,
+    errors.RoomStorageFull,
+    errors.ServerStorageFull,
+    errors.DiskNearlyFull,
+)
+FILE_ERRORS = (
+    errors.FileTypeRefused,
+    errors.ImageTooLarge,
+    errors.FileTooComplex,
+    errors.FileCheckBusy,
+)
+
 
 @bp.post("/api/webrtc/upload")
 @described.route(
     group="files",
     answer=room_responses.FileChange,
     form=UploadForm,
-    errors=(
-        errors.InvalidJson,
-        errors.RoomNotFound,
-        errors.PeerNotFound,
-        errors.FileTooLarge,
-        errors.FileTypeRefused,
-        errors.ImageTooLarge,
-        errors.TooManyUploads,
-        errors.TooManyFiles,
-        errors.PeerStorageFull,
-        errors.RoomStorageFull,
-        errors.ServerStorageFull,
-        errors.DiskNearlyFull,
-    ),
+    errors=(errors.InvalidJson, *QUOTA_ERRORS, *FILE_ERRORS),
 )
 @needs(UPLOAD, acts=True)
 def upload() -> Body:
@@ -59,7 +66,8 @@ def upload() -> Body:
     form = IncomingForm(lambda: run.blobs.receive(run.settings.max_upload_bytes))
     try:
         address = _receive(run, form)
-        return _attach(run, form, address)
+        assert form.blob is not None
+        return store(run, form.blob, form.filename, address)
     except PresenceError:
         drain_body()
         raise
@@ -123,13 +131,13 @@ def _receive(run: Runtime, form: IncomingForm) -> PeerAddress:
     limit = run.settings.max_upload_bytes
     request.max_content_length = limit + FORM_BYTES
     try:
-        _check_server(run)
+        check_server(run, _at_least())
         if request.mimetype != "multipart/form-data":
             raise InvalidField("file", "is required, in a form of multipart/form-data.")
         form.read(
             request.stream,
             request.mimetype_params.get("boundary", ""),
-            lambda fields: _check_peer(run, messages.parse(PeerAddress, fields)),
+            lambda fields: check_peer(run, messages.parse(PeerAddress, fields), _at_least()),
         )
     except BlobTooLarge:
         raise FileTooLarge(limit) from None
@@ -144,21 +152,20 @@ def _receive(run: Runtime, form: IncomingForm) -> PeerAddress:
     return messages.parse(PeerAddress, form.fields)
 
 
-def _check_server(run: Runtime) -> None:
-    """Raise what keeps an upload of this request's size from being stored, whoever sends it."""
-    at_least = _at_least()
-    if not run.blobs.has_space(at_least):
+def check_server(run: Runtime, size: int) -> None:
+    """Raise what keeps an upload of at least `size` bytes from being stored, whoever sends it."""
+    if not run.blobs.has_space(size):
         raise DiskNearlyFull
     with database.reading() as session:
-        quotas.check_server(session, at_least, run.quotas)
+        quotas.check_server(session, size, run.quotas)
 
 
-def _check_peer(run: Runtime, address: PeerAddress) -> None:
-    """Raise what keeps this peer from uploading a file of this request's size, if known yet."""
+def check_peer(run: Runtime, address: PeerAddress, size: int) -> None:
+    """Raise what keeps this peer from uploading a file of at least `size` bytes, and count it."""
     request_access.require(UPLOAD, address.room_name, address.peer_id)
     run.rates.count(TooManyUploads, address.room_name, address.peer_id)
     with database.reading() as session:
-        quotas.check(session, address.room_name, address.peer_id, _at_least(), run.quotas)
+        quotas.check(session, address.room_name, address.peer_id, size, run.quotas)
 
 
 def _at_least() -> int:
@@ -166,12 +173,13 @@ def _at_least() -> int:
     return max(0, (request.content_length or 0) - FORM_BYTES)
 
 
-def _attach(run: Runtime, form: IncomingForm, address: PeerAddress) -> Body:
-    """Store a received file: its row is committed first, then its bytes are moved into place."""
-    blob = form.blob
-    assert blob is not None
-    blob.flush()
-    kind = file_types.detect(blob.file, form.filename, max_pixels=run.settings.max_image_pixels)
+def store(run: Runtime, blob: PendingBlob, filename: str, address: PeerAddress) -> Body:
+    """Check a received file, attach it to its peer, announce it, and return the answer.
+
+    Its row is committed first, then its bytes are moved into place. Raises what is wrong with it.
+    """
+    kind = _checked(run, blob, filename)
+    original_name = files.clean_original_name(filename, kind)
     stored_name = files.new_stored_name(kind)
     run.blobs.name(blob, stored_name)
     with run.announcer.in_order(address.room_name):
@@ -181,7 +189,7 @@ def _attach(run: Runtime, form: IncomingForm, address: PeerAddress) -> Body:
                 room_name=address.room_name,
                 peer_id=address.peer_id,
                 stored_name=stored_name,
-                original_name=form.filename,
+                original_name=original_name,
                 file_type=kind,
                 size=blob.size,
                 renew_seconds=run.settings.rest_session_seconds,
@@ -198,3 +206,20 @@ def _attach(run: Runtime, form: IncomingForm, address: PeerAddress) -> Body:
     run.announcer.mark(change.room_name, told=True)
     body, grants = serializers.file_change(change), request_access.caller()
     return body if grants is None or LIST in grants.allowed else serializers.unsigned(body)
+
+
+def _checked(run: Runtime, blob: PendingBlob, filename: str) -> FileType:
+    """Return the type of a received file, whose picture is made anew where the operator wants."""
+    blob.flush()
+    assert blob.path is not None
+    anew = blob.path.with_name(f"{blob.path.name}+") if run.settings.reencode_images else None
+    try:
+        kind = run.file_checks.check(blob.path, filename, into=anew)
+        if anew is not None and kind.is_image:
+            blob.replace(anew)
+            if blob.size > run.settings.max_upload_bytes:
+                raise FileTooLarge(run.settings.max_upload_bytes)
+        return kind
+    finally:
+        if anew is not None:
+            anew.unlink(missing_ok=True)

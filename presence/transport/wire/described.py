@@ -22,9 +22,10 @@ Errors = tuple[type[PresenceError], ...]
 class Route:
     """What a route takes and answers.
 
-    ``answer`` is the body of a success, or the media types of one that is not JSON; ``body``,
-    ``form`` and ``query`` are what it reads. ``errors`` are the conditions of its own: those that
-    any route, or any that ``uses_storage``, can meet are added by `openapi`.
+    ``answer`` is the body of a success, or the media types of one that is not JSON, none for one
+    without; ``status`` is that of a success. ``body``, ``form``, ``query`` and ``headers`` are what
+    it reads, ``media_type`` what it reads otherwise. ``errors`` are the conditions of its own:
+    those that any route, or any that ``uses_storage``, can meet are added by `openapi`.
     """
 
     group: str
@@ -32,6 +33,9 @@ class Route:
     body: type[BaseModel] | None = None
     form: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    headers: type[BaseModel] | None = None
+    media_type: str | None = None
+    status: int = 200
     errors: Errors = ()
     uses_storage: bool = True
 

@@ -1,4 +1,4 @@
-"""Looking after the database's files: its log worked off, and what was erased wiped from them."""
+"""Looking after the disk: the database's log, what was erased, uploads that broke off."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from presence.transport.process.runtime import Runtime
 
 
 def init_app(run: Runtime) -> None:
-    """Have both done every second, as far as there is anything to do."""
+    """Have all of it done every second, as far as there is anything to do."""
     checkpointer = Checkpointer()
 
     def scrub() -> None:
@@ -18,4 +18,5 @@ def init_app(run: Runtime) -> None:
                 run.scrub = True
 
     run.upkeep.every(0, checkpointer.step, "the database's log could not be worked off")
+    run.upkeep.every(0, run.partial_uploads.sweep, "uploads that broke off could not be removed")
     run.upkeep.every(0, scrub, "what was erased could not be wiped from the database's files")
