@@ -2,9 +2,9 @@
 
 Every entrance (see `entrances`) is sent every family of bad inputs (see `bad_inputs`) in growing
 sizes, while the CPU of the server's worker is measured. `PRESENCE_TEST_COSTS` is how many bytes are
-sent at the most: a part of the pairs of entrance and family is tried with few of them here; all with
-1000000. `PRESENCE_TEST_COSTS_OF` is a pattern of those to try alone. The figures are printed
-(``pytest -s``).
+sent at the most. By itself a part of the pairs of entrance and family is tried with few of them;
+with 1000000 it is all of them. `PRESENCE_TEST_COSTS_OF` is a pattern of entrances to try alone. The
+figures are printed (``pytest -s``).
 """
 
 from __future__ import annotations
@@ -17,24 +17,30 @@ import statistics
 import threading
 import time
 from collections.abc import Generator
-from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
+import requests
 
+from app import create_app
 from local_cluster.live_server import LiveServer
 from presence import errors
+from presence.config import Settings
 from presence.transport.admission.error_handlers import STATUS
 from tests.abuse.cpu_meter import CpuMeter
-from tests.abuse.entrances import ACK, MOST, Entrance, all_entrances
+from tests.abuse.entrances import ACK, MOST, MOST_OF_A_LINE, Entrance
+from tests.abuse.form_entrances import of_forms, of_polling
+from tests.abuse.http_entrances import HttpEntrances
+from tests.abuse.socket_entrances import of_sockets
 from tests.abuse.streams import TEXT, Stream, WebSocketStream, frame
 from tests.support.keys import LOCKED, bearer, token
 
 LARGEST = int(os.environ.get("PRESENCE_TEST_COSTS", "65536"))
 ONLY = re.compile(os.environ.get("PRESENCE_TEST_COSTS_OF", ""))
 IS_CAMPAIGN = LARGEST >= MOST
-# Of the families, every so manieth is tried at each entrance, each time others.
-EVERY = 1 if IS_CAMPAIGN or ONLY.pattern else 6
+# Of the families, every so manieth is tried at each entrance, each time others: there are hundreds
+# of headers, paths and queries, which may be short only.
+EVERY_OF_A_LINE, EVERY = (1, 1) if IS_CAMPAIGN or ONLY.pattern else (90, 8)
 SIZES = [size for size in (1000, 4000, 16_000, 64_000, 256_000, MOST) if size <= LARGEST]
 
 # The promise, in milliseconds of CPU: no message costs more, and from a cost that can be told from
@@ -53,6 +59,8 @@ _FAULTS = {condition.code for condition, status in STATUS.items() if status >= 5
 TOKEN = token("root", "*", "admin", ttl=6 * 3600)
 # So many messages are measured together, each on a connection of its own.
 TOGETHER = 16
+# A last message, whose answer says that those before it are dealt with.
+END = frame(TEXT, b'42["end",{}]')
 
 
 class Case(NamedTuple):
@@ -151,11 +159,12 @@ POLLING = "/socket.io/?EIO=4&transport=polling"
 
 def polling(server: LiveServer) -> Stream:
     """Open a session and return a connection that posts to it."""
+    greeting = requests.get(server.url + POLLING, timeout=20).text
     stream = PollingStream(server, timeout=20)
-    Stream.send(stream, f"GET {POLLING} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    stream.session = json.loads(stream.answer()[1][1:])["sid"]
-    stream.send(b"40" + json.dumps({"token": TOKEN}).encode())
-    assert stream.answer()[0] == 200
+    stream.session = json.loads(greeting[1:])["sid"]
+    url = f"{server.url}{POLLING}&sid={stream.session}"
+    connected = requests.post(url, "40" + json.dumps({"token": TOKEN}), timeout=20)
+    assert connected.ok, connected.text
     return stream
 
 
@@ -213,7 +222,7 @@ class Campaign:
         streams = self._sender.connect(entrance, len(cases))
         sent = [case.data for case in cases]
         if entrance.way == "socket":
-            sent = [data + frame(TEXT, b'42["end",{}]') for data in sent]
+            sent = [data + END for data in sent]
         wrong: list[str] = []
 
         def send() -> None:
@@ -262,9 +271,25 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
 @pytest.fixture(scope="module")
 def entrances(tmp_path_factory: pytest.TempPathFactory) -> list[Entrance]:
     """Every entrance, or those that were asked for."""
-    authorization = bearer(TOKEN)["Authorization"]
-    made = all_entrances(tmp_path_factory.mktemp("described"), authorization)
+    folder = tmp_path_factory.mktemp("described")
+    app = create_app(
+        Settings(database_url=f"sqlite:///{folder}/x.db", upload_dir=str(folder / "uploads"))
+    )
+    http = HttpEntrances(app, bearer(TOKEN)["Authorization"])
+    made = [*of_sockets(app), *http.all(), *of_forms(http), *of_polling()]
     return [entrance for entrance in made if ONLY.search(entrance.name)]
+
+
+def cases_of(entrance: Entrance, number: int) -> list[Case]:
+    """Return what is sent to an entrance: the families whose turn it is, in growing sizes."""
+    every = EVERY if entrance.most > MOST_OF_A_LINE else EVERY_OF_A_LINE
+    return [
+        Case(entrance, family, size)
+        for size in SIZES
+        if size <= 4 * entrance.most
+        for turn, family in enumerate(entrance.families)
+        if (number + turn) % every == 0
+    ]
 
 
 @pytest.mark.timeout(7200)
@@ -273,13 +298,7 @@ def test_no_input_costs_more_than_in_proportion_to_its_length(
 ) -> None:
     campaign = Campaign(target)
     for number, entrance in enumerate(entrances):
-        cases = [
-            Case(entrance, family, size)
-            for size in SIZES
-            if size <= 4 * entrance.most
-            for turn, family in enumerate(entrance.families)
-            if (number + turn) % EVERY == 0
-        ]
+        cases = cases_of(entrance, number)
         for first in range(0, len(cases), TOGETHER):
             campaign.try_all(cases[first : first + TOGETHER])
     print(
@@ -290,3 +309,39 @@ def test_no_input_costs_more_than_in_proportion_to_its_length(
         print(f"  {cost:6.1f} ms  {what}")
     assert not campaign.faults, "\n".join(campaign.faults)
     assert "Traceback" not in target.log_text()
+
+
+@pytest.mark.alone
+def test_a_bystander_hardly_feels_the_dearest_inputs(
+    target: LiveServer, entrances: list[Entrance]
+) -> None:
+    sender, bystander = Sender(target), joined(target, "bystanders", "bystander")
+    taken: list[float] = []
+    is_over = threading.Event()
+
+    def ask() -> None:
+        while not is_over.wait(0.01):
+            began = time.monotonic()
+            bystander.text('421["sync",{"since":0}]')
+            bystander.wait_for("431")
+            taken.append(1000 * (time.monotonic() - began))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for number, entrance in enumerate(entrances):
+            # The largest of what a line may be is refused; it is bodies and messages that cost.
+            if entrance.most > MOST_OF_A_LINE:
+                for case in cases_of(entrance, number)[-2:]:
+                    data = case.data
+                    stream = sender.connect(entrance, 1)[0]
+                    if entrance.way == "socket":
+                        data += END
+                    stream.send(data)
+                    assert not sender.wrong_with(entrance, stream), case
+    finally:
+        is_over.set()
+        asking.join()
+    slowest = statistics.quantiles(taken, n=100)[98]
+    print(f"\n{len(taken)} answers beside the dearest inputs: p99 {slowest:.1f} ms")
+    assert slowest < BYSTANDER_MS
