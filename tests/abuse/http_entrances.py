@@ -228,7 +228,7 @@ class HttpEntrances:
                     yield Entrance(
                         f"{method} {path}, header {name}: {start}",
                         "http",
-                        partial(self._with_header, method, path, others, name, start),
+                        partial(self._with_header, (method, path, others), name, start),
                         TEXTS,
                         MOST_OF_A_LINE,
                     )
@@ -282,8 +282,9 @@ class HttpEntrances:
         return as_bytes("\r\n".join(lines) + "\r\n\r\n") + (body or b"")
 
     def _with_header(
-        self, method: str, path: str, others: Mapping[str, str], name: str, start: str, text: str
+        self, target: tuple[str, str, Mapping[str, str]], name: str, start: str, text: str
     ) -> bytes:
+        method, path, others = target
         return self.request(method, path, {**others, name: start + in_one_line(text)})
 
     @staticmethod

@@ -203,10 +203,10 @@ class Campaign:
         if cost <= GROWTH_PER_DOUBLING * NOISE_MS:
             return
         half = max(NOISE_MS, self._least(case._replace(size=case.size // 2)))
-        if cost > GROWTH_PER_DOUBLING * half:
+        if cost > GROWTH_PER_DOUBLING * half + NOISE_MS:
             # Something else may have been at work: once more, with more patience.
             cost = min(cost, self._least(case, 8))
-        if cost > GROWTH_PER_DOUBLING * half:
+        if cost > GROWTH_PER_DOUBLING * half + NOISE_MS:
             self.faults.append(f"{case}: {cost:.1f} ms, and {half:.1f} ms for half as much")
 
     def _least(self, case: Case, times: int = 3) -> float:
