@@ -23,12 +23,17 @@ from presence.config import Settings
 # separators, what changes the direction of text, and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _HIDDEN = "[secret]"
+# How much of a message is shown, and what of it is searched for secrets: all that may begin in what
+# is shown, a token of the longest kind included. A client can have a line of 64 KB logged.
+_LONGEST_SHOWN = 2000
+_LONGEST_SEARCHED = _LONGEST_SHOWN + 5000
 
 # What is secret by its form, wherever it turns up: a token, a header, a key with its value in a
 # query, in JSON or in a printed dictionary, and the password in an address.
 _KEYS = r"token|pid|secret|password|credential|signature|authorization|cookie"
 _SECRETS = (
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), _HIDDEN),
+    # The header of a token is short; without an end to it this takes the square of a long word.
+    (re.compile(r"\beyJ[\w-]{5,512}+\.[\w-]++\.[\w-]*+"), _HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/-]{6,}=*"), rf"\1 {_HIDDEN}"),
     (re.compile(rf"(?i)\b({_KEYS})=[^&\s\"'<>]+"), rf"\1={_HIDDEN}"),
     (
@@ -69,7 +74,7 @@ class Formatter(logging.Formatter):
             .replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
-            "message": self.without_secrets(_message_of(record)),
+            "message": self._shown(_message_of(record)),
         }
         if record.exc_info and record.exc_info[0]:
             parts["exception"] = self.without_secrets(self.formatException(record.exc_info))
@@ -77,6 +82,13 @@ class Formatter(logging.Formatter):
             return json.dumps({**parts, "process": record.process})
         line = "{time} {level} {logger}: {message}".format(**parts)
         return one_line(f"{line}\n{parts['exception']}" if "exception" in parts else line)
+
+    def _shown(self, message: str) -> str:
+        """Return the beginning of a message, and how much more of it there was."""
+        text = self.without_secrets(message[:_LONGEST_SEARCHED])
+        if len(text) <= _LONGEST_SHOWN and len(message) <= _LONGEST_SEARCHED:
+            return text
+        return f"{text[:_LONGEST_SHOWN]}… ({len(message)} characters)"
 
     def without_secrets(self, text: str) -> str:
         """Return `text` with what is secret in it hidden."""

@@ -103,7 +103,7 @@ class WebSocketStream(Stream):
         super().__init__(server, source)
         header = f"X-Forwarded-For: {forwarded}\r\n" if forwarded else ""
         self.send(
-            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"
+            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{header}\r\n"
         )
@@ -182,4 +182,6 @@ def frame(
     if not masked:
         return head + payload
     mask = os.urandom(4)
-    return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    key = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    masked_payload = int.from_bytes(payload) ^ int.from_bytes(key)
+    return head + mask + masked_payload.to_bytes(len(payload))

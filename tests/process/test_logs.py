@@ -9,6 +9,7 @@ import re
 import socket
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,15 @@ def test_faults_of_the_database_are_logged_without_anybodys_data(
     text = server.log_text()
     assert "INSERT INTO peers" in text
     assert "marked-user-data" not in text
+
+
+def test_of_a_long_message_the_beginning_is_shown_in_little_time() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9." + "e" * 4000 + ".signature"
+    formatter = logs.Formatter(Settings())
+    for text in ("x" * 1_000_000, "-eyJaaaaa" * 100_000, "\x7f" * 1_000_000, " " * 1_990 + token):
+        record = logging.LogRecord("x", logging.WARNING, "", 0, "%s", (text,), None)
+        began = time.process_time()
+        line = formatter.format(record)
+        assert time.process_time() - began < 0.5
+        assert len(line) < 10_000
+        assert "e" * 100 not in line
