@@ -13,7 +13,7 @@ from tests.uploads.tus import PIECE, metadata
 
 def test_nobody_else_begins_continues_looks_at_or_ends_an_upload(locked: LiveServer) -> None:
     ada, bob = (
-        {**bearer(token(name, "team-*", ["join", "upload"])), "Tus-Resumable": "1.0.0"}
+        {**bearer(token(name, "team-*", ("join", "upload"))), "Tus-Resumable": "1.0.0"}
         for name in ("ada", "bob")
     )
     who = {"peer_id": "ada", "username": "Ada"}

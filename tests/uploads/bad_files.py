@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 from tests.uploads.makers import (
     EQUATION,
@@ -60,12 +59,8 @@ def _fetches(kind: str, target: str) -> bytes:
     return docx(outside=[(kind, target)])
 
 
-_COUNTLESS: Any = {f"word__{n}_0_txt": b"" for n in range(10_000)}
-
-
 def _with_part(name: str, content: bytes) -> bytes:
-    more: Any = {name.replace(".", "_0_").replace("/", "__"): content}
-    return docx(**more)
+    return docx(more={name: content})
 
 
 def _rels(number: int) -> bytes:
@@ -180,7 +175,7 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
     ),
     "DDE in an attribute": (_starts(f'<w:fldSimple w:instr=" {_DDE}"/>'), "a.docx", TYPE, "field"),
     "DDE in a header": (
-        docx(word__header1_0_xml=story(paragraph(field(_DDE)))),
+        docx(more={"word/header1.xml": story(paragraph(field(_DDE)))}),
         "a.docx",
         TYPE,
         "field.* Remove",
@@ -298,25 +293,25 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
         "parts",
     ),
     "countless elements": (
-        docx(word__x_0_xml=b"<a>" + b"<b/>" * 5_000_001 + b"</a>"),
+        docx(more={"word/x.xml": b"<a>" + b"<b/>" * 5_000_001 + b"</a>"}),
         "a.docx",
         COMPLEX,
         "elements",
     ),
     "countless relations": (
-        docx(word___rels__x_0_xml_0_rels=_rels(50_001)),
+        docx(more={"word/_rels/x.xml.rels": _rels(50_001)}),
         "a.docx",
         COMPLEX,
         "relations",
     ),
     "countless parts": (
-        docx(**_COUNTLESS),
+        docx(more={f"word/{n}.txt": b"" for n in range(10_000)}),
         "a.docx",
         COMPLEX,
         "directory entries",
     ),
     "documents in documents": (
-        docx(a_0_zip=archive({"b": archive({"c": archive({"d": archive({"e": b"x"})})})})),
+        docx(more={"a.zip": archive({"b": archive({"c": archive({"d": archive({"e": b"x"})})})})}),
         "a.docx",
         COMPLEX,
         "within one another",

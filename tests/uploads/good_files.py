@@ -59,11 +59,13 @@ GOOD: dict[str, tuple[bytes, str]] = {
     "a link": (docx(outside=[("hyperlink", "https://example.org/")]), "a.docx"),
     "words and fields that are no DDE": (docx(_DDE_IN_PROSE), "a.docx"),
     "an equation in a DOCX": (
-        docx(word__embeddings__oleObject1_0_bin=ole_object(EQUATION, b"\x1c\0\0\0\2\0\1\1\0\n")),
+        docx(
+            more={"word/embeddings/oleObject1.bin": ole_object(EQUATION, b"\x1c\0\0\0\2\0\1\1\0\n")}
+        ),
         "a.docx",
     ),
     "the table behind a chart": (
-        docx(word__embeddings__table_0_xlsx=archive({"[Content_Types].xml": b"<x/>"})),
+        docx(more={"word/embeddings/table.xlsx": archive({"[Content_Types].xml": b"<x/>"})}),
         "a.docx",
     ),
     "a DOCX in UTF-16": (

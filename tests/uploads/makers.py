@@ -124,9 +124,9 @@ def docx(
     main: str = "word/document.xml",
     outside: Sequence[tuple[str, str]] = (),
     main_type: str = MAIN_TYPE,
-    **more: bytes,
+    more: dict[str, bytes] | None = None,
 ) -> bytes:
-    """A Word document; ``__`` in the names of more parts stands for ``/``, ``_0_`` for a dot."""
+    """A Word document, with more parts by their names."""
     types = (
         f'{_HEAD}<Types xmlns="{_PACKAGE}/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.'
@@ -144,8 +144,7 @@ def docx(
         parts[f"{folder}/_rels/{name}.rels"] = relations(
             *((kind, target, True) for kind, target in outside)
         )
-    parts |= {key.replace("_0_", ".").replace("__", "/"): data for key, data in more.items()}
-    return archive(parts)
+    return archive(parts | (more or {}))
 
 
 def field(*pieces: str) -> str:

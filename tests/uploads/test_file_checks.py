@@ -47,7 +47,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_not(slow: Pat
 
 def test_a_file_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.docx"
-    path.write_bytes(docx(word__media__a_0_bin=b"\0" * 300_000_000))
+    path.write_bytes(docx(more={"word/media/a.bin": b"\0" * 300_000_000}))
     checks = FileChecks(Settings(file_checkers=1, file_check_bytes=50 * 1024 * 1024))
     with pytest.raises(FileTooComplex, match="MiB of memory"):
         checks.check(path, "large.docx")

@@ -42,16 +42,31 @@ class CompoundFile:
     def check_end(self) -> None:
         """Raise `Appended` if anything stands behind the last sector that is in use.
 
-        Free sectors that the file has whole are its own, as many as Word may leave there.
+        Free sectors that the file has whole are its own, as many as Word may leave there. Raises
+        `Damaged` if that last sector is cut, but for one of a stream, which some programs do not
+        fill up.
         """
         size = self._ole.sector_size
         used = max((at for at, to in enumerate(self._ole.fat) if to != _FREE), default=0)
         end = (used + 2) * size
         free = len(self._content) - end
+        if free < 0 and used not in self._last_sectors():
+            raise Damaged
         if free % size == 0 and free <= _FREE_AT_END * size:
             return
         if not is_fill(self._content[end:]):
             raise Appended
+
+    def _last_sectors(self) -> set[int]:
+        """Return in which sectors the streams end that have sectors of their own."""
+        ends = set()
+        for entry in self._ole.direntries:
+            if _is_stream(entry) and entry.size >= self._ole.minisectorcutoff:
+                sector = entry.isectStart
+                for _ in range(-(-entry.size // self._ole.sector_size) - 1):
+                    sector = self._ole.fat[sector]
+                ends.add(sector)
+        return ends
 
     def has(self, name: str) -> bool:
         """Tell whether there is a stream of this name at the top."""
