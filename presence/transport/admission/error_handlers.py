@@ -21,7 +21,7 @@ from presence import errors
 from presence.errors import PresenceError
 from presence.storage.database import DatabaseBusy
 from presence.transport.admission import error_page
-from presence.transport.engine.body_reading import drain
+from presence.transport.engine.draining import drain
 from presence.transport.wire import json_codec
 
 if TYPE_CHECKING:

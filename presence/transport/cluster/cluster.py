@@ -14,8 +14,8 @@ from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
 from presence.transport.live.members import Members
 from presence.transport.live.peer_lookup import PeerLookup
+from presence.transport.live.signal_delivery import SignalDelivery
 from presence.transport.live.switchboard import Switchboard
-from presence.transport.live.waiting_signals import WaitingSignals
 from presence.transport.live.watchers import Watchers
 
 
@@ -33,7 +33,7 @@ class Cluster:
         watchers: Watchers,
         switchboard: Switchboard,
         members: Members,
-        waiting: WaitingSignals,
+        waiting: SignalDelivery,
         lookup: PeerLookup,
     ) -> None:
         self._app = app

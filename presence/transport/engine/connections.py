@@ -18,7 +18,8 @@ import engineio.packet
 import engineio.payload
 import engineio.socket
 
-from presence.transport.engine.body_reading import drain
+from presence.transport.engine.draining import drain
+from presence.transport.engine.polling_bodies import PollingBodies
 from presence.transport.engine.send_queue import SendQueue
 from presence.transport.engine.throttle import FLOODING, TokenBucket
 
@@ -69,8 +70,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self.evicted_for: str | None = None
         # How many binary attachments are to come before the next packet.
         self.attachments_due = 0
-        # The sockets over which bodies for this connection are being read.
-        self._posting: set[Any] = set()
+        self._posts = PollingBodies(server.max_http_buffer_size)
         # How fast the client sends, once it does.
         self.bucket: TokenBucket | None = None
 
@@ -113,9 +113,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         super().close(wait=wait, abort=abort, reason=reason)
         if self.closed:
             self.server.sockets.pop(self.sid, None)
-            for transport in filter(None, list(self._posting)):
-                with suppress(OSError):
-                    transport.shutdown(socket.SHUT_RD)
+            self._posts.end()
 
     def poll(self) -> list[Any]:
         """Return the packets to send next, waiting for one if need be."""
@@ -165,7 +163,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         """
         reason = self.server.reason.TRANSPORT_ERROR
         try:
-            body = self._read_post(environ)
+            body = self._posts.read(environ)
             if body is None:
                 self.close(wait=False, abort=True, reason=reason)
                 drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0) or None)
@@ -176,30 +174,6 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
             log.warning("closed a connection that sent an invalid request: %s", error)
             self.close(wait=False, abort=True, reason=reason)
             raise engineio.exceptions.EngineIOError from error
-
-    def _read_post(self, environ: dict[str, Any]) -> bytes | None:
-        """Return the body of a POST, or None if it is too long; raises `ValueError` if it is cut.
-
-        One that comes in chunks has no length, and is read until it ends. Should the connection be
-        closed meanwhile, by whatever, nothing more of the body is waited for.
-        """
-        longest = self.server.max_http_buffer_size
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        if length > longest:
-            log.warning("closed a connection that sent %d bytes at once", length)
-            return None
-        if not length and "HTTP_TRANSFER_ENCODING" not in environ:
-            return b""
-        transport = environ.get("gunicorn.socket")
-        self._posting.add(transport)
-        try:
-            body: bytes = environ["wsgi.input"].read(length or longest + 1)
-        finally:
-            self._posting.discard(transport)
-        if len(body) > longest:
-            log.warning("closed a connection that sent more than %d bytes at once", longest)
-            return None
-        return body
 
     def let_it_read(self) -> None:
         """Wait while much of what the client itself has asked for is not sent yet."""

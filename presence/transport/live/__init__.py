@@ -1,1 +1,1 @@
-"""Rooms as this process knows them and tells their sockets: lists, changes, waiting signals."""
+"""Rooms as this process knows and tells them: lists, changes, the switchboard of signals."""

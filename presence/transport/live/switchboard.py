@@ -76,7 +76,7 @@ class _Line:
 class Switchboard:
     """The peers whose sockets this process holds or just lost.
 
-    `sweep_soon` is asked to call `sweep` in the background until it returns None; `WaitingSignals`
+    `sweep_soon` is asked to call `sweep` in the background until it returns None; `SignalDelivery`
     sees to that.
     """
 

@@ -24,7 +24,7 @@ from gunicorn.http.errors import InvalidHeader, UnsupportedTransferCoding
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import geventlet
 
-from presence.transport.engine.body_reading import drain
+from presence.transport.engine.draining import drain
 from presence.transport.engine.file_descriptors import MAX_WAITING
 
 log = logging.getLogger(__name__)

@@ -32,8 +32,8 @@ from presence.transport.live.peer_lookup import PeerLookup
 from presence.transport.live.recovery_secrets import RecoverySecrets
 from presence.transport.live.room_lists import RoomLists
 from presence.transport.live.shared_bodies import SharedBodies
+from presence.transport.live.signal_delivery import SignalDelivery
 from presence.transport.live.switchboard import HoldLimits, Switchboard
-from presence.transport.live.waiting_signals import WaitingSignals
 from presence.transport.live.watchers import Watchers
 from presence.transport.process.counters import Counters
 from presence.transport.process.file_checks import FileChecks
@@ -98,7 +98,7 @@ class Runtime:
             HoldLimits(settings.hold_seconds, settings.max_held_signals, settings.max_held_bytes),
             self.sockets.is_connected,
         )
-        self.waiting = WaitingSignals(self.switchboard, self.sockets)
+        self.waiting = SignalDelivery(self.switchboard, self.sockets)
         self.members = Members(self.sockets, self.switchboard, self.announcer)
         self.lookup = PeerLookup(app, self.worker_id, settings.hold_seconds)
         if settings.redis_url or settings.worker_name:

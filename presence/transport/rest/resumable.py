@@ -44,7 +44,7 @@ from presence.transport.admission.error_handlers import (
     drain_body,
     is_passing,
 )
-from presence.transport.engine.body_reading import yield_to_others
+from presence.transport.engine.draining import yield_to_others
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest import uploads
 from presence.transport.wire import described, messages, room_responses

@@ -15,7 +15,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from presence.errors import InvalidField
 from presence.storage.blobs import PendingBlob
-from presence.transport.engine.body_reading import yield_to_others
+from presence.transport.engine.draining import yield_to_others
 
 # What the form may have besides the file's bytes: boundaries, headers, the fields.
 FORM_BYTES = 64 * 1024

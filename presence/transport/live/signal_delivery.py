@@ -1,4 +1,4 @@
-"""Signals that wait for a lost peer: handed over when it is back, or told to be too late."""
+"""Handing over what waits in the switchboard for a peer, or telling that it came too late."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from presence.transport.engine.sockets import Sockets
 from presence.transport.live.switchboard import Held, Switchboard
 
 
-class WaitingSignals:
+class SignalDelivery:
     """Looks after what waits in a switchboard, for as long as anything does."""
 
     def __init__(self, switchboard: Switchboard, sockets: Sockets) -> None:
