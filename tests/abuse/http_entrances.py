@@ -52,9 +52,7 @@ class HttpEntrances:
                 yield Entrance(
                     f"{method} {rule.rule}, {variable} in its path",
                     "http",
-                    lambda text, rule=rule, method=method, variable=variable: self.request(
-                        method, self.path(rule.rule, {variable: escaped(text)})
-                    ),
+                    partial(self._with_variable, method, rule.rule, variable),
                     TEXTS,
                     MOST_OF_A_LINE,
                 )
@@ -62,7 +60,7 @@ class HttpEntrances:
             yield Entrance(
                 f"GET {prefix}…",
                 "http",
-                lambda text, prefix=prefix: self.request("GET", prefix + escaped(text)),
+                partial(self._below, prefix),
                 TEXTS,
                 MOST_OF_A_LINE,
             )
@@ -235,28 +233,20 @@ class HttpEntrances:
             yield Entrance(
                 f"{method} {path}, tiny headers",
                 "http",
-                lambda text, method=method, path=path: self.request(
-                    method, path, {f"X-{number}": "" for number in range(len(text) // 8)}
-                ),
+                partial(self._with_tiny_headers, method, path),
                 {"long": TEXTS["long"]},
             )
             yield Entrance(
                 f"{method} {path}, a header's name",
                 "http",
-                lambda text, method=method, path=path: self.request(
-                    method, path, {in_one_line(text): "x"}
-                ),
+                partial(self._with_name, method, path),
                 TEXTS,
                 MOST_OF_A_LINE,
             )
             yield Entrance(
                 f"{method} {path}, a hundred headers",
                 "http",
-                lambda text, method=method, path=path: self.request(
-                    method,
-                    path,
-                    {f"X-{number}": text[: len(text) // 95] for number in range(95)},
-                ),
+                partial(self._with_many_headers, method, path),
                 {"long": TEXTS["long"]},
             )
 
@@ -286,6 +276,23 @@ class HttpEntrances:
     ) -> bytes:
         method, path, others = target
         return self.request(method, path, {**others, name: start + in_one_line(text)})
+
+    def _with_variable(self, method: str, rule: str, variable: str, text: str) -> bytes:
+        return self.request(method, self.path(rule, {variable: escaped(text)}))
+
+    def _below(self, prefix: str, text: str) -> bytes:
+        return self.request("GET", prefix + escaped(text))
+
+    def _with_name(self, method: str, path: str, text: str) -> bytes:
+        return self.request(method, path, {in_one_line(text): "x"})
+
+    def _with_tiny_headers(self, method: str, path: str, text: str) -> bytes:
+        headers = {f"X-{number}": "" for number in range(len(text) // 8)}
+        return self.request(method, path, headers)
+
+    def _with_many_headers(self, method: str, path: str, text: str) -> bytes:
+        headers = {f"X-{number}": text[: len(text) // 95] for number in range(95)}
+        return self.request(method, path, headers)
 
     @staticmethod
     def path(rule: str, values: Mapping[str, str] | None = None) -> str:
