@@ -131,9 +131,7 @@ class HttpEntrances:
                     rule.rule,
                     method,
                     path,
-                    lambda value, example=example, field=field: as_bytes(
-                        with_field(example, field, value)
-                    ),
+                    partial(_object_with, example, field),
                     field,
                 )
         yield Entrance(
@@ -306,6 +304,10 @@ def _described_query(app: Flask, endpoint: str) -> Any:
     """Return the model of a route's query, if it is described."""
     declared = getattr(app.view_functions[endpoint], "declared", None)
     return declared.query if declared else None
+
+
+def _object_with(example: Mapping[str, Any], field: str, value: str) -> bytes:
+    return as_bytes(with_field(example, field, value))
 
 
 # What the server is built on reads: gunicorn, Werkzeug, Flask-CORS, Engine.IO and WebSocket.
