@@ -52,9 +52,7 @@ class HttpEntrances:
                 yield Entrance(
                     f"{method} {rule.rule}, {variable} in its path",
                     "http",
-                    lambda text, rule=rule, method=method, variable=variable: self.request(
-                        method, self.path(rule.rule, {variable: escaped(text)})
-                    ),
+                    partial(self._with_variable, method, rule.rule, variable),
                     TEXTS,
                     MOST_OF_A_LINE,
                 )
@@ -62,7 +60,7 @@ class HttpEntrances:
             yield Entrance(
                 f"GET {prefix}…",
                 "http",
-                lambda text, prefix=prefix: self.request("GET", prefix + escaped(text)),
+                partial(self._below, prefix),
                 TEXTS,
                 MOST_OF_A_LINE,
             )
@@ -133,9 +131,7 @@ class HttpEntrances:
                     rule.rule,
                     method,
                     path,
-                    lambda value, example=example, field=field: as_bytes(
-                        with_field(example, field, value)
-                    ),
+                    partial(_object_with, example, field),
                     field,
                 )
         yield Entrance(
@@ -235,28 +231,20 @@ class HttpEntrances:
             yield Entrance(
                 f"{method} {path}, tiny headers",
                 "http",
-                lambda text, method=method, path=path: self.request(
-                    method, path, {f"X-{number}": "" for number in range(len(text) // 8)}
-                ),
+                partial(self._with_tiny_headers, method, path),
                 {"long": TEXTS["long"]},
             )
             yield Entrance(
                 f"{method} {path}, a header's name",
                 "http",
-                lambda text, method=method, path=path: self.request(
-                    method, path, {in_one_line(text): "x"}
-                ),
+                partial(self._with_name, method, path),
                 TEXTS,
                 MOST_OF_A_LINE,
             )
             yield Entrance(
                 f"{method} {path}, a hundred headers",
                 "http",
-                lambda text, method=method, path=path: self.request(
-                    method,
-                    path,
-                    {f"X-{number}": text[: len(text) // 95] for number in range(95)},
-                ),
+                partial(self._with_many_headers, method, path),
                 {"long": TEXTS["long"]},
             )
 
@@ -287,6 +275,23 @@ class HttpEntrances:
         method, path, others = target
         return self.request(method, path, {**others, name: start + in_one_line(text)})
 
+    def _with_variable(self, method: str, rule: str, variable: str, text: str) -> bytes:
+        return self.request(method, self.path(rule, {variable: escaped(text)}))
+
+    def _below(self, prefix: str, text: str) -> bytes:
+        return self.request("GET", prefix + escaped(text))
+
+    def _with_name(self, method: str, path: str, text: str) -> bytes:
+        return self.request(method, path, {in_one_line(text): "x"})
+
+    def _with_tiny_headers(self, method: str, path: str, text: str) -> bytes:
+        headers = {f"X-{number}": "" for number in range(len(text) // 8)}
+        return self.request(method, path, headers)
+
+    def _with_many_headers(self, method: str, path: str, text: str) -> bytes:
+        headers = {f"X-{number}": text[: len(text) // 95] for number in range(95)}
+        return self.request(method, path, headers)
+
     @staticmethod
     def path(rule: str, values: Mapping[str, str] | None = None) -> str:
         """Return a rule's path, to other rooms and peers than the campaign's own."""
@@ -299,6 +304,10 @@ def _described_query(app: Flask, endpoint: str) -> Any:
     """Return the model of a route's query, if it is described."""
     declared = getattr(app.view_functions[endpoint], "declared", None)
     return declared.query if declared else None
+
+
+def _object_with(example: Mapping[str, Any], field: str, value: str) -> bytes:
+    return as_bytes(with_field(example, field, value))
 
 
 # What the server is built on reads: gunicorn, Werkzeug, Flask-CORS, Engine.IO and WebSocket.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Flask
@@ -26,6 +26,11 @@ def _message(text: str) -> bytes:
     return frame(TEXT, as_bytes(text))
 
 
+def _after(start: str, end: str = "") -> Callable[[str], bytes]:
+    """Return what packs a text into a packet that begins and ends so."""
+    return lambda text: _message(start + text + end)
+
+
 def _events(app: Flask) -> Iterator[Entrance]:
     """Every field of every event, one that nobody knows, and the message as a whole."""
     handlers = app.extensions["presence"].event_handlers
@@ -35,7 +40,7 @@ def _events(app: Flask) -> Iterator[Entrance]:
         yield Entrance(
             f"event {name}",
             "socket",
-            lambda text, start=start: _message(start + text + "]"),
+            _after(start, "]"),
             JSON_VALUES,
         )
         fields = [*(model.model_fields if model else ()), "unknown to all"]
@@ -88,7 +93,7 @@ def _packets() -> Iterator[Entrance]:
         yield Entrance(
             f"packet {start!r} and a text",
             "socket",
-            lambda text, start=start: _message(start + text),
+            _after(start),
             TEXTS,
             answered=False,
         )
@@ -96,7 +101,7 @@ def _packets() -> Iterator[Entrance]:
         yield Entrance(
             f"packet {start!r} and a value",
             "socket",
-            lambda text, start=start: _message(start + text),
+            _after(start),
             JSON_VALUES,
             answered=False,
         )
