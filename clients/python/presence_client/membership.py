@@ -160,7 +160,9 @@ class Membership:
         if link is None:
             return
         wish.stop_retrying()
-        wish.trouble = errors.unanswered("join_room")
+        if not wish.is_queued:
+            # Else it is the full room for which it waits, whether that was asked again or not.
+            wish.trouble = errors.unanswered("join_room")
         request = _Request(wish, wish.turn)
         self._requests.append(request)
         loop = asyncio.get_running_loop()
