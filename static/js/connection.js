@@ -16,6 +16,8 @@ const OFF = ["lost", "Not connected"];
  */
 export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
   const client = new PresenceClient(undefined, {
+    // As a stock client hears it: the console shows what goes over the wire.
+    updates: "list",
     ...options,
     token: isLocked ? pass.token : undefined,
     io(address, settings) {

@@ -23,6 +23,9 @@ export function startConsole({ client }) {
   let fresh = [];
   let paused = false;
   let drawing = null;
+  // Who leaves is in no room any more when that is sent.
+  let lastRoom = null;
+  client?.on("joined", ({ room_name }) => (lastRoom = room_name));
 
   const matches = (item) => {
     if (!ownToo.checked && OWN.has(item.name)) return false;
@@ -33,7 +36,8 @@ export function startConsole({ client }) {
 
   function add(item) {
     // Who one was when it happened, for the lines that repeat it.
-    item.me = { roomName: client?.roomName ?? item.roomName ?? null, peerId: client?.peerId ?? "" };
+    const left = /^leave(_room)?$/.test(item.name) ? lastRoom : null;
+    item.me = { roomName: client?.roomName ?? item.roomName ?? left, peerId: client?.peerId ?? "" };
     entries.push(item);
     if (entries.length > KEPT) entries = entries.slice(-KEPT);
     fresh.push(item);
