@@ -16,7 +16,7 @@ from tests.keeping.test_uploads import join
 from tests.support.clients import hears
 from tests.support.paths import SAMPLES
 from tests.support.rest import refusal
-from tests.uploads.tus import PIECE, Tus, checksum, metadata
+from tests.support.tus import PIECE, Tus, checksum, metadata
 
 TEXT = b"0123456789" * 20_000
 
