@@ -8,7 +8,7 @@ from local_cluster.live_server import LiveServer
 from tests.access.table import ROOM
 from tests.support.keys import bearer, token
 from tests.support.rest import refusal
-from tests.uploads.tus import PIECE, metadata
+from tests.support.tus import PIECE, metadata
 
 
 def test_nobody_else_begins_continues_looks_at_or_ends_an_upload(locked: LiveServer) -> None:

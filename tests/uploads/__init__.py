@@ -1,0 +1,1 @@
+"""Which files are accepted, what looks at them, and uploads that can be resumed."""

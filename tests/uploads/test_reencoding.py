@@ -11,7 +11,7 @@ from PIL import Image
 
 from local_cluster.live_server import LiveServer
 from presence.domain.files import file_types, pictures
-from tests.keeping.test_uploads import join
+from tests.support.tus import join
 from tests.uploads.makers import picture
 
 PLACE = "Somewhere 52.5 N"

@@ -12,11 +12,10 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.keeping.test_uploads import join
 from tests.support.clients import hears
 from tests.support.paths import SAMPLES
 from tests.support.rest import refusal
-from tests.uploads.tus import PIECE, Tus, checksum, metadata
+from tests.support.tus import PIECE, Tus, checksum, join, metadata
 
 TEXT = b"0123456789" * 20_000
 

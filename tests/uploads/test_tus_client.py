@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests.keeping.test_uploads import join
 from tests.support import needs
+from tests.support.tus import join
 from tests.uploads.cutting_proxy import CuttingProxy
 
 CUTS = 20

@@ -8,16 +8,11 @@ one of the form; the address then answers GET with what the form's route would h
 
 from __future__ import annotations
 
-import base64
-import binascii
-import functools
-import hashlib
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any, cast
+from typing import cast
 
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, ConfigDict, Field
 
 from presence import errors
 from presence.domain.permissions.tokens import UPLOAD
@@ -46,7 +41,7 @@ from presence.transport.admission.error_handlers import (
 )
 from presence.transport.engine.draining import yield_to_others
 from presence.transport.process.runtime import Runtime, runtime
-from presence.transport.rest import uploads
+from presence.transport.rest import tus, uploads
 from presence.transport.wire import described, messages, room_responses
 from presence.transport.wire.messages import PeerAddress
 from presence.transport.wire.needs import needs
@@ -54,24 +49,8 @@ from presence.transport.wire.serializers import Body
 
 bp = Blueprint("resumable_api", __name__)
 
-VERSION = "1.0.0"
-_EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration"
-_PIECE = "application/offset+octet-stream"
-# SHA-1 is what every client of tus has; here it only finds faults of the network.
-_ALGORITHMS: dict[str, Callable[[], Any]] = {
-    "sha1": functools.partial(hashlib.sha1, usedforsecurity=False),
-    "sha256": hashlib.sha256,
-    "md5": functools.partial(hashlib.md5, usedforsecurity=False),
-}
-_EXPOSED = (
-    "Location, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
-    "Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
-)
 # Of a piece that breaks off less than this is lost.
 _CHUNK = 16 * 1024
-# Names have 128 characters, file names are shortened; more than this is for nobody.
-_MAX_METADATA = 4 * 1024
-_MAX_DIGITS = 15
 MAX_UNFINISHED_PER_PEER = 10
 MAX_UNFINISHED = 1_000
 
@@ -88,45 +67,18 @@ _PIECE_ERRORS = (
 )
 
 
-class _TusHeaders(BaseModel):
-    """What every request for a resumable upload says."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    tus_resumable: str = Field(alias="Tus-Resumable", examples=[VERSION])
-    """The version of the protocol: 1.0.0."""
-
-
-class _CreationHeaders(_TusHeaders):
-    """What begins an upload."""
-
-    upload_length: str = Field(alias="Upload-Length", examples=["1048576"])
-    """How many bytes the file has."""
-    upload_metadata: str = Field(alias="Upload-Metadata", examples=["filename bm90ZXMudHh0"])
-    """``filename``, ``room_name`` and ``peer_id``, each with its value in Base64, by commas."""
-
-
-class _PieceHeaders(_TusHeaders):
-    """What comes with a piece of an upload."""
-
-    upload_offset: str = Field(alias="Upload-Offset", examples=["0"])
-    """Where in the file the piece begins: how many bytes have come before."""
-    upload_checksum: str | None = Field(None, alias="Upload-Checksum")
-    """The algorithm, and the piece's checksum in Base64: ``sha1``, ``sha256`` or ``md5``."""
-
-
 @bp.after_request
 def say_what_it_speaks(response: Response) -> Response:
     """Add what clients of tus look for."""
-    response.headers["Tus-Resumable"] = VERSION
+    response.headers["Tus-Resumable"] = tus.VERSION
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+    response.headers["Access-Control-Expose-Headers"] = tus.EXPOSED
     if request.method == "OPTIONS" or response.status_code == 412:
-        response.headers["Tus-Version"] = VERSION
+        response.headers["Tus-Version"] = tus.VERSION
     if request.method == "OPTIONS":
-        response.headers["Tus-Extension"] = _EXTENSIONS
+        response.headers["Tus-Extension"] = tus.EXTENSIONS
         response.headers["Tus-Max-Size"] = str(runtime().settings.max_upload_bytes)
-        response.headers["Tus-Checksum-Algorithm"] = ",".join(_ALGORITHMS)
+        response.headers["Tus-Checksum-Algorithm"] = ",".join(tus.ALGORITHMS)
     return response
 
 
@@ -135,8 +87,8 @@ def say_what_it_speaks(response: Response) -> Response:
     group="files",
     answer=(),
     status=201,
-    headers=_CreationHeaders,
-    media_type=_PIECE,
+    headers=tus.CreationHeaders,
+    media_type=tus.PIECE,
     errors=(errors.TooManyUnfinished, *_PIECE_ERRORS),
 )
 @needs(UPLOAD, acts=True)
@@ -179,8 +131,8 @@ def look(upload_id: str) -> Response | Body:
     group="files",
     answer=(),
     status=204,
-    headers=_PieceHeaders,
-    media_type=_PIECE,
+    headers=tus.PieceHeaders,
+    media_type=tus.PIECE,
     errors=_PIECE_ERRORS,
 )
 @needs(UPLOAD)
@@ -197,7 +149,7 @@ def send(upload_id: str) -> Response:
     group="files",
     answer=(),
     status=204,
-    headers=_TusHeaders,
+    headers=tus.TusHeaders,
     errors=(errors.UploadNotFound, errors.UploadLocked, errors.TusVersionRefused),
 )
 @needs(UPLOAD)
@@ -211,8 +163,8 @@ def end(upload_id: str) -> Response:
     group="files",
     answer=(),
     status=204,
-    headers=_TusHeaders,
-    media_type=_PIECE,
+    headers=tus.TusHeaders,
+    media_type=tus.PIECE,
     errors=(errors.MethodRefused, *_PIECE_ERRORS),
 )
 @needs(UPLOAD)
@@ -231,7 +183,7 @@ def _answered(act: Callable[[Runtime], Response]) -> Response:
     run = runtime()
     request.max_content_length = run.settings.max_upload_bytes
     try:
-        if request.headers.get("Tus-Resumable") != VERSION:
+        if request.headers.get("Tus-Resumable") != tus.VERSION:
             raise TusVersionRefused
         return act(run)
     except (Locked, Superseded):
@@ -248,12 +200,12 @@ def _answered(act: Callable[[Runtime], Response]) -> Response:
 
 
 def _create(run: Runtime) -> Response:
-    length = _number("Upload-Length")
+    length = tus.number("Upload-Length")
     limit = run.settings.max_upload_bytes
     if length > limit:
         raise FileTooLarge(limit)
     metadata = request.headers.get("Upload-Metadata", "")
-    told = _metadata(metadata)
+    told = tus.metadata(metadata)
     filename = told.get("filename") or told.get("name")
     if not filename:
         raise InvalidField("Upload-Metadata", "must have filename.")
@@ -267,7 +219,7 @@ def _create(run: Runtime) -> Response:
         metadata=metadata,
     )
     response = Response(status=201)
-    if length == 0 or request.mimetype == _PIECE:
+    if length == 0 or request.mimetype == tus.PIECE:
         try:
             response = _take(run, upload, created=True)
         except BaseException:
@@ -323,10 +275,10 @@ def _tell(run: Runtime, upload: PartialUpload) -> Response:
 
 def _take(run: Runtime, upload: PartialUpload, *, created: bool = False) -> Response:
     """Take a piece from the body, and end the upload with the last one."""
-    if request.mimetype != _PIECE and not created:
+    if request.mimetype != tus.PIECE and not created:
         raise NotAPiece
-    offset = 0 if created else _number("Upload-Offset")
-    checksum = _Checksum.of_request()
+    offset = 0 if created else tus.number("Upload-Offset")
+    checksum = tus.Checksum.of_request()
     turn = run.partial_uploads.take_over(upload)
     if offset != run.partial_uploads.offset(upload):
         raise UploadOffsetWrong(run.partial_uploads.offset(upload))
@@ -334,7 +286,7 @@ def _take(run: Runtime, upload: PartialUpload, *, created: bool = False) -> Resp
         raise InvalidField("Upload-Offset", "and the length of the piece go beyond Upload-Length.")
     if upload.outcome is None:
         with run.partial_uploads.receiving(upload, turn, apart=checksum is not None) as piece:
-            if request.mimetype == _PIECE:
+            if request.mimetype == tus.PIECE:
                 _read_into(piece.write, upload.length - offset, checksum)
             if checksum is not None and not checksum.matches():
                 raise ChecksumMismatch
@@ -350,7 +302,7 @@ def _take(run: Runtime, upload: PartialUpload, *, created: bool = False) -> Resp
     return response
 
 
-def _read_into(write: Callable[[bytes], None], left: int, checksum: _Checksum | None) -> None:
+def _read_into(write: Callable[[bytes], None], left: int, checksum: tus.Checksum | None) -> None:
     """Take the body as it comes; what has come before it breaks off is kept."""
     while chunk := request.stream.read(min(_CHUNK, left + 1)):
         left -= len(chunk)
@@ -404,56 +356,3 @@ def _add_expiry(run: Runtime, upload: PartialUpload, response: Response) -> None
     """Say when an upload is forgotten (RFC 9110, section 5.6.7)."""
     expires_at = run.partial_uploads.expires_at(upload)
     response.headers["Upload-Expires"] = formatdate(expires_at, usegmt=True)
-
-
-def _number(header: str) -> int:
-    """Return a header that is a number; raises `InvalidField`."""
-    text = request.headers.get(header, "")
-    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
-        raise InvalidField(header, "must be a whole number of bytes.")
-    return int(text)
-
-
-def _metadata(header: str) -> dict[str, str]:
-    """Return what ``Upload-Metadata`` says: names, and values in Base64; raises `InvalidField`."""
-    if len(header) > _MAX_METADATA:
-        raise InvalidField("Upload-Metadata", f"must have at most {_MAX_METADATA} characters.")
-    told = {}
-    for pair in header.split(","):
-        name, _, value = pair.strip().partition(" ")
-        try:
-            told[name] = base64.b64decode(value.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            raise InvalidField("Upload-Metadata", f"must have “{name}” in Base64.") from None
-    return told
-
-
-class _Checksum:
-    """The checksum that came with a piece, and that of what comes."""
-
-    def __init__(self, algorithm: str, expected: bytes) -> None:
-        self._digest = _ALGORITHMS[algorithm]()
-        self._expected = expected
-
-    @classmethod
-    def of_request(cls) -> _Checksum | None:
-        """Return that of ``Upload-Checksum``, if it was sent; raises `InvalidField`."""
-        header = request.headers.get("Upload-Checksum")
-        if header is None:
-            return None
-        algorithm, _, value = header[:_MAX_METADATA].partition(" ")
-        try:
-            if algorithm in _ALGORITHMS:
-                return cls(algorithm, base64.b64decode(value, validate=True))
-        except binascii.Error:
-            pass
-        known = ", ".join(_ALGORITHMS)
-        raise InvalidField("Upload-Checksum", f"must be one of {known} and a value in Base64.")
-
-    def update(self, data: bytes) -> None:
-        """Take up some bytes of the piece."""
-        self._digest.update(data)
-
-    def matches(self) -> bool:
-        """Tell whether all that was taken up has the expected checksum."""
-        return bool(self._digest.digest() == self._expected)

@@ -62,3 +62,10 @@ class Tus:
         answer = self.call("HEAD", where)
         assert answer.status_code == 200, answer.status_code
         return int(answer.headers["Upload-Offset"])
+
+
+def join(server: LiveServer, room: str) -> None:
+    """Let alice join a room."""
+    body = {"peer_id": "alice", "username": "Alice"}
+    path = f"{server.url}/api/webrtc/rooms/{room}/join"
+    requests.post(path, json=body, timeout=30).raise_for_status()
