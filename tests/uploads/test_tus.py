@@ -215,7 +215,11 @@ def test_until_its_end_an_upload_has_no_file(tus: Tus) -> None:
     assert refusal(requests.get(where, timeout=10)) == (409, "upload_unfinished")
 
 
-@pytest.mark.parametrize("name", ["nothing", "..%2F..%2Fapp.py", "%00", "." * 60, "x" * 300])
+@pytest.mark.parametrize(
+    "name",
+    ["nothing", "..%2F..%2Fapp.py", "%00", "." * 60, "x" * 300],
+    ids=["a word", "a path", "a zero", "dots", "a long one"],
+)
 def test_an_unknown_upload_is_answered(tus: Tus, name: str) -> None:
     assert tus.call("HEAD", f"/{name}").status_code == 404
     assert refusal(tus.send(f"{tus.base}/{name}", 0, b"x"))[0] == 404
