@@ -56,12 +56,14 @@ def _route(path: str, method: str, operation: Body, document: Body) -> Body:
     """Return what the page shows of a route."""
     components = document["components"]["schemas"]
     _, body = _body_of(operation)
-    answered = operation["responses"]["200"]["content"].get("application/json")
+    success = next(filter(_is_success, operation["responses"]))
+    content = operation["responses"][success].get("content", {})
+    answered = content.get("application/json")
     parameters = operation.get("parameters", [])
     refused = [
         (status, components[ref["$ref"].rpartition("/")[2]]["properties"]["code"]["const"])
         for status, response in operation["responses"].items()
-        if status != "200"
+        if not _is_success(status)
         for ref in _refs(response["content"]["application/json"]["schema"])
     ]
     return {
@@ -78,10 +80,14 @@ def _route(path: str, method: str, operation: Body, document: Body) -> Body:
         "fields": _fields(body, components) if body else [],
         "curl": _curl(method, path, operation, components),
         "answer": _pretty(schemas.example_of(answered["schema"], components)) if answered else "",
-        "media_types": [] if answered else list(operation["responses"]["200"]["content"]),
+        "media_types": [] if answered else list(content),
         "answer_fields": _fields(answered["schema"], components) if answered else [],
         "refused": refused,
     }
+
+
+def _is_success(status: str) -> bool:
+    return status.startswith("2")
 
 
 def _taken(name: str, document: Body) -> Body:
@@ -131,7 +137,7 @@ def _errors(routes: Body, events: Body) -> list[Body]:
         for operation in item.values():
             for status, response in operation["responses"].items():
                 content = response["content"].get("application/json", {})
-                for ref in _refs(content.get("schema", {})) if status != "200" else []:
+                for ref in [] if _is_success(status) else _refs(content.get("schema", {})):
                     statuses[ref["$ref"].rpartition("/")[2]] = status
     found = {
         condition.code: {
