@@ -136,7 +136,7 @@ def _errors(routes: Body, events: Body) -> list[Body]:
     for item in routes["paths"].values():
         for operation in item.values():
             for status, response in operation["responses"].items():
-                content = response["content"].get("application/json", {})
+                content = response.get("content", {}).get("application/json", {})
                 for ref in [] if _is_success(status) else _refs(content.get("schema", {})):
                     statuses[ref["$ref"].rpartition("/")[2]] = status
     found = {
@@ -190,16 +190,20 @@ def _refs(schema: Schema) -> list[Schema]:
 def _curl(method: str, path: str, operation: Body, components: dict[str, Schema]) -> str:
     """Return the line of curl that makes a request, with examples for all that it needs."""
     media_type, body = _body_of(operation)
-    query = {}
+    query, headers = {}, {}
     for item in operation.get("parameters", []):
         example = (item["schema"].get("examples") or ["0f3c9a.txt"])[0]
         if item["in"] == "path":
             path = path.replace("{" + item["name"] + "}", quote(str(example), safe=""))
+        elif item["in"] == "header":
+            if item.get("required"):
+                headers[item["name"]] = str(example)
         else:
             query[item["name"]] = str(example)
     address = request.host_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
     words = ["curl", *([] if method == "get" else ["-X", method.upper()]), address]
     example = schemas.example_of(body, components) if body else {}
+    words += [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
     if media_type == "application/json":
         words += ["-H", "Content-Type: application/json"]
         words += ["-d", json.dumps(example, ensure_ascii=False)]

@@ -34,6 +34,9 @@ EXPOSED = (
 _MAX_METADATA = 4 * 1024
 _MAX_DIGITS = 15
 
+# notes.txt of ada in the room studio, each value in Base64.
+_METADATA = "filename bm90ZXMudHh0,room_name c3R1ZGlv,peer_id YWRh"
+
 
 class TusHeaders(BaseModel):
     """What every request for a resumable upload says."""
@@ -49,7 +52,7 @@ class CreationHeaders(TusHeaders):
 
     upload_length: str = Field(alias="Upload-Length", examples=["1048576"])
     """How many bytes the file has."""
-    upload_metadata: str = Field(alias="Upload-Metadata", examples=["filename bm90ZXMudHh0"])
+    upload_metadata: str = Field(alias="Upload-Metadata", examples=[_METADATA])
     """``filename``, ``room_name`` and ``peer_id``, each with its value in Base64, by commas."""
 
 
