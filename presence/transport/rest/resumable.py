@@ -163,7 +163,7 @@ def end(upload_id: str) -> Response:
     group="files",
     answer=(),
     status=204,
-    headers=tus.TusHeaders,
+    headers=tus.OverrideHeaders,
     media_type=tus.PIECE,
     errors=(errors.MethodRefused, *_PIECE_ERRORS),
 )

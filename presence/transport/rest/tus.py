@@ -65,6 +65,13 @@ class PieceHeaders(TusHeaders):
     """The algorithm, and the piece's checksum in Base64: ``sha1``, ``sha256`` or ``md5``."""
 
 
+class OverrideHeaders(TusHeaders):
+    """What stands for another method."""
+
+    method: str = Field(alias="X-HTTP-Method-Override", examples=["DELETE"])
+    """PATCH, DELETE or HEAD."""
+
+
 def number(header: str) -> int:
     """Return a header that is a number; raises `InvalidField`."""
     text = request.headers.get(header, "")
