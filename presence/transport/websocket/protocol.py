@@ -1,6 +1,6 @@
 """WebSocket on the wire: the handshake, and frames taken apart and put together (RFC 6455, 7692).
 
-It knows no sockets, so it can be tested byte by byte; `stream` does the reading and writing.
+It knows no sockets, so it can be tested byte by byte; `streams` does the reading and writing.
 
 It replaces eventlet's own, which unmasks each received byte in a Python loop (two thirds of all CPU
 in a relay of signals), makes four receive calls per frame, packs a broadcast's frame anew for every
