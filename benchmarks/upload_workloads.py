@@ -128,9 +128,29 @@ def _form(size: int) -> bytes:
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="report.pdf"\r\n'
         "Content-Type: application/pdf\r\n\r\n"
     )
-    # Random bytes, so that nothing finds them easier than those of a real document.
-    content = b"%PDF-1.7\n" + os.urandom(size - 15) + b"\n%%EOF"
+    content = _pdf(size)
     return (fields + head).encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+def _pdf(size: int) -> bytes:
+    """Return a PDF of about so many bytes, most of them random, as those of a real document."""
+    filling = os.urandom(max(size - 600, 1))
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>",
+        b"<</Length %d>>stream\n%b\nendstream" % (len(filling), filling),
+    ]
+    made, places = b"%PDF-1.7\n", []
+    for number, part in enumerate(parts, 1):
+        places.append(len(made))
+        made += b"%d 0 obj\n%b\nendobj\n" % (number, part)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    count = len(parts) + 1
+    return made + (
+        b"xref\n0 %d\n0000000000 65535 f \n%btrailer\n<</Size %d/Root 1 0 R>>\n"
+        b"startxref\n%d\n%%%%EOF\n" % (count, table, count, len(made))
+    )
 
 
 def _begin(run: Run, body: bytes, count: int) -> list[HttpClient]:

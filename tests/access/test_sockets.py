@@ -104,9 +104,9 @@ def test_a_fresh_token_gets_the_place_back(returning: Returning, room: str) -> N
 def test_the_old_token_gets_nothing_back(
     locked: LiveServer, returning: Returning, room: str
 ) -> None:
-    client = returning(token("ada", room, ttl=5))
+    client = returning(token("ada", room, ttl=12))
     assert client.call("join_room", join(room, "ada"))["ok"]
-    assert hears(client, "connect_error")["code"] == "token_expired"
+    assert hears(client, "connect_error", seconds=40)["code"] == "token_expired"
     peer = ask(locked, "GET", f"{ROOMS}/{room}/peers/ada", admin(room)).json()
     assert not peer["is_active"]
 

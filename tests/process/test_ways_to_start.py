@@ -33,9 +33,9 @@ WAYS = {
 def start(tmp_path: Path) -> Generator[Callable[..., LiveServer]]:
     made: list[LiveServer] = []
 
-    def make(command: list[str], **settings: Any) -> LiveServer:
+    def make(command: list[str], seconds: float = 60, **settings: Any) -> LiveServer:
         made.append(LiveServer(tmp_path, command=command, **settings))
-        return made[-1].start()
+        return made[-1].start(seconds)
 
     yield make
     for live in made:
@@ -60,10 +60,11 @@ def test_the_same_app_is_served(
     assert not [line for line in log.splitlines() if "\x1b" in line or r"\x1b" in line]
 
 
+@pytest.mark.timeout(400)
 def test_the_script_installs_what_it_needs_and_says_where_the_page_is(
     start: Callable[..., LiveServer],
 ) -> None:
-    server = start(["script/server"])
+    server = start(["script/server"], seconds=300)
     assert f"Presence is ready: {server.url}/" in server.log_text()
     assert server.stop() == 0
 
