@@ -41,7 +41,7 @@ def test_a_bad_file_is_refused_in_words_and_leaves_nothing_behind(
     ada.join("Ada")
     before = site.stored_files()
     ada.page.set_input_files("#file-input", text_file('not"a<b>.jpg', 10))
-    refused = ada.sees(".upload.refused", "not what its extension")
+    refused = ada.sees(".upload.refused", "not a JPEG picture, as its extension")
     assert 'not"a<b>.jpg' in refused.inner_text()
     refused.get_by_role("button", name="Dismiss").click()
     ada.sees_no(".upload")
