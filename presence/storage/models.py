@@ -120,6 +120,8 @@ class Peer(Base):
     data_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
     # The room's version when anything that a list shows of the peer last changed.
     changed_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # Why its last session ended; says nothing while the peer is active.
+    away_reason: Mapped[str | None] = mapped_column(String(16))
 
 
 class Worker(Base):

@@ -38,6 +38,8 @@ export class Calls {
     client.on("peers", () => this.#callMissing());
     client.on("peer_joined", ({ peer_id }) => this.#retry((c) => c.peerId === peer_id));
     client.on("peer_left", ({ peer_id }, { reason }) => this.#absent(peer_id, reason));
+    // Away already, and put out by now: it will not be back.
+    client.on("peer_updated", ({ peer_id, is_active, reason }) => !is_active && this.#absent(peer_id, reason));
     client.on("joined", (_body, { rejoined }) => rejoined && this.#retry(() => true));
     client.on("leaving", () => this.#hangUp());
     client.on("left", () => this.#hangUp());

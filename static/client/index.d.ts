@@ -51,6 +51,8 @@ export interface Peer<Data extends object = UserData> {
   user_data: Data;
   uploaded_files: string[];
   session_count: number;
+  /** Why a peer is not active; null while it is. */
+  reason: string | null;
 }
 
 /** A room's list: what `join` resolves with, and “peers” is emitted with. */

@@ -1,13 +1,11 @@
 // Why somebody is not in a room, as the server tells it.
 
 // Whoever is away for one of these may only be reconnecting.
-const MAY_COME_BACK = new Set(["lost", "connection_lost", "timeout"]);
+const MAY_COME_BACK = new Set(["disconnected", "expired"]);
 
 const WORDS = {
   left: "left the room",
   left_over_rest: "left the room",
-  closed: "left the room",
-  moved: "went to another room",
   kicked: "was put out of the room",
   banned: "was banned from the room",
   room_closed: "had to go, for the room was closed",

@@ -52,7 +52,16 @@ def test_changes_say_who_joined_changed_and_left(
     assert left["peers"][0]["is_active"] is False
     requests.delete(f"{server.url}/api/webrtc/rooms/{room}/peers/other", timeout=10)
     hears(
-        watcher, "peer_left", lambda body: body["peers"][0] == {"peer_id": "other", "erased": True}
+        watcher,
+        "peer_left",
+        lambda body: (
+            body["peers"][0]
+            == {
+                "peer_id": "other",
+                "erased": True,
+                "reason": "erased",
+            }
+        ),
     )
     assert events(watcher, "peer_list_updated") == []
     kept = followed(watcher, joined)

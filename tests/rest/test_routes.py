@@ -61,6 +61,7 @@ def test_a_room_has_exactly_the_keys_of_the_contract_and_a_version(rest: Rest, r
         "user_data",
         "uploaded_files",
         "session_count",
+        "reason",
     }
     assert (body["active_peer_count"], body["total_peer_count"], body["max_peers"]) == (1, 1, 100)
     for instant in (

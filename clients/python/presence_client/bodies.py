@@ -20,6 +20,7 @@ class Peer(TypedDict):
     user_data: UserData
     uploaded_files: list[str]
     session_count: NotRequired[int]
+    reason: NotRequired[str | None]
 
 
 class PeerInFull(Peer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain.peers import peer_rows, recovery, sessions
@@ -39,7 +39,10 @@ def kick(session: Session, room_name: str, peer_id: str) -> Left:
     rooms.lock(session, room_name)
     recovery.withdraw_all(session, room_name, peer_id)
     left = _put_out(session, room_name, KICKED, Peer.peer_id == peer_id)
-    return left[0] if left else Left(room_name, peer_id, version, is_active=False)
+    if left:
+        return left[0]
+    version = _tell_why_away(session, room_name, peer_id, KICKED) or version
+    return Left(room_name, peer_id, version, is_active=False)
 
 
 def ban(
@@ -52,7 +55,10 @@ def ban(
     bar = bans.ban(session, room_name, peer_id, seconds, reason)
     rooms.lock(session, room_name)
     recovery.withdraw_all(session, room_name, peer_id)
-    return bar, _put_out(session, room_name, BANNED, Peer.peer_id == peer_id)
+    left = _put_out(session, room_name, BANNED, Peer.peer_id == peer_id)
+    if not left:
+        _tell_why_away(session, room_name, peer_id, BANNED)
+    return bar, left
 
 
 def close_room(
@@ -88,6 +94,40 @@ def remove_room(session: Session, room_name: str) -> RemovedRoom:
     return RemovedRoom(room_name, version, at_the_end, erased.peer_ids, erased.stored_names)
 
 
+def _tell_why_away(session: Session, room_name: str, peer_id: str, reason: str) -> int | None:
+    """Let a peer that was away already, and might have come back, be away for another reason.
+
+    Who is in a call with it learns only by that to end it: media need no connection to the server.
+    Returns the room's version by it, or None where nothing is to be told.
+    """
+    if _row_of_away(session, room_name, peer_id) is None:
+        return None
+    room = rooms.change(session, room_name)
+    peer_row_id = _row_of_away(session, room_name, peer_id)
+    if peer_row_id is None:
+        rooms.unchanged(session, room)
+        return None
+    session.execute(
+        update(Peer)
+        .where(Peer.id == peer_row_id)
+        .values(away_reason=reason, changed_version=room.version)
+        .execution_options(synchronize_session=False)
+    )
+    return room.version
+
+
+def _row_of_away(session: Session, room_name: str, peer_id: str) -> int | None:
+    return session.scalar(
+        select(Peer.id)
+        .join(Room, Room.id == Peer.room_id)
+        .where(
+            Room.name == room_name,
+            Peer.peer_id == peer_id,
+            Peer.away_reason.in_(sessions.MAY_COME_BACK),
+        )
+    )
+
+
 def _put_out(
     session: Session, room_name: str, reason: str, *conditions: ColumnElement[bool]
 ) -> list[Left]:
@@ -102,7 +142,7 @@ def _put_out(
         rooms.unchanged(session, room)
         return []
     now = clock.now()
-    sessions.close(session, ended, now)
+    sessions.close(session, ended, now, reason)
     activity.record_lost(session, room.id, {item.peer_row_id for item in ended}, now, reason)
     occupancy.note(session, room.id, now)
     sids: dict[str, list[str]] = {item.peer_id: [] for item in ended}

@@ -125,7 +125,7 @@ def join(
         # With the room locked, so that a ban cannot come between this look and the joining.
         bans.check_join(session, room_name, peer_id)
 
-    sessions.close(session, previous, now)
+    sessions.close(session, previous, now, sessions.LEFT)
     is_news = _forget_expired(session, room, now)
     peer = peer_rows.find(session, room, peer_id)
     was_active = peer is not None and peer.session_count > 0
@@ -151,7 +151,7 @@ def join(
         and (username, merged) == (peer.username, peer.user_data)
     ):
         # Back within the grace, and as it was: its new socket takes the lost one's place.
-        sessions.close(session, suspended[:1], peer.last_seen)
+        sessions.close(session, suspended[:1], peer.last_seen, sessions.LOST)
         sessions.start(session, peer.id, presence, now)
         room = rooms.unchanged(session, room)
         return Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
@@ -165,7 +165,7 @@ def join(
             username=username,
             user_data=merged if is_changed else None,
         )
-        sessions.close(session, suspended, now)
+        sessions.close(session, suspended, now, sessions.LOST)
         peer_row_id = peer.id
     else:
         erased = erasure.make_place(session, room, limits.max_kept_peers)
@@ -181,7 +181,8 @@ def join(
             still_active = peer_rows.count_sessions(session, item.peer_row_id) > 0
             from_room = locked[item.room_name]
             left = Left(item.room_name, item.peer_id, from_room.version, still_active)
-            activity.record_lost(session, from_room.id, {item.peer_row_id}, now, "left")
+            lost = {item.peer_row_id}
+            activity.record_lost(session, from_room.id, lost, now, sessions.LEFT)
             occupancy.note(session, from_room.id, now)
     # A socket that joins once more as who it is already has not come anew.
     if not was_active and peer_row_id not in {item.peer_row_id for item in previous}:
@@ -216,7 +217,8 @@ def resume(
         presence=presence,
         limits=limits,
     )
-    sessions.close(session, sessions.of_socket(session, place.sid), clock.now())
+    before = sessions.of_socket(session, place.sid)
+    sessions.close(session, before, clock.now(), sessions.LOST)
     return replace(joined, replaced_sid=place.sid)
 
 
@@ -338,11 +340,11 @@ def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -
     """End sessions of one peer because it leaves; it was last seen now, active or not."""
     room = rooms.change(session, room_name)
     now = clock.now()
-    sessions.close(session, ended, now)
+    sessions.close(session, ended, now, sessions.LEFT)
     peer_row_id = ended[0].peer_row_id
     peer_rows.saw(session, peer_row_id, now)
     still_active = peer_rows.count_sessions(session, peer_row_id) > 0
-    activity.record_lost(session, room.id, {peer_row_id}, now, "left")
+    activity.record_lost(session, room.id, {peer_row_id}, now, sessions.LEFT)
     occupancy.note(session, room.id, now)
     return Left(room_name, peer_id, room.version, still_active, _sids(ended))
 
@@ -353,10 +355,10 @@ def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> 
     Returns whether there were any.
     """
     expired = sessions.expired_in(session, room.id, now)
-    if expired:
-        sessions.close(session, expired, now)
-        lost = {item.peer_row_id for item in expired}
-        activity.record_lost(session, room.id, lost, now, "expired")
+    for reason, ended in sessions.by_reason(expired).items():
+        sessions.close(session, ended, now, reason)
+        lost = {item.peer_row_id for item in ended}
+        activity.record_lost(session, room.id, lost, now, reason)
     return bool(expired)
 
 

@@ -27,6 +27,10 @@ from presence.errors import NotJoined
 from presence.storage.models import Peer, PeerSession, Room, UtcDateTime
 from presence.storage.prepared import Prepared
 
+# Why sessions end, as lists and the activity of rooms tell it.
+LEFT, LOST, EXPIRED = "left", "disconnected", "expired"
+MAY_COME_BACK = (LOST, EXPIRED)
+
 # Databases limit the values in one statement.
 _BATCH = 1_000
 
@@ -125,15 +129,15 @@ def renew(session: Session, peer_row_id: int, seconds: float, now: datetime) -> 
 
 
 def end(
-    session: Session, ended: Sequence[Ended], last_seen: datetime, reason: str = "disconnected"
+    session: Session, ended: Sequence[Ended], last_seen: datetime, reason: str = LOST
 ) -> set[str]:
     """End sessions; a peer that loses its last one was last seen at `last_seen`.
 
     Raises the version of every room concerned, and returns their names. `reason` is what the
-    rooms' activity says of those who left by it.
+    rooms' lists and activity say of those who are not active any more.
     """
     locked = [rooms.change(session, name) for name in sorted({item.room_name for item in ended})]
-    close(session, ended, last_seen)
+    close(session, ended, last_seen, reason)
     for room in locked:
         lost = {item.peer_row_id for item in ended if item.room_name == room.name}
         activity.record_lost(session, room.id, lost, last_seen, reason)
@@ -141,13 +145,13 @@ def end(
     return {room.name for room in locked}
 
 
-def close(session: Session, ended: Sequence[Ended], last_seen: datetime) -> None:
+def close(session: Session, ended: Sequence[Ended], last_seen: datetime, reason: str) -> None:
     """Like `end`, in rooms that the caller has already locked."""
     for start_at in range(0, len(ended), _BATCH):
         batch = ended[start_at : start_at + _BATCH]
         peer_row_ids = list({item.peer_row_id for item in batch})
         _CLOSE.run(session, session_ids=[item.session_id for item in batch])
-        _CHANGED.run(session, peer_row_ids=peer_row_ids, seen=last_seen)
+        _CHANGED.run(session, peer_row_ids=peer_row_ids, seen=last_seen, reason=reason)
 
 
 def end_socket(session: Session, sid: str) -> Ended | None:
@@ -179,7 +183,18 @@ def any_expired(session: Session, now: datetime | None = None) -> bool:
 def end_expired(session: Session) -> set[str]:
     """End every session whose time is over; return the names of the rooms concerned."""
     now = clock.now()
-    return end(session, find(session, PeerSession.expires_at <= now), now, reason="expired")
+    names: set[str] = set()
+    for reason, ended in by_reason(find(session, PeerSession.expires_at <= now)).items():
+        names |= end(session, ended, now, reason)
+    return names
+
+
+def by_reason(expired: Sequence[Ended]) -> dict[str, list[Ended]]:
+    """Return sessions whose time is over by why that is: a lost socket's, or a REST join's."""
+    reasons: dict[str, list[Ended]] = {}
+    for item in expired:
+        reasons.setdefault(EXPIRED if item.sid is None else LOST, []).append(item)
+    return reasons
 
 
 def _with_peer(*conditions: ColumnElement[bool]) -> Select[int, str | None, int, str, str]:
@@ -242,6 +257,7 @@ _CHANGED = Prepared(
     .where(Peer.id.in_(bindparam("peer_row_ids", expanding=True)))
     .values(
         changed_version=rooms.VERSION_OF_PEER,
+        away_reason=bindparam("reason"),
         last_seen=case(
             (
                 and_(

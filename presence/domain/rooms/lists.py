@@ -43,6 +43,7 @@ class ListedPeer(NamedTuple):
     last_seen: str
     user_data: str
     session_count: int
+    away_reason: str | None
     files: tuple[str, ...]
 
 
@@ -123,7 +124,7 @@ def _heads() -> Select[int, str, int, str, int]:
     return select(Room.id, Room.name, Room.max_peers, instant_text(Room.created_at), Room.version)
 
 
-def _peers() -> Select[int, int, str, str, str, str, str, int, int]:
+def _peers() -> Select[int, int, str, str, str, str, str, int, str | None, int]:
     return select(
         Peer.id,
         Peer.room_id,
@@ -133,6 +134,7 @@ def _peers() -> Select[int, int, str, str, str, str, str, int, int]:
         instant_text(Peer.last_seen),
         json_text(Peer.user_data),
         select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
+        Peer.away_reason,
         select(func.count()).where(File.peer_row_id == Peer.id).scalar_subquery(),
     )
 

@@ -52,6 +52,7 @@ class PeerView:
     last_seen: datetime
     user_data: dict[str, Any]
     session_count: int
+    away_reason: str | None = None
     files: list[str] = field(default_factory=list)
 
     @property
@@ -184,6 +185,7 @@ def view(session: Session, name: str, only: str | None = None) -> RoomView:
         Peer.last_seen,
         Peer.user_data,
         select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
+        Peer.away_reason,
     ).where(Peer.room_id == room.id)
     files = (
         select(File.peer_row_id, File.stored_name)

@@ -53,7 +53,7 @@ class History:
             change.events.setdefault(event, []).append(orjson.Fragment(body))
             self._changed_at[peer_id] = view.version
         for peer_id in before.peers.keys() - view.peers.keys():
-            change.events.setdefault("peer_left", []).append({"peer_id": peer_id, "erased": True})
+            change.events.setdefault("peer_left", []).append(_erased(peer_id))
             self._changed_at[peer_id] = view.version
         self._shown, self.version = view, view.version
         if change.events:
@@ -67,10 +67,14 @@ class History:
         return [
             orjson.Fragment(self._shown.peers[peer_id])
             if peer_id in self._shown.peers
-            else {"peer_id": peer_id, "erased": True}
+            else _erased(peer_id)
             for peer_id, changed_at in self._changed_at.items()
             if changed_at > version
         ]
+
+
+def _erased(peer_id: str) -> Body:
+    return {"peer_id": peer_id, "erased": True, "reason": "erased"}
 
 
 def bodies(change: Change, view: RoomList) -> dict[str, Body]:

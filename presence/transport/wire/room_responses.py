@@ -35,6 +35,8 @@ class Peer(Answer):
     """Its files, oldest first, relative to the server's root."""
     session_count: Annotated[Count, Field(examples=[1])]
     """How many connections, and REST joins, keep it active."""
+    reason: Annotated[str | None, Field(examples=[None])]
+    """Why it is not active: left, disconnected, expired, kicked, banned or room_closed."""
 
 
 class ErasedPeer(Answer):
@@ -42,6 +44,7 @@ class ErasedPeer(Answer):
 
     peer_id: PeerId
     erased: Literal[True]
+    reason: Literal["erased"]
 
 
 class Room(Answer):

@@ -55,6 +55,7 @@ def peer(view: PeerView) -> Body:
         "user_data": view.user_data,
         "uploaded_files": [file_path(name) for name in view.files],
         "session_count": view.session_count,
+        "reason": None if view.is_active else view.away_reason,
     }
 
 
@@ -69,6 +70,7 @@ def listed_peer(listed: ListedPeer) -> Body:
         "user_data": orjson.Fragment(listed.user_data),
         "uploaded_files": [file_path(name) for name in listed.files],
         "session_count": listed.session_count,
+        "reason": None if listed.session_count else listed.away_reason,
     }
 
 
