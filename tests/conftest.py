@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ __all__ = ["app", "chromium", "session"]
 # What tests of the shared server run against; those marked `cluster` also run against a cluster.
 KINDS_OF_SERVER = ["eventlet", "threading", "cluster"]
 SERVERS = os.environ.get("PRESENCE_TEST_SERVERS", "eventlet,threading").split(",")
+
+# How long each fixture may take to end a test whose own time is over.
+_SECONDS_TO_END = 30
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -53,6 +57,14 @@ def pytest_runtest_call() -> Generator[None]:
     """Skip a test that itself needs what is not on this machine."""
     with needs.met_or_skipped():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """Let no fixture take for ever to end, where the time of its test has been used up already."""
+    if signal.getitimer(signal.ITIMER_REAL)[0] == 0:
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_END, _SECONDS_TO_END)
+    return (yield)
 
 
 @pytest.fixture(scope="session", params=KINDS_OF_SERVER)

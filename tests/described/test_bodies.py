@@ -6,6 +6,7 @@ Every route and every event must occur here: whoever adds one adds a call to the
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -157,8 +158,29 @@ def test_every_answer_of_every_route_is_described(call: Caller) -> None:
     openmetrics = {"Accept": "application/openmetrics-text; version=1.0.0"}
     assert call("GET", "/metrics", headers=openmetrics).endswith("# EOF\n")
 
+    tus = {"Tus-Resumable": "1.0.0"}
+    uploads, piece = "/api/webrtc/uploads", "application/offset+octet-stream"
+    told = {"filename": "notes.txt", **form("guest0")}
+    metadata = ",".join(f"{k} {b64encode(v.encode()).decode()}" for k, v in told.items())
+    beginning = {**tus, "Upload-Length": "2", "Upload-Metadata": metadata}
+    call("POST", uploads, 412, headers={**beginning, "Tus-Resumable": "0.2"})
+    call("POST", uploads, 201, headers=beginning)
+    unfinished = call.location
+    call("GET", unfinished, 409)
+    going_on = {**tus, "Upload-Offset": "0", "Content-Type": piece}
+    call("PATCH", unfinished, 415, headers={**going_on, "Content-Type": "text/plain"}, data=b"hi")
+    call("PATCH", unfinished, 409, headers={**going_on, "Upload-Offset": "1"}, data=b"i")
+    call("PATCH", unfinished, 204, headers=going_on, data=b"hi")
+    call("GET", unfinished)
+    call("POST", unfinished, 405, headers=tus)
+    call("POST", unfinished, 204, headers={**tus, "X-HTTP-Method-Override": "DELETE"})
+    call("POST", uploads, 201, headers=beginning)
+    given_up = call.location
+    call("DELETE", given_up, 204, headers=tus)
+    call("DELETE", given_up, 404, headers=tus)
+
     # The story of those that only a locked server answers is told in tests/access.
-    answered = {(path, method) for path, method, status in call.seen if status == 200}
+    answered = {(path, method) for path, method, status in call.seen if status in (200, 201, 204)}
     assert answered == {
         (path, method.upper())
         for path, item in call.document["paths"].items()

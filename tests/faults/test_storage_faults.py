@@ -180,9 +180,11 @@ def test_an_upload_folder_that_cannot_be_written_is_answered(
 def test_a_full_database_disk_is_answered_and_usable_when_there_is_room_again(
     new_server: NewServer, small_disk: Path
 ) -> None:
-    server = new_server(DATABASE_URL=f"sqlite:///{small_disk}/presence.db")
+    server = new_server(
+        DATABASE_URL=f"sqlite:///{small_disk}/presence.db", PRESENCE_MIN_FREE_DISK_BYTES=0
+    )
     rest = Rest(server)
-    rest.join("r", "alice")
+    assert rest.join("r", "alice").status_code == 200
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

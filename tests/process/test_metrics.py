@@ -21,10 +21,24 @@ from tests.support.paths import ROOT
 
 Figures = dict[str, float]
 TOKEN = "a-token-for-the-metrics"
+OWN_REQUESTS = "presence_http_requests_total{method=GET,route=/metrics,status=200}"
 
 
 def figures(server: LiveServer) -> Figures:
-    """Return every sample, by its name with its labels in order."""
+    """Return every sample as of now, by its name with its labels in order.
+
+    A look rests for a moment, and is answered again. One that was taken after the first answer has
+    counted that.
+    """
+    first = looked(server).get(OWN_REQUESTS, 0)
+    return eventually(
+        lambda: (found := looked(server)).get(OWN_REQUESTS, 0) > first and found,
+        "the figures are those of now",
+    )
+
+
+def looked(server: LiveServer) -> Figures:
+    """Return the samples of a look at the server, maybe of a moment ago."""
     response = requests.get(
         f"{server.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10
     )
@@ -185,8 +199,10 @@ def test_figures_are_given_without_the_database_too(tmp_path: Path) -> None:
         engine = app.extensions["sqlalchemy"].engine
         with engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE peers RENAME TO lost")
-    found = parsed(client.get("/metrics").text)
-    assert found["presence_database_up"] == 0
+    found = eventually(
+        lambda: (now := parsed(client.get("/metrics").text))["presence_database_up"] == 0 and now,
+        "the figures say that the database is away",
+    )
     assert "presence_peers{state=active}" not in found
     assert "presence_queue_bytes" in found
 

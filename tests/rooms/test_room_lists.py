@@ -130,7 +130,7 @@ class Histories(RuleBasedStateMachine):
             peer_id=name,
             new_data=data,
             replace=replace,
-            max_bytes=1000,
+            limits=LIMITS,
         )
 
     @rule(room=ROOMS, name=NAMES)

@@ -39,12 +39,15 @@ def check(body: Any, schema: Body, document: Body, what: str) -> None:
 
 
 class Caller:
-    """Calls the routes of a server and checks every answer; ``seen`` has what was answered."""
+    """Calls the routes of a server and checks every answer; ``seen`` has what was answered, and
+    ``location`` where the last answer pointed to.
+    """
 
     def __init__(self, server: LiveServer) -> None:
         self.server = server
         self.document = requests.get(f"{server.url}/api/openapi.json", timeout=10).json()
         self.seen: set[tuple[str, str, int]] = set()
+        self.location = ""
 
     def __call__(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
         """Make a request that is to be answered with a status; return its JSON, or its text."""
@@ -54,10 +57,13 @@ class Caller:
         assert response.status_code == status, f"{what}: {response.text[:500]}"
         responses = self.document["paths"][template][method.lower()]["responses"]
         assert str(status) in responses, f"{what} is not described"
-        content = responses[str(status)]["content"]
+        self.seen.add((template, method, status))
+        self.location = response.headers.get("Location", "")
+        content = responses[str(status)].get("content", {})
+        if not content and not response.content:
+            return None
         media_type = response.headers["Content-Type"].partition(";")[0]
         assert media_type in content, what
-        self.seen.add((template, method, status))
         if media_type != "application/json":
             return response.text
         check(response.json(), content[media_type]["schema"], self.document, what)
