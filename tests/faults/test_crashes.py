@@ -231,7 +231,11 @@ def write_until_the_crash(server: LiveServer, writers: list[Writer], writes: int
     try:
         eventually(
             lambda: (
-                sum(writer.acknowledged for writer in writers) - before >= writes
+                (
+                    sum(writer.acknowledged for writer in writers) - before >= writes
+                    # The first files wait until the processes that check them have started.
+                    and all(writer.acknowledged for writer in writers)
+                )
                 or any(writer.failure for writer in writers)
             ),
             f"{writes} writes are acknowledged",
