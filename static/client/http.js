@@ -50,16 +50,25 @@ export async function json(url, { method = "GET", body, fetch = globalThis.fetch
  * `onProgress({ loaded, total })` counts bytes of the request. Rejects with a `PresenceError`: the
  * server's own, `aborted`, or `unreachable`.
  */
-export async function upload(url, form, { onProgress, signal, fetch, headers = {} } = {}) {
-  if (signal?.aborted) throw aborted();
-  // Browsers and React Native count an upload's bytes only for XMLHttpRequest.
-  const send = globalThis.XMLHttpRequest && !fetch ? sendWithXhr : sendWithFetch;
-  const { status, text } = await send(url, form, { onProgress, signal, fetch, headers });
+export async function upload(url, form, options = {}) {
+  const { status, text } = await send("POST", url, { ...options, body: form });
   return checked(status, text);
 }
 
+/**
+ * Make a request and return its answer: `status`, `text`, and `header(name)`.
+ *
+ * `onProgress({ loaded, total })` counts bytes of its body. Rejects with `aborted` or `unreachable`.
+ */
+export function send(method, url, { body, headers = {}, onProgress, signal, fetch } = {}) {
+  if (signal?.aborted) return Promise.reject(aborted());
+  // Browsers and React Native count a body's bytes only for XMLHttpRequest.
+  const through = globalThis.XMLHttpRequest && !fetch && body ? sendWithXhr : sendWithFetch;
+  return through(method, url, { body, headers, onProgress, signal, fetch });
+}
+
 /** Return what the server answered, or throw it if it is an error. */
-function checked(status, text) {
+export function checked(status, text) {
   let body = null;
   try {
     body = JSON.parse(text);
@@ -69,10 +78,10 @@ function checked(status, text) {
   if (status >= 200 && status < 300 && body) return body;
   const { code = "unreadable_answer", detail = `The server answered ${status} without JSON.` } =
     body ?? {};
-  throw new PresenceError(code, detail, body ?? {});
+  throw new PresenceError(code, detail, body ?? { status });
 }
 
-function sendWithXhr(url, form, { onProgress, signal, headers }) {
+function sendWithXhr(method, url, { body, headers, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
@@ -80,32 +89,35 @@ function sendWithXhr(url, form, { onProgress, signal, headers }) {
       signal?.removeEventListener?.("abort", abort);
       how(value);
     };
-    xhr.open("POST", url);
+    xhr.open(method, url);
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (onProgress) {
       xhr.upload.onprogress = ({ loaded, total }) => onProgress({ loaded, total });
     }
-    xhr.onload = () => settle(resolve, { status: xhr.status, text: xhr.responseText });
+    const header = (name) => xhr.getResponseHeader(name);
+    xhr.onload = () => settle(resolve, { status: xhr.status, text: xhr.responseText, header });
     xhr.onerror = () => settle(reject, unreachable(url));
     xhr.onabort = () => settle(reject, aborted());
     signal?.addEventListener("abort", abort);
-    xhr.send(form);
+    xhr.send(body);
   });
 }
 
-async function sendWithFetch(url, form, { onProgress, signal, headers, fetch = globalThis.fetch }) {
-  const request = { method: "POST", body: form, signal, headers };
-  if (onProgress && globalThis.TransformStream) {
-    // The form as the bytes that will be sent, so that they can be counted as they go.
-    const encoded = new Request(url, { method: "POST", body: form });
-    const total = (await encoded.clone().arrayBuffer()).byteLength;
-    request.headers = { ...headers, "Content-Type": encoded.headers.get("Content-Type") };
+async function sendWithFetch(method, url, { body, headers, onProgress, signal, fetch = globalThis.fetch }) {
+  const request = { method, body, signal, headers };
+  if (body && onProgress && globalThis.TransformStream) {
+    // The body as the bytes that will be sent, so that they can be counted as they go.
+    const encoded = new Request(url, { method, body });
+    const total = body.size ?? (await encoded.clone().arrayBuffer()).byteLength;
+    const type = headers["Content-Type"] ?? encoded.headers.get("Content-Type");
+    request.headers = { ...headers, "Content-Type": type };
     request.body = encoded.body.pipeThrough(counting(total, onProgress));
     request.duplex = "half";
   }
   try {
     const response = await fetch(url, request);
-    return { status: response.status, text: await response.text() };
+    const header = (name) => response.headers.get(name);
+    return { status: response.status, text: await response.text(), header };
   } catch {
     throw signal?.aborted ? aborted() : unreachable(url);
   }
@@ -122,7 +134,8 @@ function counting(total, onProgress) {
   });
 }
 
-function aborted() {
+/** The error for an upload that its program ended. */
+export function aborted() {
   return new PresenceError("aborted", "The upload was aborted; nothing was stored.");
 }
 

@@ -368,7 +368,8 @@ export class PresenceClient<
     file: Contents | NativeFile,
     how?: {
       name?: string;
-      onProgress?: (progress: { loaded: number; total: number }) => void;
+      /** `isWaiting` says that the network, or the server, is waited for. */
+      onProgress?: (progress: { loaded: number; total: number; isWaiting: boolean }) => void;
       signal?: Abort;
     },
   ): Promise<UploadedFile>;

@@ -3,6 +3,7 @@
 import { Emitter, PresenceError } from "./base.js";
 import { bearer, json, upload } from "./http.js";
 import { closedError } from "./membership.js";
+import { RESUMABLE_FROM, sendResumable } from "./resumable.js";
 
 const ROOMS = "/api/webrtc/rooms";
 
@@ -25,18 +26,25 @@ export class Requests extends Emitter {
 
   /**
    * Upload a File, a Blob with `name`, or React Native's `{ uri, type, name }`.
-   * `onProgress({ loaded, total })` counts bytes; an AbortSignal as `signal` aborts.
+   *
+   * `onProgress({ loaded, total, isWaiting })` counts bytes; an AbortSignal as `signal` aborts. A
+   * file of more than 1 MiB goes on where it was after a lost network, for which it waits.
    */
   upload(file, { name, onProgress, signal } = {}) {
-    const form = new FormData();
-    form.append("room_name", this.roomName ?? "");
-    form.append("peer_id", this.peerId);
-    if (file.uri) form.append("file", file);
-    else form.append("file", file, name ?? file.name ?? "file");
+    const about = { room_name: this.roomName ?? "", peer_id: this.peerId };
+    const filename = name ?? file.name ?? "file";
     return this.#whileOpen((settings, abort) => {
       if (signal?.aborted) abort();
       signal?.addEventListener?.("abort", abort);
-      const sent = upload(`${this.#origin}/api/webrtc/upload`, form, { onProgress, ...settings });
+      const sent =
+        file.size > RESUMABLE_FROM && file.slice
+          ? sendResumable(this.#origin, file, { filename, ...about }, {
+              ...settings,
+              onProgress,
+              // It may take longer than a token is good for.
+              headers: () => bearer(this.#options.token),
+            })
+          : this.#uploadForm(file, filename, about, { onProgress, ...settings });
       return sent.finally(() => signal?.removeEventListener?.("abort", abort));
     });
   }
@@ -125,6 +133,16 @@ export class Requests extends Emitter {
 
   #send(method, path, body) {
     return this.#whileOpen((settings) => json(this.#origin + path, { method, body, ...settings }));
+  }
+
+  #uploadForm(file, filename, { room_name, peer_id }, { onProgress, ...settings }) {
+    const form = new FormData();
+    form.append("room_name", room_name);
+    form.append("peer_id", peer_id);
+    if (file.uri) form.append("file", file);
+    else form.append("file", file, filename);
+    const told = onProgress && (({ loaded, total }) => onProgress({ loaded, total, isWaiting: false }));
+    return upload(`${this.#origin}/api/webrtc/upload`, form, { onProgress: told, ...settings });
   }
 
   async #whileOpen(request) {

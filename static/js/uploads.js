@@ -80,10 +80,11 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
     try {
       await client.upload(item.file, {
         signal: item.abort.signal,
-        onProgress({ loaded, total }) {
+        onProgress({ loaded, total, isWaiting }) {
           bar.value = total ? loaded / total : 0;
           const share = Math.floor(bar.value * 100);
-          say(item, share < 100 ? `Sending, ${share} %` : "Sent; the server is checking it");
+          if (isWaiting) say(item, `Waiting for the network, ${share} % sent`);
+          else say(item, share < 100 ? `Sending, ${share} %` : "Sent; the server is checking it");
         },
       });
       item.over = true;
@@ -156,7 +157,11 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
 
 function fileSize(bytes) {
   if (bytes < 1024) return `${bytes} B`;
-  const kib = bytes / 1024;
-  const [amount, unit] = kib < 999.5 ? [kib, "KiB"] : [kib / 1024, "MiB"];
-  return `${amount.toFixed(amount < 9.95 ? 1 : 0)} ${unit}`;
+  let amount = bytes / 1024;
+  const units = ["KiB", "MiB", "GiB"];
+  while (amount >= 999.5 && units.length > 1) {
+    amount /= 1024;
+    units.shift();
+  }
+  return `${amount.toFixed(amount < 9.95 ? 1 : 0)} ${units[0]}`;
 }

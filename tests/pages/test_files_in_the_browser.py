@@ -82,6 +82,23 @@ def test_an_upload_shows_its_progress_and_can_be_cancelled(
     )
 
 
+def test_an_upload_goes_on_when_the_network_is_back(visit: Visit, room: str) -> None:
+    ada, bo = visit(room_path(room)), visit(room_path(room))
+    ada.join("Ada")
+    network = ada.page.context.new_cdp_session(ada.page)
+    network.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 600_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    ada.page.set_input_files("#file-input", text_file("long.txt", 2_000_000))
+    progress = ada.page.locator(".upload progress")
+    eventually(lambda: float(progress.evaluate("bar => bar.value")) > 0, "some of it is sent")
+    network.send("Network.emulateNetworkConditions", {**slow, "offline": True})
+    ada.sees(".upload-state", "Waiting for the network")
+    network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    ada.sees(".upload-state", "Uploaded")
+    bo.sees("#files .file", "long.txt")
+
+
 def test_files_are_dropped_on_the_page(visit: Visit, room: str) -> None:
     ada = visit(room_path(room))
     ada.join("Ada")
