@@ -23,8 +23,10 @@ def ready(server: LiveServer) -> tuple[int, Any]:
 
 def becomes(server: LiveServer, status: int) -> Any:
     """Wait for a status, since an answer is repeated for a moment; return its body."""
-    answers = lambda: (answer := ready(server))[0] == status and answer  # noqa: E731
-    return eventually(answers, f"/readyz answers {status}", 10)[1]
+    return eventually(
+        lambda: answer[1] if (answer := ready(server))[0] == status else None,
+        f"/readyz answers {status}",
+    )
 
 
 def test_a_server_says_what_keeps_it_from_serving(new_server: Callable[..., LiveServer]) -> None:
