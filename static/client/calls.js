@@ -35,11 +35,16 @@ export class Calls {
     this.#options = options;
     this.#ice = new IceServers(client, (configuration) => this.#refresh(configuration));
     client.on("signal", (signal) => this.#signalled(signal));
-    client.on("peers", () => this.#callMissing());
+    client.on("peers", (peers) => {
+      // Whoever was only lost may have been put out since, which makes nobody leave once more.
+      for (const { peerId } of this.all()) {
+        const peer = peers.find((one) => one.peer_id === peerId);
+        if (peer && !peer.is_active && hasGone(peer.reason)) this.#partFrom(peerId, peer.reason);
+      }
+      this.#callMissing();
+    });
     client.on("peer_joined", ({ peer_id }) => this.#retry((c) => c.peerId === peer_id));
     client.on("peer_left", ({ peer_id }, { reason }) => this.#absent(peer_id, reason));
-    // Away already, and put out by now: it will not be back.
-    client.on("peer_updated", ({ peer_id, is_active, reason }) => !is_active && this.#absent(peer_id, reason));
     client.on("joined", (_body, { rejoined }) => rejoined && this.#retry(() => true));
     client.on("leaving", () => this.#hangUp());
     client.on("left", () => this.#hangUp());
@@ -257,7 +262,10 @@ export class Calls {
   #absent(peerId, reason) {
     this.#hungUp.delete(peerId);
     this.#early.forget(peerId);
-    if (!hasGone(reason)) return;
+    if (hasGone(reason)) this.#partFrom(peerId, reason);
+  }
+
+  #partFrom(peerId, reason) {
     for (const connection of this.all().filter((one) => one.peerId === peerId)) {
       connection.finish(wordsForGone(peerId, reason));
     }

@@ -17,6 +17,7 @@ from local_cluster.waiting import eventually
 from tests.signalling.conftest import ON_EVENTLET, NewPage
 from tests.signalling.node import report_of
 from tests.signalling.pages import ClientPage
+from tests.support.keys import LOCKED, bearer, token
 from tests.support.paths import ROOT
 
 CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
@@ -399,6 +400,31 @@ def test_whoever_was_put_out_gets_no_picture_any_more_though_their_program_ignor
     before = ben.run(frames)
     ben.page.wait_for_timeout(1000)
     assert ben.run(frames) == before
+
+
+def test_whoever_is_banned_while_away_is_hung_up_on_and_not_waited_for(
+    new_server: Callable[..., LiveServer], client_page: NewPage, room: str
+) -> None:
+    server = new_server(**LOCKED)
+    ann, ben = (client_page(server, token=token(name, room)) for name in ("ann", "ben"))
+    for page, name in ((ann, "ann"), (ben, "ben")):
+        page.run(PAINT)
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone, painted('red')) }")
+    sees(ann, {"ben": ["red"]})
+    ben.run("() => client.socket.io.engine.close() || client.socket.disconnect()")
+    away = "client.peers.find((peer) => peer.peer_id === 'ben').reason === 'disconnected'"
+    eventually(lambda: ann.run(away), "ben is away", 20)
+    assert ann.run("connections.ben.state") != "closed"
+    ban(server, room, "ben")
+    eventually(lambda: ann.run("connections.ben.state === 'closed'"), "ann hangs up", 5)
+    assert ann.run("connections.ben.reason") == "“ben” was banned from the room."
+
+
+def ban(server: LiveServer, room: str, peer_id: str) -> None:
+    url = f"{server.url}/api/webrtc/rooms/{quote(room)}/peers/{peer_id}/ban"
+    headers = bearer(token("root", room, "admin"))
+    requests.post(url, json={}, headers=headers, timeout=10).raise_for_status()
 
 
 def test_candidates_that_come_before_their_description_wait_for_it() -> None:
