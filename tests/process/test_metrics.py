@@ -62,7 +62,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Any:
         tmp_path_factory.mktemp("counted"),
         PRESENCE_METRICS_TOKEN=TOKEN,
         PRESENCE_PING_INTERVAL=0.3,
-        PRESENCE_PING_TIMEOUT=0.3,
+        PRESENCE_PING_TIMEOUT=1.5,
     ).start()
     yield live
     live.kill()

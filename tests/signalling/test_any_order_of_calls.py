@@ -73,7 +73,10 @@ def test_a_later_join_takes_an_earlier_ones_place(report: dict[str, Any]) -> Non
 
 
 def test_leaving_withdraws_a_join(report: dict[str, Any]) -> None:
-    assert report["leaving withdraws a join"] == ["left", "left", "idle", True]
+    joined, *outcome = report["leaving withdraws a join"]
+    assert outcome == ["left", "idle", True]
+    # On a busy machine the server may be faster than the program.
+    assert joined in ("left", "resolved")
 
 
 def test_who_leaves_while_the_connection_is_lost_is_out(report: dict[str, Any]) -> None:

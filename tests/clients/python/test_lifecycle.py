@@ -249,11 +249,11 @@ def test_a_connection_that_flaps_while_the_rejoin_is_on_its_way_is_no_refusal(
     for _ in range(15):
         made = wire.made
         wire.cut()
-        eventually(lambda made=made: wire.made > made, "it connects again")  # type: ignore[misc]
+        eventually(lambda made=made: wire.made > made, "it connects again", 30)  # type: ignore[misc]
     ada.call("wait_for", lambda c: c.state == "joined" and c.is_connected, 20)
     assert (told(heard, "left"), told(heard, "error")) == ([], [])
     assert ada.client.me["user_data"] == {"kept": True}
-    assert active(open_server, room) == {"ada": 1}
+    eventually(lambda: active(open_server, room) == {"ada": 1}, "one connection counts", 20)
 
 
 def test_a_join_that_timed_out_is_withdrawn(
