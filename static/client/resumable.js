@@ -50,7 +50,7 @@ export async function sendResumable(origin, file, about, { headers, onProgress, 
     const answer = await ask("PATCH", address, {
       body: file.slice(offset, offset + PIECE_BYTES),
       headers: { "Content-Type": "application/offset+octet-stream", "Upload-Offset": `${offset}` },
-      onProgress: ({ loaded }) => onProgress?.({ loaded: offset + loaded, total, isWaiting: false }),
+      onProgress: onProgress && (({ loaded }) => onProgress({ loaded: offset + loaded, total, isWaiting: false })),
     });
     return offsetIn(answer);
   };
@@ -96,7 +96,7 @@ export async function sendResumable(origin, file, about, { headers, onProgress, 
 /** Tell whether another attempt may cure it: of what stands before a server, its answers of 5xx. */
 function isPassing(error) {
   if (!(error instanceof PresenceError)) return false;
-  return PASSING.has(error.code) || (error.code === "unreadable_answer" && error.status >= 500);
+  return PASSING.has(error.code) || (error.code === "unreadable_answer" && error.body.status >= 500);
 }
 
 /** Return how much the server has, or throw what it says instead. */

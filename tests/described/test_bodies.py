@@ -6,7 +6,6 @@ Every route and every event must occur here: whoever adds one adds a call to the
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -18,6 +17,7 @@ from local_cluster.waiting import eventually
 from tests.support.clients import PythonClient, hears
 from tests.support.paths import SAMPLES
 from tests.support.strict import Body, Caller, check
+from tests.support.tus import PIECE, metadata
 
 ROOMS = "/api/webrtc/rooms"
 
@@ -159,15 +159,14 @@ def test_every_answer_of_every_route_is_described(call: Caller) -> None:
     assert call("GET", "/metrics", headers=openmetrics).endswith("# EOF\n")
 
     tus = {"Tus-Resumable": "1.0.0"}
-    uploads, piece = "/api/webrtc/uploads", "application/offset+octet-stream"
-    told = {"filename": "notes.txt", **form("guest0")}
-    metadata = ",".join(f"{k} {b64encode(v.encode()).decode()}" for k, v in told.items())
-    beginning = {**tus, "Upload-Length": "2", "Upload-Metadata": metadata}
+    uploads = "/api/webrtc/uploads"
+    told = metadata(filename="notes.txt", **form("guest0"))
+    beginning = {**tus, "Upload-Length": "2", "Upload-Metadata": told}
     call("POST", uploads, 412, headers={**beginning, "Tus-Resumable": "0.2"})
     call("POST", uploads, 201, headers=beginning)
     unfinished = call.location
     call("GET", unfinished, 409)
-    going_on = {**tus, "Upload-Offset": "0", "Content-Type": piece}
+    going_on = {**tus, "Upload-Offset": "0", "Content-Type": PIECE}
     call("PATCH", unfinished, 415, headers={**going_on, "Content-Type": "text/plain"}, data=b"hi")
     call("PATCH", unfinished, 409, headers={**going_on, "Upload-Offset": "1"}, data=b"i")
     call("PATCH", unfinished, 204, headers=going_on, data=b"hi")

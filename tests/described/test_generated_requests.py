@@ -40,11 +40,14 @@ BY_OPERATION = """
 include-name = "POST /api/webrtc/upload"
 checks.negative_data_rejection.enabled = false
 """
-# With 412 the protocol of resumable uploads wants a request without its version to be answered.
+# Those that are expected anyway, and 412: with that the protocol of resumable uploads wants a
+# request without its version to be answered.
 REFUSALS = """
 [checks]
-negative_data_rejection.expected-statuses = ["4xx", "5xx"]
-missing_required_header.expected-statuses = ["4xx"]
+negative_data_rejection.expected-statuses = [
+  400, 401, 403, 404, 405, 406, 409, 412, 415, 422, 428, 429, "5xx",
+]
+missing_required_header.expected-statuses = [400, 401, 403, 404, 406, 412, 415, 422]
 """
 # The pieces of those are any bytes.
 HOOKS = """

@@ -15,9 +15,9 @@ from playwright.sync_api import WebSocketRoute
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.signalling.conftest import ON_EVENTLET, NewPage
-from tests.signalling.node import report_of
 from tests.signalling.pages import ClientPage
 from tests.support.keys import LOCKED, bearer, token
+from tests.support.node import report_of
 from tests.support.paths import ROOT
 
 CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
@@ -373,11 +373,11 @@ def through(page: ClientPage, rewrite: Callable[[str], str | None]) -> None:
     page.load()
 
 
-@ON_EVENTLET
-def test_whoever_was_put_out_gets_no_picture_any_more_though_their_program_ignores_it(
-    server: LiveServer, client_page: NewPage, room: str
+def test_whoever_is_banned_gets_no_picture_any_more_though_their_program_ignores_it(
+    new_server: Callable[..., LiveServer], client_page: NewPage, room: str
 ) -> None:
-    ann, ben = client_page(server), client_page(server)
+    server = new_server(**LOCKED)
+    ann, ben = (client_page(server, token=token(name, room)) for name in ("ann", "ben"))
     # As a program that does not want to know.
     through(ben, lambda text: None if "leave_room_success" in text else text)
     for page, name in ((ann, "ann"), (ben, "ben")):
@@ -385,11 +385,10 @@ def test_whoever_was_put_out_gets_no_picture_any_more_though_their_program_ignor
         page.join(room, name)
         page.run("() => { window.call = client.call(everyone, painted('red')) }")
     sees(ben, {"ann": ["red"]})
-    url = f"{server.url}/api/webrtc/rooms/{quote(room)}/leave?peer_id=ben"
-    assert requests.post(url, timeout=10).ok
+    ban(server, room, "ben")
     closed = "connections.ben.state === 'closed'"
     eventually(lambda: ann.run(closed), "ann hangs up", 1, 0.02)
-    assert ann.run("connections.ben.reason") == "“ben” left the room."
+    assert ann.run("connections.ben.reason") == "“ben” was banned from the room."
     frames = """async () => {
       const report = await window.first.getStats();
       const isVideo = ({ type, kind }) => type === "inbound-rtp" && kind === "video";

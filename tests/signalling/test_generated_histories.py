@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local_cluster.live_server import LiveServer
-from tests.signalling.node import report_of
+from tests.support.node import report_of
 
 HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "60"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.support import needs
+from tests.support.node import report_of
 from tests.uploads.cutting_proxy import CuttingProxy
 
 CUTS = 5
@@ -31,18 +29,8 @@ def cut(server: LiveServer) -> Generator[CuttingProxy]:
 
 def upload(port: int, room: str, path: Path, name: str, *more: str) -> dict[str, Any]:
     """Upload a file with the own client, and return what it reports."""
-    node = needs.program("node", "nodejs")
-    run = subprocess.run(
-        [node, "resumable.mjs", f"http://127.0.0.1:{port}", room, str(path), name, *more],
-        cwd=needs.JAVASCRIPT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr + run.stdout
-    report: dict[str, Any] = json.loads(run.stdout)
-    return report
+    url = f"http://127.0.0.1:{port}"
+    return dict(report_of("resumable.mjs", url, room, str(path), name, *more))
 
 
 @pytest.fixture
@@ -64,6 +52,14 @@ def test_a_large_file_goes_on_where_it_was_when_the_network_is_back(
     assert report["seen"][-1] == 1
     assert sum(line.startswith("HEAD") for line in report["asked"]) >= CUTS
     assert len([line for line in report["asked"] if line.startswith("POST")]) == 1
+
+
+def test_a_large_file_outlasts_a_proxy_whose_server_is_away(
+    server: LiveServer, room: str, large: Path
+) -> None:
+    report = upload(server.port, room, large, "large.txt", "away")
+    assert report["waits"] == 3
+    assert report["file"]["file_size"] == len(CONTENT)
 
 
 def test_a_small_file_is_sent_as_a_form(server: LiveServer, room: str, tmp_path: Path) -> None:

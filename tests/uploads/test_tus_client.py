@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from tests.support import needs
+from tests.support.node import report_of
 from tests.support.tus import join
 from tests.uploads.cutting_proxy import CuttingProxy
 
@@ -31,21 +30,10 @@ def proxy(server: LiveServer) -> Generator[CuttingProxy]:
 
 def uploaded(proxy: CuttingProxy, path: Path, room: str, chunk: int = 0) -> dict[str, Any]:
     """Upload a file with the stock client, and return what it reports."""
-    node = needs.program("node", "nodejs")
     if not (needs.JAVASCRIPT / "node_modules" / "tus-js-client").is_dir():
         needs.missing("the npm package tus-js-client", "run “npm install” in tests/javascript")
     endpoint = f"http://127.0.0.1:{proxy.port}/api/webrtc/uploads"
-    run = subprocess.run(
-        [node, "tus.mjs", endpoint, str(path), path.name, room, "alice", str(chunk)],
-        cwd=needs.JAVASCRIPT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr + run.stdout
-    report: dict[str, Any] = json.loads(run.stdout)
-    return report
+    return dict(report_of("tus.mjs", endpoint, str(path), path.name, room, "alice", str(chunk)))
 
 
 def test_a_connection_that_is_cut_twenty_times(

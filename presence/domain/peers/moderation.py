@@ -100,32 +100,25 @@ def _tell_why_away(session: Session, room_name: str, peer_id: str, reason: str) 
     Who is in a call with it learns only by that to end it: media need no connection to the server.
     Returns the room's version by it, or None where nothing is to be told.
     """
-    if _row_of_away(session, room_name, peer_id) is None:
+    try:
+        room = rooms.change(session, room_name)
+    except RoomNotFound:
         return None
-    room = rooms.change(session, room_name)
-    peer_row_id = _row_of_away(session, room_name, peer_id)
-    if peer_row_id is None:
-        rooms.unchanged(session, room)
-        return None
-    session.execute(
+    told = session.execute(
         update(Peer)
-        .where(Peer.id == peer_row_id)
-        .values(away_reason=reason, changed_version=room.version)
-        .execution_options(synchronize_session=False)
-    )
-    return room.version
-
-
-def _row_of_away(session: Session, room_name: str, peer_id: str) -> int | None:
-    return session.scalar(
-        select(Peer.id)
-        .join(Room, Room.id == Peer.room_id)
         .where(
-            Room.name == room_name,
+            Peer.room_id == room.id,
             Peer.peer_id == peer_id,
             Peer.away_reason.in_(sessions.MAY_COME_BACK),
         )
-    )
+        .values(away_reason=reason, changed_version=room.version)
+        .returning(Peer.id)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if told is None:
+        rooms.unchanged(session, room)
+        return None
+    return room.version
 
 
 def _put_out(
