@@ -31,7 +31,7 @@ from socketio import Manager
 
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
-from presence.storage import database
+from presence.storage import database, schema
 from presence.transport.admission import (
     client_addresses,
     error_handlers,
@@ -174,6 +174,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_message_bytes
     json_codec.init_app(app)
     database.init_app(app, settings)
+    schema.init_app(app)
     file_urls.init_app(app, settings)
     socketio = socketio_server.make_socketio(
         app,

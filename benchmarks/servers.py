@@ -178,9 +178,11 @@ class Server:
                 preexec_fn=partial(os.sched_setaffinity, 0, {core}),  # noqa: PLW1509 – there are no threads
             )
         self._await_port()
-        # Workers are there once the port answers, and none is started later.
-        time.sleep(0.3)
-        self.pids = machine.group_members(self._process.pid)
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes, workers included: they come a moment after the port answers."""
+        return machine.group_members(self._process.pid)
 
     def cpu(self) -> float:
         """Return the CPU seconds that its processes have used so far."""

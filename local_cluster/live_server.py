@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 
@@ -28,6 +28,9 @@ class LiveServer:
     `mode` is ``eventlet`` or ``threading``, or `command` says how to start it; further settings
     are given by the names of their environment variables.
     """
+
+    # What every server finds in its environment besides.
+    environment: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class LiveServer:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._cwd,
-                env=environment | self._settings,
+                env=environment | self.environment | self._settings,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

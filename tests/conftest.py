@@ -13,10 +13,12 @@ import pytest
 from local_cluster.live_server import LiveServer
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
+from presence.transport.process.runtime import Runtime
 from tests.support import needs
 from tests.support.bare_domain import app, session
 from tests.support.chromium import chromium
 from tests.support.clients import KINDS, Client
+from tests.support.paths import ROOT
 
 __all__ = ["app", "chromium", "session"]
 
@@ -24,6 +26,8 @@ __all__ = ["app", "chromium", "session"]
 # What tests of the shared server run against; those marked `cluster` also run against a cluster.
 KINDS_OF_SERVER = ["eventlet", "threading", "cluster"]
 SERVERS = os.environ.get("PRESENCE_TEST_SERVERS", "eventlet,threading").split(",")
+
+LiveServer.environment = {"PYTHONPATH": str(ROOT / "tests" / "support" / "production")}
 
 # How long each fixture may take to end a test whose own time is over.
 _SECONDS_TO_END = 30
@@ -65,6 +69,22 @@ def pytest_runtest_teardown() -> Generator[None]:
     if signal.getitimer(signal.ITIMER_REAL)[0] == 0:
         signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_END, _SECONDS_TO_END)
     return (yield)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_on(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """End what a server within this process does by itself, be it started by a request."""
+    started: list[Runtime] = []
+    start = Runtime.start
+
+    def remembered(runtime: Runtime) -> None:
+        start(runtime)
+        started.append(runtime)
+
+    monkeypatch.setattr(Runtime, "start", remembered)
+    yield
+    for runtime in started:
+        runtime.rest()
 
 
 @pytest.fixture(scope="session", params=KINDS_OF_SERVER)

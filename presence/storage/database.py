@@ -1,4 +1,4 @@
-"""How the server talks to its database: engine settings, read and write transactions, migration.
+"""How the server talks to its database: engine settings, read and write transactions.
 
 SQLite runs inside the process, so a query blocks every greenlet of a worker, and two writers in
 one process can dead-lock: the second waits inside SQLite for a lock that the first, which never
@@ -22,13 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import alembic.command
-import alembic.config
 import orjson
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import Flask
-from flask_migrate import Migrate
 from sqlalchemy import ColumnElement, Connection, Engine, event, func, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -39,7 +34,6 @@ from presence.config import Settings
 from presence.storage import postgresql, transactions
 from presence.storage.models import Base, UtcDateTime, db
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 # Waiting inside SQLite stops every greenlet of the process, so it is kept short; `writing` tries
 # again, letting the others run in between.
 BUSY_TIMEOUT_MS = 20
@@ -47,10 +41,7 @@ WRITE_TIMEOUT_SECONDS = 3.0
 # `checkpoints` works the log of changes off much sooner; at this length (64 MB) SQLite does it.
 _MOST_LOG_PAGES = 16_000
 _RETRY_SECONDS = 0.02
-# A second process may have to wait until the first has migrated a large database.
-MIGRATION_TIMEOUT_MS = 60_000
 
-migrate = Migrate(db=db, directory=str(MIGRATIONS), render_as_batch=True)
 _write_lock = threading.RLock()
 # How long a process that ends may keep the database from its successor.
 _CLAIM_SECONDS = 10.0
@@ -79,7 +70,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
-    migrate.init_app(app)
     with app.app_context():
         if shared:
             postgresql.configure(db.engine, settings)
@@ -244,15 +234,6 @@ def scrub() -> bool:
     return not busy
 
 
-def is_current() -> bool:
-    """Tell whether the tables are those of this version of the server. Needs an app context."""
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current == ScriptDirectory.from_config(config).get_current_head()
-
-
 def claim() -> IO[str] | None:
     """Make sure that this process alone serves an SQLite file, and that the file is sound.
 
@@ -344,14 +325,3 @@ def insert_or_update(
     session.execute(
         statement.on_conflict_do_update(index_elements=keys, set_=change(statement.excluded))
     )
-
-
-def upgrade() -> None:
-    """Bring the tables up to date. Needs an app context.
-
-    Safe to call in several processes at once: the migration runs in one transaction which the
-    database lets only one of them hold (see ``migrations/env.py``).
-    """
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    alembic.command.upgrade(config, "head")

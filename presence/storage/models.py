@@ -95,7 +95,7 @@ class Room(Base):
     active_peers: Mapped[int] = mapped_column(Integer, server_default="0")
     file_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     # Who made it, as far as it is counted against somebody: see `PRESENCE_MAX_ROOMS_EACH`.
-    made_by: Mapped[str | None] = mapped_column(Name, index=True)
+    made_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH), index=True)
     # Since when it has had no peer at all, active or not; not looked at while it has one.
     empty_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -15,7 +15,7 @@ from app import create_app
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.config import Settings
-from presence.storage import database
+from presence.storage import database, schema
 from tests.support.rest import Rest
 
 
@@ -68,7 +68,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Flask]:
         url = request.getfixturevalue("postgresql").new_database()
     made = create_app(Settings(database_url=url, upload_dir=f"{tmp_path}/uploads"))
     with made.app_context():
-        database.upgrade()
+        schema.upgrade()
     yield made
     # Else it would go on trying when the database is gone, and fill the output with that.
     windows = made.extensions["presence"].announcer._windows

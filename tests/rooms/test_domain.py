@@ -27,7 +27,7 @@ from presence.errors import (
     RoomNotFound,
     UserDataTooLarge,
 )
-from presence.storage import database
+from presence.storage import database, schema
 from presence.storage.models import Peer, PeerSession, Room, Worker
 from presence.transport.wire import serializers
 from tests.support.bare_domain import WORKER
@@ -234,7 +234,7 @@ def test_peers_that_join_within_a_millisecond_are_listed_as_a_client_would_order
 
 def test_a_refused_transaction_changes_nothing(app: Flask) -> None:
     with app.app_context():
-        database.upgrade()
+        schema.upgrade()
         with database.writing() as session:
             workers.register(session, WORKER, alone=True)
             join(session, "r", "a", "sid1")

@@ -31,7 +31,7 @@ from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
 from presence.domain.values import clock
 from presence.errors import PresenceError
-from presence.storage import database
+from presence.storage import database, schema
 from presence.storage.models import Room
 from presence.transport.live import room_lists
 from presence.transport.live.deltas import History
@@ -54,7 +54,7 @@ def make_app(folder: Path) -> Flask:
     url = f"sqlite:///{folder}/test.db"
     app = create_app(Settings(database_url=url, upload_dir=str(folder / "uploads")))
     with app.app_context():
-        database.upgrade()
+        schema.upgrade()
         with database.writing() as session:
             workers.register(session, WORKER, alone=True)
     return app

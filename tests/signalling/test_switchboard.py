@@ -10,7 +10,7 @@ import pytest
 from app import create_app
 from presence.config import Settings
 from presence.errors import PeerUnreachable
-from presence.storage import database
+from presence.storage import database, schema
 from presence.transport.events import signals
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import HoldLimits, Outcome, Seat, Switchboard
@@ -262,7 +262,7 @@ def test_without_a_line_to_another_process_a_signal_to_its_peer_is_not_called_de
     )
     run: Runtime = app.extensions["presence"]
     with app.app_context():
-        database.upgrade()
+        schema.upgrade()
     monkeypatch.setattr(
         "presence.domain.peers.peers.sockets", lambda *_: [("a", "w1"), ("b", "w2")]
     )

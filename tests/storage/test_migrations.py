@@ -1,17 +1,21 @@
-"""The migrations make exactly the tables of the models, also when two processes start at once."""
+"""Tables made at once, and tables migrated from the first version on, are those of the models.
+
+Also when two processes start at once.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import alembic.command
 import alembic.config
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import Connection, inspect, select
 from sqlalchemy.orm import Session
 
 from app import create_app
@@ -21,7 +25,7 @@ from presence.domain.peers import peers, sessions, workers
 from presence.domain.peers.peers import Limits
 from presence.domain.peers.sessions import SocketPresence
 from presence.domain.rooms import rooms
-from presence.storage import database
+from presence.storage import database, schema
 from presence.storage.database import CannotServe
 from presence.storage.models import Room, db
 from tests.support.paths import ROOT
@@ -29,10 +33,10 @@ from tests.support.paths import ROOT
 UPGRADE = """
 from app import create_app
 from presence.config import Settings
-from presence.storage import database
+from presence.storage import database, schema
 import sys
 with create_app(Settings(database_url=sys.argv[1])).app_context():
-    database.upgrade()
+    schema.upgrade()
 """
 
 
@@ -45,12 +49,64 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return postgresql.new_database()
 
 
-def test_migrated_tables_are_those_of_the_models(url: str) -> None:
+@pytest.fixture
+def another_url(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of another empty database of that kind."""
+    if url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path}/b.db"
+    postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
+    return postgresql.new_database()
+
+
+def migrations() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    return config
+
+
+def texts(options: dict[str, Any]) -> dict[str, str]:
+    return {name: str(option) for name, option in options.items()}
+
+
+def described(connection: Connection) -> dict[str, Any]:
+    """Say everything that the database tells of its tables, in an order that does not matter."""
+    inspector = inspect(connection)
+    dialect = connection.dialect
+
+    def table(name: str) -> dict[str, Any]:
+        columns = {
+            column["name"]: {**column, "type": column["type"].compile(dialect)}
+            for column in inspector.get_columns(name)
+        }
+        return {
+            "columns": columns,
+            "primary key": inspector.get_pk_constraint(name),
+            "foreign keys": sorted(inspector.get_foreign_keys(name), key=str),
+            "unique": sorted(inspector.get_unique_constraints(name), key=str),
+            "checks": sorted(inspector.get_check_constraints(name), key=str),
+            "indexes": {
+                one["name"]: {**one, "dialect_options": texts(one.get("dialect_options", {}))}
+                for one in inspector.get_indexes(name)
+            },
+            "rows": connection.exec_driver_sql(f"SELECT * FROM {name}").all(),
+        }
+
+    return {name: table(name) for name in sorted(inspector.get_table_names())}
+
+
+def test_migrated_tables_are_those_of_the_models(url: str, another_url: str) -> None:
     with create_app(Settings(database_url=url)).app_context():
-        database.upgrade()
+        alembic.command.upgrade(migrations(), "head")
+        assert schema.is_current()
         with db.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, db.metadata) == []
+            migrated = described(connection)
+    with create_app(Settings(database_url=another_url)).app_context():
+        schema.upgrade()
+        assert schema.is_current()
+        with db.engine.connect() as connection:
+            assert described(connection) == migrated
 
 
 def test_several_processes_migrate_one_after_the_other(url: str) -> None:
@@ -62,7 +118,7 @@ def test_several_processes_migrate_one_after_the_other(url: str) -> None:
         _out, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors.decode()
     with create_app(Settings(database_url=url)).app_context():
-        database.upgrade()
+        schema.upgrade()
         if not database.is_sqlite():
             return
         with database.reading() as session:
@@ -73,17 +129,15 @@ def test_several_processes_migrate_one_after_the_other(url: str) -> None:
 def test_a_database_of_before_knows_how_many_are_active(url: str) -> None:
     """Rooms as revision 0006 had them, with peers by no, one and two sessions."""
     with create_app(Settings(database_url=url)).app_context():
-        database.upgrade()
+        schema.upgrade()
         with database.writing() as session:
             workers.register(session, "w" * 32, alone=True)
             for peer_id, sids in {"ada": ["s1", "s2"], "bo": ["s3"], "cy": ["s4"]}.items():
                 for sid in sids:
                     join(session, peer_id, sid)
             sessions.end_socket(session, "s4")
-        config = alembic.config.Config()
-        config.set_main_option("script_location", str(database.MIGRATIONS))
-        alembic.command.downgrade(config, "0006")
-        database.upgrade()
+        alembic.command.downgrade(migrations(), "0006")
+        schema.upgrade()
         with database.reading() as session:
             assert session.scalars(select(Room.active_peers)).all() == [2]
             assert [peer.session_count for peer in rooms.view(session, "r").peers] == [2, 1, 0]
@@ -106,7 +160,7 @@ def test_tables_of_a_newer_version_are_refused_and_left_as_they_are(
 ) -> None:
     app = create_app(Settings(database_url=url, upload_dir=str(tmp_path / "up")))
     with app.app_context():
-        database.upgrade()
+        schema.upgrade()
         with db.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     for _ in range(2):  # as with every request that finds no server

@@ -13,7 +13,7 @@ from app import create_app
 from local_cluster.private_postgresql import PrivatePostgresql
 from presence.config import Settings
 from presence.domain.peers import workers
-from presence.storage import database
+from presence.storage import database, schema
 
 # Who holds the sockets of the tests' peers.
 WORKER = "w" * 32
@@ -33,7 +33,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
 def session(app: Flask) -> Generator[Session]:
     """A session in a write transaction, with one worker registered."""
     with app.app_context():
-        database.upgrade()
+        schema.upgrade()
         with database.writing() as made:
             workers.register(made, WORKER, alone=True)
             yield made

@@ -16,7 +16,7 @@ from presence.config import seconds_of
 from presence.domain.files import files
 from presence.domain.rooms import quotas
 from presence.domain.values import clock
-from presence.storage import database
+from presence.storage import database, schema
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.sweeping import Sweeper
 from presence.transport.wire.wording import plural
@@ -45,7 +45,7 @@ def init_app(run: Runtime) -> None:
             age = seconds_of(orphans)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--orphans") from None
-        if not database.is_current():
+        if not schema.is_current():
             raise click.ClickException(
                 "The tables of the database are not those of this version. Start the server once, "
                 "or run “flask db upgrade”."

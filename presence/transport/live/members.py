@@ -46,8 +46,10 @@ class Members:
             if self.exit_elsewhere is not None and self.exit_elsewhere(sid, room_name):
                 continue
             self._sockets.server.leave_room(sid, channel(room_name))
-            self._switchboard.leave(sid)
-            self._announcer.forget(sid)
+            # It may have gone on to another room before another worker's word came.
+            if self.room_of(sid) == room_name:
+                self._switchboard.leave(sid)
+                self._announcer.forget(sid)
 
     def put_out(self, sids: Iterable[str], room_name: str, body: Body) -> None:
         """Let sockets hear no more of a room, and tell them why with ``leave_room_success``.

@@ -176,6 +176,12 @@ class Runtime:
         self.socketio.sleep(0.1)  # the farewell is still on its way to the sockets
         for connection in closed:
             connection.cut()
+        self.rest()
+
+    def rest(self) -> None:
+        """End what runs by itself, so that nothing of this runtime goes on in the process."""
+        self.upkeep.stop()
+        self.stall_meter.stop()
 
     def refuse_when_stopping(self) -> None:
         """Raise `ShuttingDown` if the server is about to stop."""

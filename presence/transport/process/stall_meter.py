@@ -50,6 +50,7 @@ class StallMeter:
         self._thread: int | None = None
         self._culprit: str | None = None
         self._told = -_QUIET_SECONDS
+        self._is_over = False
 
     def know(self, function: Callable[..., Any], describe: Describe) -> None:
         """Name work after a frame of this function, in which it is done."""
@@ -61,9 +62,13 @@ class StallMeter:
         if self._threshold:
             system_threads.module().Thread(target=self._look, daemon=True).start()
 
+    def stop(self) -> None:
+        """End both within a tick."""
+        self._is_over = True
+
     def _tick(self) -> None:
         self._thread = system_threads.module().get_ident()
-        while True:
+        while not self._is_over:
             self._ticked = time.monotonic()
             self._sleep(_TICK_SECONDS)
             late = max(0.0, time.monotonic() - self._ticked - _TICK_SECONDS)
@@ -82,7 +87,7 @@ class StallMeter:
     def _look(self) -> None:
         """Note what is being done whenever a tick is late; runs in a thread of its own."""
         sleep = system_threads.module("time").sleep
-        while True:
+        while not self._is_over:
             sleep(min(_TICK_SECONDS, self._threshold / 2))
             late = time.monotonic() - self._ticked - _TICK_SECONDS
             if late > self._threshold / 2 and self._thread is not None:

@@ -10,12 +10,10 @@ import logging
 import os
 from typing import IO
 
-from alembic.util import CommandError
-
 from presence.config import unknown_settings
 from presence.domain.files import files
 from presence.domain.peers import workers
-from presence.storage import database
+from presence.storage import database, schema
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire.wording import plural
 
@@ -104,13 +102,9 @@ def _claim_database() -> IO[str] | None:
     """
     claim = database.claim()
     try:
-        database.upgrade()
-    except CommandError as error:
+        schema.upgrade()
+    except database.CannotServe:
         if claim is not None:
             claim.close()  # else the next try would find the database claimed
-        raise database.CannotServe(
-            f"The tables of the database are of a version that this one does not know ({error}). "
-            "They were left as they are. Start the version that made them, or put back the backup "
-            "from before the upgrade."
-        ) from error
+        raise
     return claim

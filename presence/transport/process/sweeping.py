@@ -86,8 +86,11 @@ class Sweeper:
 
     def step(self) -> None:
         """Look at the next few rows of each table. Needs an app context."""
-        for find, remove in self._kinds:
-            self._walk_on(find, remove)
+        with database.reading() as session:
+            windows = [(remove, self._next(session, find)) for find, remove in self._kinds]
+        for remove, window in windows:
+            if window.overdue:
+                remove(window.overdue)
 
     def sweep(self) -> Swept:
         """Look at every row, and return what was removed. Needs an app context."""
@@ -100,11 +103,16 @@ class Sweeper:
     def _walk_on(self, find: Find, remove: Remove) -> bool:
         """Remove what is overdue in the next window; return whether the table goes on."""
         with database.reading() as session:
-            window = find(session, self._rules, self._after.get(find, 0))
-        self._after[find] = window.last or 0
+            window = self._next(session, find)
         if window.overdue:
             remove(window.overdue)
         return window.last is not None
+
+    def _next(self, session: Session, find: Find) -> Window:
+        """Look at the next window of a table, and go on behind it."""
+        window = find(session, self._rules, self._after.get(find, 0))
+        self._after[find] = window.last or 0
+        return window
 
     def _erase_overdue(self, overdue: Sequence[Any]) -> None:
         by_room: dict[str, list[int]] = {}

@@ -30,6 +30,7 @@ class Upkeep:
         self._app = app
         self._sleep = sleep
         self._tasks: list[_Task] = []
+        self._is_over = False
 
     def every(self, seconds: float, do: Callable[[], None], failure: str) -> None:
         """Do something every so many seconds, in an app context, after what was registered before.
@@ -39,16 +40,22 @@ class Upkeep:
         self._tasks.append(_Task(do, seconds, failure, time.monotonic()))
 
     def run(self) -> None:
-        """Do every task when it is due, for ever."""
+        """Do every task when it is due, until `stop`."""
         began = time.monotonic()
         for task in self._tasks:
             task.done = began
-        while True:
+        while not self._is_over:
             self._sleep(_INTERVAL_SECONDS)
             for task in self._tasks:
+                if self._is_over:
+                    return
                 if time.monotonic() - task.done >= task.seconds:
                     self._do(task)
                     self._sleep(0)  # let others in between
+
+    def stop(self) -> None:
+        """Begin no task any more."""
+        self._is_over = True
 
     def _do(self, task: _Task) -> None:
         try:

@@ -16,6 +16,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, Field
 
 from presence.errors import InvalidField
+from presence.transport.wire import field_docs
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration"
@@ -41,7 +42,7 @@ _METADATA = "filename bm90ZXMudHh0,room_name c3R1ZGlv,peer_id YWRh"
 class TusHeaders(BaseModel):
     """What every request for a resumable upload says."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=field_docs.described())
 
     tus_resumable: str = Field(alias="Tus-Resumable", examples=[VERSION])
     """The version of the protocol: 1.0.0."""

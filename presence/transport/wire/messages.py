@@ -18,6 +18,7 @@ from presence.domain.rooms import activity
 from presence.domain.values import names, user_data
 from presence.errors import InvalidField, InvalidJson
 from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
+from presence.transport.wire import field_docs
 
 
 def _name(value: object, info: ValidationInfo) -> str:
@@ -53,8 +54,7 @@ class Incoming(BaseModel):
 
     model_config = ConfigDict(
         strict=True,
-        use_attribute_docstrings=True,
-        json_schema_extra={"x-whole-example": True},
+        json_schema_extra=field_docs.described({"x-whole-example": True}),
     )
 
 
@@ -83,10 +83,12 @@ class UpdateUserData(Incoming):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "x-whole-example": True,
-            "anyOf": [{"required": [key]} for key in ("user_data", "remove", "replace")],
-        }
+        json_schema_extra=field_docs.described(
+            {
+                "x-whole-example": True,
+                "anyOf": [{"required": [key]} for key in ("user_data", "remove", "replace")],
+            }
+        )
     )
 
     user_data: Annotated[UserData, Field(examples=[{"hand": "raised"}])] = {}

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from presence.transport.wire import field_docs
+
 RoomName = Annotated[str, Field(description="The name of the room.", examples=["studio"])]
 PeerId = Annotated[str, Field(description="Who it is, unique within the room.", examples=["ada"])]
 Username = Annotated[str, Field(description="The name people see.", examples=["Ada"])]
@@ -48,5 +50,5 @@ class Answer(BaseModel):
 
     # Only descriptions ask for them, so none is built before.
     model_config = ConfigDict(
-        use_attribute_docstrings=True, json_schema_extra=_leave_out_defaults, defer_build=True
+        json_schema_extra=field_docs.described(_leave_out_defaults), defer_build=True
     )

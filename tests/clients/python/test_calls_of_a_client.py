@@ -201,7 +201,8 @@ def test_what_an_admin_does_ends_the_stay_of_a_peer_and_tells_why(
 
     def is_out(reason: str) -> None:
         eventually(lambda: ada.state == "idle", "it is out")
-        eventually(lambda: [v for e, v in heard if e == "left"][-1]["reason"] == reason, reason)
+        # It is told a moment after the state has changed.
+        eventually(lambda: [v["reason"] for e, v in heard if e == "left"][-1:] == [reason], reason)
         assert (ada.client.room_name, ada.client.peers) == (None, [])
 
     ada.call("join", room)
