@@ -531,6 +531,14 @@ class Settings:
         return self.database_url.startswith(_POSTGRESQL)
 
     @property
+    def names_machines(self) -> bool:
+        """Whether this process itself looks up names: of Redis, or of object storage.
+
+        PostgreSQL's own library does that by itself.
+        """
+        return bool(self.redis_url or self.upload_url)
+
+    @property
     def resolved_database_url(self) -> str:
         """The database URL as SQLAlchemy takes it.
 

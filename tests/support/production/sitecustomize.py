@@ -1,8 +1,9 @@
-"""Lets a server that is tested see no aiohttp, which is installed for the Python client alone.
+"""Lets a server that is tested see nothing of the clients' libraries, which only tests need.
 
-python-engineio takes it in where it finds it: a tenth of the time that a start takes.
+python-engineio takes in those that it finds: a sixth of the time that a start takes.
 """
 
 import sys
 
-sys.modules["aiohttp"] = None  # type: ignore[assignment] # importing it is refused
+for name in ("aiohttp", "requests", "websocket"):
+    sys.modules[name] = None  # type: ignore[assignment] # importing it is refused
