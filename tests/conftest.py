@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -47,6 +48,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if wanted(item)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Spread the tests by their files, but run all that need the shared cluster in one process.
+
+    Each process that runs one starts a cluster, whose parts are at work as long as it stands.
+    """
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415
+
+    class ByFileAndCluster(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            if re.search(r"\[(.*-)?cluster(-.*)?\]|/test_two_workers", nodeid):
+                return "the shared cluster"
+            return str(super()._split_scope(nodeid))
+
+    return ByFileAndCluster(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

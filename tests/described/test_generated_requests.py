@@ -20,7 +20,7 @@ from local_cluster.live_server import LiveServer
 from tests.support import needs
 from tests.support.keys import LOCKED, bearer, token
 
-EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "5"))
 IS_CAMPAIGN = EXAMPLES >= 50
 # The phase that tries every edge of every schema makes 500 requests however few examples.
 PHASES = "coverage,fuzzing,stateful" if IS_CAMPAIGN else "fuzzing,stateful"

@@ -269,7 +269,7 @@ def check_the_files(server: LiveServer) -> dict[str, bytes]:
     ("mode", "crashes"),
     [
         (mode, int(os.environ.get("PRESENCE_TEST_ROUNDS", default)))
-        for mode, default in (("eventlet", "3"), ("threading", "1"))
+        for mode, default in (("eventlet", "2"), ("threading", "1"))
     ],
 )
 @pytest.mark.timeout(1200)

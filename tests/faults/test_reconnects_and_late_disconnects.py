@@ -21,7 +21,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.support.raw_socket import RawSocket
 
-ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "20"))
 JOIN = '42["join_room",{"room_name":"%s","peer_id":"back","username":"Back"}]'
 
 # How an old connection can end: without a word, with a WebSocket close, or as its client wished.

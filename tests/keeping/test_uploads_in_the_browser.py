@@ -15,9 +15,10 @@ from local_cluster.live_server import LiveServer
 from tests.keeping.conftest import Keeper
 from tests.keeping.disguises import ACCEPTED, MARK, PAGE
 from tests.support import needs
+from tests.support.chromium import Profile
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Route
+    from playwright.sync_api import Browser, Page, Route
 
 # Every way in which a page can take in another file.
 EMBEDDED = """<!doctype html><title>harness</title>
@@ -45,8 +46,8 @@ class Visit:
     """A browser that notes whether anything has run in it, with pages of the test's own."""
 
     def __init__(self, browser: Browser, origin: str) -> None:
-        self.context: BrowserContext = browser.new_context()
-        self.page: Page = self.context.new_page()
+        self.profile = Profile(browser)
+        self.page: Page = self.profile.new_page()
         self.origin = origin
         self.dialogs: list[str] = []
         self.page.on("dialog", self._note)
@@ -85,7 +86,7 @@ def visit(chromium: Browser, uploaded: dict[str, str]) -> Generator[Visit]:
     origin = "/".join(next(iter(uploaded.values())).split("/")[:3])
     made = Visit(chromium, origin)
     yield made
-    made.context.close()
+    made.profile.close()
 
 
 def test_the_programs_in_these_files_would_say_so_if_they_ran(visit: Visit) -> None:

@@ -17,6 +17,7 @@ from presence_client import Client
 from local_cluster.live_server import LiveServer
 from tests.signalling.pages import ClientPage
 from tests.support import needs
+from tests.support.chromium import Profile
 
 Connect = Callable[..., Any]
 Member = Callable[..., Any]
@@ -91,17 +92,17 @@ def in_loop() -> Generator[InLoop]:
 @pytest.fixture
 def browse(chromium: Browser) -> Generator[Callable[[str], Page]]:
     """Open an address in a browser of its own."""
-    contexts = []
+    profiles = []
 
     def open_page(url: str) -> Page:
-        contexts.append(chromium.new_context())
-        page = contexts[-1].new_page()
+        profiles.append(Profile(chromium))
+        page = profiles[-1].new_page()
         page.goto(url)
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for profile in profiles:
+        profile.close()
 
 
 @pytest.fixture

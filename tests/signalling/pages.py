@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
+from tests.support.chromium import Profile
 
 _SOCKET_IO = "/static/vendor/socket.io-client-4.8.4/socket.io.min.js"
 _APPLICATION = "application.html"
@@ -48,8 +49,8 @@ class ClientPage:
     def __init__(self, chromium: Browser, server: LiveServer, **options: Any) -> None:
         # Chromium takes a page that is handed to it for one of the internet, which may not open
         # WebSockets to this machine unless somebody allows it.
-        self._context = chromium.new_context(permissions=["local-network-access"])
-        self.page: Page = self._context.new_page()
+        self._profile = Profile(chromium, permissions=["local-network-access"])
+        self.page: Page = self._profile.new_page()
         # A page of somebody's application, on the server's origin but with policies of its own.
         self.page.route(
             f"{server.url}/{_APPLICATION}",
@@ -113,4 +114,4 @@ class ClientPage:
 
     def close(self) -> None:
         """Close the page without a word, as a person would."""
-        self._context.close()
+        self._profile.close()

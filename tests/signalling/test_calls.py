@@ -11,7 +11,7 @@ from tests.signalling.aiortc_peer import AiortcPeer, talk
 from tests.signalling.conftest import ON_EVENTLET, InLoop, NewClient, NewPage
 
 # How many pairs offer at the same instant.
-CAMPAIGN = int(os.environ.get("PRESENCE_TEST_COLLISIONS", "50"))
+CAMPAIGN = int(os.environ.get("PRESENCE_TEST_COLLISIONS", "20"))
 
 
 def test_two_pages_call_each_other(server: LiveServer, client_page: NewPage, room: str) -> None:
@@ -66,6 +66,7 @@ def test_two_aiortc_peers_call_each_other(
     bob.close()
 
 
+@ON_EVENTLET
 def test_both_pages_offer_at_the_same_instant_again_and_again_and_always_connect(
     server: LiveServer, client_page: NewPage, room: str
 ) -> None:

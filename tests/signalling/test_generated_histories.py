@@ -17,7 +17,7 @@ import pytest
 from local_cluster.live_server import LiveServer
 from tests.support.node import report_of
 
-HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "60"))
+HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "40"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
 SECRET = "0123456789abcdef0123456789abcdef"
 LIMITS = {

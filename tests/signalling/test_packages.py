@@ -21,6 +21,7 @@ from local_cluster.waiting import eventually
 from presence.config import VERSION
 from presence.transport.pages import client_packages
 from tests.support import needs
+from tests.support.chromium import Profile
 from tests.support.paths import ROOT
 
 DOCUMENT = (ROOT / "docs" / "clients.md").read_text()
@@ -204,9 +205,9 @@ def test_the_six_lines_make_a_call(
 ) -> None:
     needs.default_route()
     address = f"{folder_server(site)}/{name}.html"
-    contexts = [chromium.new_context(permissions=["camera", "microphone"]) for _ in range(2)]
+    profiles = [Profile(chromium, permissions=["camera", "microphone"]) for _ in range(2)]
     try:
-        pages = [context.new_page() for context in contexts]
+        pages = [profile.new_page() for profile in profiles]
         for page in pages:
             page.goto(address)
         for page in pages:
@@ -219,8 +220,8 @@ def test_the_six_lines_make_a_call(
             pages[0].evaluate("unmount()")
             pages[1].wait_for_function("document.querySelectorAll('video').length === 0")
     finally:
-        for context in contexts:
-            context.close()
+        for profile in profiles:
+            profile.close()
 
 
 def test_a_program_of_commonjs_requires_it(live: LiveServer, project: Path) -> None:

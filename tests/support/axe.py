@@ -8,10 +8,13 @@ from tests.support import needs
 from tests.support.visitors import Visitor
 
 
-def findings(visitor: Visitor) -> list[str]:
-    """Return what axe-core finds on the page."""
+def findings(visitor: Visitor, *, colours_only: bool = False) -> list[str]:
+    """Return what axe-core finds on the page: all of it, or what colours alone can do wrong."""
     visitor.page.evaluate(needs.axe_core())
-    violations: list[Any] = visitor.page.evaluate("axe.run(document).then((run) => run.violations)")
+    rules = {"runOnly": ["color-contrast", "link-in-text-block"]} if colours_only else {}
+    violations: list[Any] = visitor.page.evaluate(
+        "(rules) => axe.run(document, rules).then((run) => run.violations)", rules
+    )
     return [
         f"{found['impact']} {found['id']}: {[node['target'] for node in found['nodes']]}"
         for found in violations

@@ -1,16 +1,23 @@
-"""A real browser for tests: one for the session, as Playwright allows one driver in a thread."""
+"""A real browser for tests: one for the session, as Playwright allows one driver in a thread.
+
+Each person in a test has a profile (a browser context), as if at a machine of their own. Profiles
+are emptied and used again, for the first page of a new one costs as much as a dozen later ones:
+Chromium starts a process for it, and throws it away with the profile's last page.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from tests.support import needs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 FLAGS = [
     "--no-sandbox",
@@ -34,3 +41,45 @@ def chromium() -> Generator[Browser]:
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+class Profile:
+    """What one person has of a browser, in which nobody has been before as far as a page can tell.
+
+    `options` are those of Playwright's contexts.
+    """
+
+    # Those that are not in use, each with the empty page that keeps its process.
+    _idle: ClassVar[dict[tuple[Browser, str], list[tuple[BrowserContext, Page]]]] = {}
+
+    def __init__(self, browser: Browser, **options: Any) -> None:
+        self._key = browser, json.dumps(options, sort_keys=True)
+        self._kept: Page | None = None
+        if idle := self._idle.setdefault(self._key, []):
+            self._context, self._kept = idle.pop()
+        else:
+            self._context = browser.new_context(**options)
+
+    def new_page(self) -> Page:
+        """Open a page."""
+        return self._context.new_page()
+
+    def close(self) -> None:
+        """Close its pages, which ends every connection, and let no trace of them stay."""
+        kept = self._kept
+        for page in self._context.pages:
+            if page is kept:
+                continue
+            with contextlib.suppress(Exception):  # a page of no origin, or without JavaScript
+                page.evaluate("localStorage.clear()")
+            page.unroute_all()
+            if kept is None:
+                # It keeps what it was given to do, but nobody looks at it any more.
+                page.goto("about:blank")
+                kept = page
+            else:
+                page.close()
+        if kept is None:
+            return self._context.close()
+        self._context.clear_cookies()
+        self._idle[self._key].append((self._context, kept))

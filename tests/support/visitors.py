@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tests.support.chromium import Profile
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -36,8 +38,8 @@ class Visitor:
         self.url = url
         self.errors: list[str] = []
         self.requests: list[str] = []
-        self._context = chromium.new_context(viewport={"width": width, "height": 800}, **options)
-        self.page: Page = self._context.new_page()
+        self._profile = Profile(chromium, viewport={"width": width, "height": 800}, **options)
+        self.page: Page = self._profile.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._hear)
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -48,7 +50,7 @@ class Visitor:
 
     def close(self) -> None:
         """Close the browser's windows, which ends every connection."""
-        self._context.close()
+        self._profile.close()
 
     def sees(self, selector: str, text: str | None = None) -> Locator:
         """Wait until something visible matches, and has this text in it; return it."""

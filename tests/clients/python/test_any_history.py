@@ -26,7 +26,7 @@ from .line import Line
 from .model import Player, Tokens
 from .support import LiveServer, eventually, token
 
-HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "60"))
+HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "40"))
 FIRST = int(os.environ.get("PRESENCE_TEST_FIRST", "0"))
 SEED = os.environ.get("PRESENCE_TEST_SEED")
 STEPS = 14
