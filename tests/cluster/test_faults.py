@@ -185,6 +185,28 @@ def test_who_was_taken_out_while_redis_was_away_hears_of_it_afterwards(
     assert bob.call("update_user_data", {"user_data": {}})["code"] == "not_joined"
 
 
+def test_a_late_word_of_another_worker_takes_nobody_out_of_the_next_room(
+    new_cluster: NewCluster, connect: Connect
+) -> None:
+    cluster = new_cluster()
+    bob = join(connect(cluster.workers[1]), "bob")
+    here = Rest(cluster.workers[1])
+    cluster.redis.signal(signal.SIGSTOP)
+    try:
+        leaving = threading.Thread(
+            target=Rest(cluster.workers[0]).post, args=["/rooms/r/leave?peer_id=bob"]
+        )
+        leaving.start()
+        eventually(lambda: not here.peer("r", "bob")["is_active"], "bob was put out")
+        body = {"room_name": "next", "peer_id": "bob", "username": "Bob"}
+        assert bob.call("join_room", body)["ok"]
+    finally:
+        cluster.redis.signal(signal.SIGCONT)
+    leaving.join()
+    hears(bob, "leave_room_success", lambda body: body["room_name"] == "r", seconds=10)
+    assert bob.call("signal", {"to": "bob", "data": "still here"})["ok"]
+
+
 class Writers:
     """Clients that write through the proxy all the time, and remember what was acknowledged."""
 

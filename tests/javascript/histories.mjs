@@ -45,7 +45,7 @@ class Actor {
   constructor(history, line, options) {
     this.history = history;
     this.line = line;
-    this.client = new PresenceClient(line.url, { io, ...options });
+    this.client = new PresenceClient(line.url, { io: (...of) => history.traced(this, io(...of)), ...options });
     this.wanted = null;
     this.isIn = false;
     this.isClosed = false;
@@ -109,6 +109,7 @@ class History {
     this.actors = [];
     this.lines = [];
     this.notes = [];
+    this.trace = [];
     this.problems = [];
     this.isImpaired = restarts || secret !== null;
     this.wasPutOut = false;
@@ -120,6 +121,20 @@ class History {
 
   wrong(what) {
     this.problems.push(what);
+  }
+
+  /** Note what a socket says and hears, for those who read of a failure. */
+  traced(actor, socket) {
+    const trace = (what, body) => {
+      const { room_name: room, reason, code, version, data } = body ?? {};
+      const about = JSON.stringify({ room, reason, code, version, data });
+      this.trace.push(`${Date.now() % 1e6} ${this.actors.indexOf(actor)} ${socket.id ?? "-"} ${what} ${about}`);
+    };
+    socket.on("connect", () => trace("connect"));
+    socket.on("disconnect", (reason) => trace("disconnect", { reason }));
+    socket.onAny((name, body) => trace(`< ${name}`, body));
+    socket.onAnyOutgoing((name, body) => trace(`> ${name}`, body));
+    return socket;
   }
 
   pick(list) {
@@ -282,7 +297,7 @@ async function work() {
   while (next < count) {
     const history = new History(seed + next++);
     await history.run();
-    if (history.problems.length) failures.push({ number: history.number, problems: history.problems.slice(0, 5), notes: history.notes });
+    if (history.problems.length) failures.push({ number: history.number, problems: history.problems.slice(0, 5), notes: history.notes, trace: history.trace.slice(-80) });
   }
 }
 await Promise.all(Array.from({ length: Math.min(atOnce, count) }, work));
