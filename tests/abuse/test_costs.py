@@ -40,7 +40,7 @@ ONLY = re.compile(os.environ.get("PRESENCE_TEST_COSTS_OF", ""))
 IS_CAMPAIGN = LARGEST >= MOST
 # Of the families, every so manieth is tried at each entrance, each time others: there are hundreds
 # of headers, paths and queries, which may be short only.
-EVERY_OF_A_LINE, EVERY = (1, 1) if IS_CAMPAIGN or ONLY.pattern else (200, 16)
+EVERY_OF_A_LINE, EVERY = (1, 1) if IS_CAMPAIGN or ONLY.pattern else (400, 32)
 # Of these some have found something; they are tried at every field.
 ALWAYS = {"text: combining", "a long key over many values"}
 SIZES = [size for size in (1000, 4000, 16_000, 64_000, 256_000, MOST) if size <= LARGEST]

@@ -1,0 +1,1 @@
+"""What a server that is tested finds first on its path."""
