@@ -149,6 +149,8 @@ export class Membership {
     stay.refusal = null;
     stay.refusals = 0;
     stay.message = { ...stay.message, room_name: body.room_name, peer_id: body.peer_id };
+    // Where a join came after a leave so soon that it got the same place, nobody will be outside.
+    this.#tellOutside({});
     this.#settleState();
     this.#owner.entered(body, { stay, rejoined, known });
     this.#look();
@@ -239,6 +241,7 @@ export class Membership {
   #renew() {
     this.#line.drop();
     this.#held = this.#placed = null;
+    if (this.#wanted) this.#wanted.isIn = false;
     if (this.#wanted || this.#owner.isHolding()) this.#line.hold();
   }
 

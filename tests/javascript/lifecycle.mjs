@@ -146,6 +146,19 @@ const cases = {
     const left = await client.leave();
     return [await joined, left.reason, client.state, await isEmpty(room)];
   },
+  async "leaving and joining again while a join is on its way"(room) {
+    const client = make({ peerId: "alice", timeout: 600 });
+    await client.connect();
+    const { socket } = client;
+    const first = outcome(client.join(room));
+    // It has been sent, and what it gets will be the place of the second.
+    const began = Date.now();
+    const left = outcome(client.leave());
+    const second = outcome(client.join(room));
+    const all = [await first, await left, await second, Date.now() - began < 600];
+    await soon(900); // longer than any wait of this client
+    return [...all, client.state, client.socket === socket, await present(room)];
+  },
   async "leaving while the connection is lost"(room) {
     const line = await proxyTo(url);
     const client = make({ peerId: "alice" }, line.url);

@@ -48,6 +48,14 @@ def test_waiting_for_a_place_is_rewarded(report: dict[str, Any]) -> None:
     assert report["waiting for a place is rewarded"] == ["resolved", "joined", ["b", "c"]]
 
 
+def test_a_place_that_is_left_and_wanted_again_before_it_was_given_is_kept(
+    report: dict[str, Any],
+) -> None:
+    first, left, second, *now = report["leaving and joining again while a join is on its way"]
+    assert (first, left, second) == ("left", "resolved", "resolved")
+    assert now == [True, "joined", True, ["alice"]]
+
+
 def test_a_flapping_connection_is_no_refusal(report: dict[str, Any]) -> None:
     left, *now = report["a connection that flaps while a rejoin is on its way"]
     assert left == []
