@@ -28,6 +28,7 @@ __all__ = ["app", "chromium", "session"]
 KINDS_OF_SERVER = ["eventlet", "threading", "cluster"]
 SERVERS = os.environ.get("PRESENCE_TEST_SERVERS", "eventlet,threading").split(",")
 
+# What servers do not see of the packages here.
 LiveServer.environment = {"PYTHONPATH": str(ROOT / "tests" / "support" / "production")}
 
 # How long each fixture may take to end a test whose own time is over.

@@ -6,12 +6,12 @@ that a start of the server takes.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import click
 from flask import Flask
 from sqlalchemy import Column, Connection, MetaData, String, Table, func, insert, inspect, select
 
@@ -33,8 +33,8 @@ _VERSION.primary_key.name = "alembic_version_pkc"
 
 
 def init_app(app: Flask) -> None:
-    """Let ``flask db`` work, where the command has been loaded."""
-    if "flask_migrate" in sys.modules:
+    """Add the command ``flask db``, where a command of `flask` is being run."""
+    if click.get_current_context(silent=True) is not None:
         from flask_migrate import Migrate  # noqa: PLC0415
 
         Migrate(app, db, directory=str(MIGRATIONS), render_as_batch=True)

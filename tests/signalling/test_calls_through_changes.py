@@ -4,100 +4,18 @@ from __future__ import annotations
 
 import os
 import random
-import re
-from collections.abc import Callable
-from urllib.parse import quote
 
 import pytest
-import requests
-from playwright.sync_api import WebSocketRoute
 
 from local_cluster.live_server import LiveServer
-from local_cluster.waiting import eventually
 from tests.signalling.conftest import ON_EVENTLET, NewPage
 from tests.signalling.pages import ClientPage
-from tests.support.keys import LOCKED, bearer, token
-from tests.support.node import report_of
-from tests.support.paths import ROOT
+from tests.signalling.pictures import PAINT, open_pages, sees
 
 CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
 LARGEST_OFFER = 16 * 1024
 COLOURS = ["red", "lime", "blue", "yellow"]
-
-# Pictures of one colour each, by which a page tells what it sees; `see` says which colours come in
-# from whom, and whether frames do.
-PAINT = """() => {
-  window.offers = [];
-  const signal = client.signal.bind(client);
-  client.signal = (to, data, how) => {
-    if (how?.type === "offer") offers.push(JSON.stringify(data).length);
-    return signal(to, data, how);
-  };
-  window.painted = (colour) => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
-    const context = canvas.getContext("2d");
-    const paint = () => {
-      context.fillStyle = colour;
-      context.fillRect(0, 0, 64, 48);
-    };
-    paint();
-    const timer = setInterval(paint, 100);
-    const stream = canvas.captureStream(10);
-    const [track] = stream.getVideoTracks();
-    track.addEventListener("ended", () => clearInterval(timer));
-    return stream;
-  };
-  window.tone = () => {
-    const audio = new AudioContext();
-    const oscillator = new OscillatorNode(audio);
-    const out = audio.createMediaStreamDestination();
-    oscillator.connect(out);
-    oscillator.start();
-    return out.stream;
-  };
-  const names = { "255,0,0": "red", "0,255,0": "lime", "0,0,255": "blue", "255,255,0": "yellow" };
-  const nearest = (rgb) => names[rgb.map((value) => (value > 127 ? 255 : 0)).join()] ?? "dark";
-  const screens = new Map();
-  const screen = (stream) => {
-    if (!screens.has(stream)) {
-      const video = document.createElement("video");
-      Object.assign(video, { muted: true, srcObject: stream });
-      video.play().catch(() => {});
-      screens.set(stream, { video, canvas: new OffscreenCanvas(1, 1), heard: false });
-    }
-    return screens.get(stream);
-  };
-  window.see = () => {
-    const seen = {};
-    for (const connection of window.call?.connections ?? []) {
-      if (connection.state !== "connected") continue;
-      seen[connection.peerId] = connection.remoteStreams.flatMap((stream) => {
-        if (connection.hidden || !stream.getVideoTracks().length) return [];
-        const { video, canvas } = screen(stream);
-        if (!video.videoWidth) return ["dark"];
-        const context = canvas.getContext("2d");
-        context.drawImage(video, 0, 0, 1, 1);
-        return [nearest([...context.getImageData(0, 0, 1, 1).data.slice(0, 3)])];
-      }).sort();
-    }
-    return seen;
-  };
-}"""
-
-
-def open_pages(client_page: NewPage, server: LiveServer, names: list[str]) -> dict[str, ClientPage]:
-    pages = {name: client_page(server, patience=2000) for name in names}
-    for page in pages.values():
-        page.run(PAINT)
-    return pages
-
-
-def sees(page: ClientPage, expected: dict[str, list[str]], seconds: float = 30) -> None:
-    try:
-        eventually(lambda: page.run("see()") == expected, f"sees {expected}", seconds, 0.1)
-    except AssertionError as error:
-        raise AssertionError(f"{error}; {page.run('see()')}; {page.connection_states()}") from None
 
 
 @ON_EVENTLET
@@ -172,26 +90,6 @@ def test_a_track_is_replaced_and_paused_in_its_place(
     sees(ben, {"ann": ["lime"]})
     ann.run("() => call.removeTrack(call.tracks[0])")
     sees(ben, {"ann": []})
-
-
-@ON_EVENTLET
-def test_a_call_ends_with_its_room(server: LiveServer, client_page: NewPage, room: str) -> None:
-    pages = open_pages(client_page, server, ["ann", "ben", "cyd"])
-    ann, ben, cyd = pages.values()
-    ann.join(f"{room} one", "ann")
-    ben.join(f"{room} one", "ben", answers=True)
-    cyd.join(f"{room} two", "cyd", answers=True)
-    for page in (ben, cyd):
-        page.run("() => { window.call = client.call(everyone) }")
-    ann.run("() => { window.call = client.call(everyone, painted('red')) }")
-    sees(ben, {"ann": ["red"]})
-    ann.join(f"{room} two", "ann")
-    sees(ben, {}, 3)
-    assert ann.run("[call.ended, call.connections.length]") == [True, 0]
-    assert ben.run("connections.ann.state") == "closed"
-    ann.run("() => { window.call = client.call(everyone, painted('lime')) }")
-    sees(cyd, {"ann": ["lime"]})
-    sees(ben, {})
 
 
 @ON_EVENTLET
@@ -353,98 +251,3 @@ def test_everybody_sees_exactly_who_is_to_be_seen_through_random_changes(
                 raise AssertionError(f"{viewer.name}: {error}; after {history}") from None
     largest = max([0, *(size for page in pages.values() for size in page.run("offers"))])
     assert largest < LARGEST_OFFER
-
-
-def through(page: ClientPage, rewrite: Callable[[str], str | None]) -> None:
-    """Let what the server sends to a page pass `rewrite` from now on; None is not passed on."""
-
-    def connected(near: WebSocketRoute) -> None:
-        far = near.connect_to_server()
-
-        def pass_on(message: str | bytes) -> None:
-            text = rewrite(message) if isinstance(message, str) else message
-            if text is not None:
-                near.send(text)
-
-        far.on_message(pass_on)
-
-    page.page.route_web_socket(re.compile("/socket.io/"), connected)
-    page.options["socket"] = {"transports": ["websocket"]}
-    page.load()
-
-
-def test_whoever_is_banned_gets_no_picture_any_more_though_their_program_ignores_it(
-    new_server: Callable[..., LiveServer], client_page: NewPage, room: str
-) -> None:
-    server = new_server(**LOCKED)
-    ann, ben = (client_page(server, token=token(name, room)) for name in ("ann", "ben"))
-    # As a program that does not want to know.
-    through(ben, lambda text: None if "leave_room_success" in text else text)
-    for page, name in ((ann, "ann"), (ben, "ben")):
-        page.run(PAINT)
-        page.join(room, name)
-        page.run("() => { window.call = client.call(everyone, painted('red')) }")
-    sees(ben, {"ann": ["red"]})
-    ban(server, room, "ben")
-    closed = "connections.ben.state === 'closed'"
-    eventually(lambda: ann.run(closed), "ann hangs up", 1, 0.02)
-    assert ann.run("connections.ben.reason") == "“ben” was banned from the room."
-    frames = """async () => {
-      const report = await window.first.getStats();
-      const isVideo = ({ type, kind }) => type === "inbound-rtp" && kind === "video";
-      return [...report.values()].find(isVideo)?.framesReceived ?? 0;
-    }"""
-    ben.run("() => { window.first = connections.ann.pc ?? { getStats: async () => new Map() } }")
-    ben.page.wait_for_timeout(1000)
-    before = ben.run(frames)
-    ben.page.wait_for_timeout(1000)
-    assert ben.run(frames) == before
-
-
-def test_whoever_is_banned_while_away_is_hung_up_on_and_not_waited_for(
-    new_server: Callable[..., LiveServer], client_page: NewPage, room: str
-) -> None:
-    server = new_server(**LOCKED)
-    ann, ben = (client_page(server, token=token(name, room)) for name in ("ann", "ben"))
-    for page, name in ((ann, "ann"), (ben, "ben")):
-        page.run(PAINT)
-        page.join(room, name)
-        page.run("() => { window.call = client.call(everyone, painted('red')) }")
-    sees(ann, {"ben": ["red"]})
-    ben.run("() => client.socket.io.engine.close() || client.socket.disconnect()")
-    away = "client.peers.find((peer) => peer.peer_id === 'ben').reason === 'disconnected'"
-    eventually(lambda: ann.run(away), "ben is away", 20)
-    assert ann.run("connections.ben.state") != "closed"
-    ban(server, room, "ben")
-    eventually(lambda: ann.run("connections.ben.state === 'closed'"), "ann hangs up", 5)
-    assert ann.run("connections.ben.reason") == "“ben” was banned from the room."
-
-
-def ban(server: LiveServer, room: str, peer_id: str) -> None:
-    url = f"{server.url}/api/webrtc/rooms/{quote(room)}/peers/{peer_id}/ban"
-    headers = bearer(token("root", room, "admin"))
-    requests.post(url, json={}, headers=headers, timeout=10).raise_for_status()
-
-
-def test_candidates_that_come_before_their_description_wait_for_it() -> None:
-    folder = (ROOT / "static" / "client").as_uri()
-    script = f"""
-      import {{ Candidates }} from "{folder}/candidates.js";
-      import {{ EarlyCandidates }} from "{folder}/early_candidates.js";
-      const added = [];
-      const addIceCandidate = async ({{ candidate }}) => added.push(candidate);
-      const pc = {{ remoteDescription: null, addIceCandidate }};
-      const candidates = new Candidates();
-      const of = (candidate, from_connection) => ({{ candidate, from_connection }});
-      await candidates.take(pc, null, of("a", "x.1"));
-      await candidates.take(pc, null, of("of another", "y.1"));
-      const before = [...added];
-      pc.remoteDescription = {{}};
-      candidates.addEarly(pc, "x.1");
-      await candidates.take(pc, "x.1", of("b", "x.1"));
-      const early = new EarlyCandidates();
-      for (let i = 0; i < 1000; i += 1) early.keep("ben", i);
-      const kept = early.take("ben").length;
-      console.log(JSON.stringify([before, added, kept, early.take("ben")]));
-    """
-    assert report_of("--input-type=module", "-e", script) == [[], ["a", "b"], 100, []]

@@ -5,6 +5,7 @@ Also when two processes start at once.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,23 @@ def test_migrated_tables_are_those_of_the_models(url: str, another_url: str) -> 
         assert schema.is_current()
         with db.engine.connect() as connection:
             assert described(connection) == migrated
+
+
+def test_the_command_of_flask_says_which_version_the_tables_are_of(url: str) -> None:
+    def db(command: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "db", command],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": url},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+
+    assert db("current") == ""
+    db("upgrade")
+    assert db("current") == f"{schema.HEAD} (head)\n"
 
 
 def test_several_processes_migrate_one_after_the_other(url: str) -> None:

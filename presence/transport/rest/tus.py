@@ -42,7 +42,7 @@ _METADATA = "filename bm90ZXMudHh0,room_name c3R1ZGlv,peer_id YWRh"
 class TusHeaders(BaseModel):
     """What every request for a resumable upload says."""
 
-    model_config = ConfigDict(json_schema_extra=field_docs.described())
+    model_config = ConfigDict(json_schema_extra=field_docs.added())
 
     tus_resumable: str = Field(alias="Tus-Resumable", examples=[VERSION])
     """The version of the protocol: 1.0.0."""

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 Schema = dict[str, Any]
 
 
-def described(
+def added(
     extra: Schema | Callable[[Schema], None] | None = None,
 ) -> Callable[[Schema, type[BaseModel]], None]:
     """Return a ``json_schema_extra`` that adds the fields' descriptions, and `extra`."""

@@ -54,7 +54,7 @@ class Incoming(BaseModel):
 
     model_config = ConfigDict(
         strict=True,
-        json_schema_extra=field_docs.described({"x-whole-example": True}),
+        json_schema_extra=field_docs.added({"x-whole-example": True}),
     )
 
 
@@ -83,7 +83,7 @@ class UpdateUserData(Incoming):
     """
 
     model_config = ConfigDict(
-        json_schema_extra=field_docs.described(
+        json_schema_extra=field_docs.added(
             {
                 "x-whole-example": True,
                 "anyOf": [{"required": [key]} for key in ("user_data", "remove", "replace")],

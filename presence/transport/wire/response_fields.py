@@ -50,5 +50,5 @@ class Answer(BaseModel):
 
     # Only descriptions ask for them, so none is built before.
     model_config = ConfigDict(
-        json_schema_extra=field_docs.described(_leave_out_defaults), defer_build=True
+        json_schema_extra=field_docs.added(_leave_out_defaults), defer_build=True
     )
