@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import requests
 
@@ -22,6 +23,42 @@ GUNICORN = {
 }
 
 
+class Process(Protocol):
+    """What a server needs of the process it runs in; a `subprocess.Popen` has it."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, once it is known."""
+
+    def poll(self) -> int | None:
+        """Return the exit status if the process has ended."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until the process has ended and return its exit status."""
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+
+
+StartProcess = Callable[[list[str], Path, dict[str, str], Path], Process]
+
+
+def start_process(command: list[str], cwd: Path, environment: dict[str, str], log: Path) -> Process:
+    """Start a process that leads a group of its own and adds what it prints to a file."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
 class LiveServer:
     """A server process with a database and an upload folder of its own.
 
@@ -31,6 +68,8 @@ class LiveServer:
 
     # What every server finds in its environment besides.
     environment: ClassVar[dict[str, str]] = {}
+    # How a process is started: with its command, its folder, its environment and where it prints.
+    start_process: ClassVar[StartProcess]
 
     def __init__(
         self,
@@ -56,7 +95,7 @@ class LiveServer:
             "UPLOAD_DIR": str(self.uploads),
         }
         self.set(**settings)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def set(self, **settings: Any) -> None:
         """Change settings, for the next start."""
@@ -77,16 +116,9 @@ class LiveServer:
             if name not in {"FLASK_RUN_FROM_CLI", "WERKZEUG_RUN_MAIN", "WERKZEUG_SERVER_FD"}
             and not name.startswith("PRESENCE_")
         }
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self._cwd,
-                env=environment | self.environment | self._settings,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = LiveServer.start_process(
+            self._command, self._cwd, environment | self.environment | self._settings, self.log
+        )
 
     def wait_until_it_answers(self, seconds: float = 60.0) -> None:
         """Wait until the server that was launched answers; ends it if it does not."""
@@ -162,6 +194,9 @@ class LiveServer:
         except requests.RequestException:
             return False
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Process:
         assert self._process is not None, "the server is not running"
         return self._process
+
+
+LiveServer.start_process = start_process

@@ -15,7 +15,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
 from presence.transport.process.runtime import Runtime
-from tests.support import needs
+from tests.support import needs, warm_starts
 from tests.support.bare_domain import app, session
 from tests.support.chromium import chromium
 from tests.support.clients import KINDS, Client
@@ -30,6 +30,10 @@ SERVERS = os.environ.get("PRESENCE_TEST_SERVERS", "eventlet,threading").split(",
 
 # What servers do not see of the packages here.
 LiveServer.environment = {"PYTHONPATH": str(ROOT / "tests" / "support" / "production")}
+
+# Servers start already loaded; with this set, each loads everything for itself, as in production.
+if not os.environ.get("PRESENCE_TEST_COLD_STARTS"):
+    LiveServer.start_process = warm_starts.launch
 
 # How long each fixture may take to end a test whose own time is over.
 _SECONDS_TO_END = 30
