@@ -8,12 +8,14 @@ from tests.uploads.makers import (
     EQUATION,
     MAIN_TYPE,
     PACKAGE,
+    apple_single,
     archive,
     chunk,
     compound,
     doc,
     docx,
     field,
+    mac_binary,
     ole_object,
     package,
     paragraph,
@@ -220,6 +222,31 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
         "a.png",
         TYPE,
         "damaged",
+    ),
+    **{
+        f"a PDF behind {what}": (pdf(before=before), "a.pdf", TYPE, "Send|Save|Print|Programs")
+        for what, before in (
+            ("a page", b"<!doctype html><script>1</script>\n"),
+            ("a page in lines of text", b"hello\n<script>1</script>\n"),
+            ("PHP", b"<?php 1 ?>\n"),
+            ("a script", b"#!/bin/sh\n"),
+            ("a program of braces", b"for (;;) { alert(1) }\n"),
+            ("PostScript", b"%!PS-Adobe-3.0\n"),
+            ("a program", program()),
+            ("an archive", archive({"a": b"x"})),
+            ("the first bytes of a GIF", b"GIF89a/*\n"),
+            ("noise", b"\1\2\3\x80\n"),
+            ("half a line", b"hello "),
+            ("more than readers look at", b"hello\n" * 200),
+            ("AppleSingle whose content is elsewhere", apple_single(content_at=40)),
+            ("MacBinary of something else", mac_binary(b"APPL")),
+        )
+    },
+    "a PDF with a page behind its printer's job": (
+        pdf() + b"\x1b%-12345X@PJL EOJ\r\n<script>1</script>\r\n",
+        "a.pdf",
+        TYPE,
+        "behind.* Save",
     ),
     **{
         f"{kind} with something behind it": (

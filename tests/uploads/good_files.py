@@ -8,12 +8,14 @@ from tests.uploads.makers import (
     CLIP_ART,
     EQUATION,
     PICTURE,
+    apple_single,
     archive,
     chunk,
     doc,
     docx,
     field,
     in_jpeg,
+    mac_binary,
     ole_object,
     paragraph,
     pdf,
@@ -102,6 +104,26 @@ GOOD: dict[str, tuple[bytes, str]] = {
     "a PDF behind a BOM": (pdf(before=b"\xef\xbb\xbf"), "a.pdf"),
     "a PDF behind white space": (pdf(before=b"\r\n  \n"), "a.pdf"),
     "a PDF with zeros behind it": (pdf() + b"\0" * 3000, "a.pdf"),
+    **{
+        f"a PDF behind {what}": (pdf(before=before), "a.pdf")
+        for what, before in (
+            ("a program's greeting", b"GPL Ghostscript 10.02.0 (2023-09-13)\nPage 1\n"),
+            ("a printer's ticket", b"%%TICKET: A4\r\n%%PAGES: 1\r\n" * 20),
+            ("a printer's job", b"\x1b%-12345X@PJL SET COPIES=2\r\n@PJL ENTER LANGUAGE=PDF\r\n"),
+            ("the headers of an answer", b"Content-Type: application/pdf; x=y\r\n\r\n"),
+            ("AppleSingle", apple_single()),
+            ("MacBinary", mac_binary()),
+        )
+    },
+    **{
+        f"a PDF with {what} behind it": (pdf() + behind, "a.pdf")
+        for what, behind in (
+            ("the end mark of DOS", b"\x1a"),
+            ("memory that nothing was written to", b"\xff" * 9),
+            ("the end of a printer's job", b"\x1b%-12345X@PJL EOJ\r\n\x1b%-12345X"),
+        )
+    },
+    "a PDF whose header is not spelled so": (pdf().replace(b"%PDF-1.4", b"%PDF 1.4"), "a.pdf"),
     "a PDF saved twice": (pdf() + pdf(), "a.pdf"),
     "a PDF whose table is wrong": (pdf().replace(b"startxref\n", b"startxref\n9"), "a.pdf"),
     "a GIF without its trailer": (_GIF[:-1], "a.gif"),

@@ -91,6 +91,16 @@ def pdf(text: str = "hello", before: bytes = b"") -> bytes:
     return before + out
 
 
+def apple_single(content_at: int = 50) -> bytes:
+    """The header of a file that a Macintosh sent as one, of a name and the content behind it."""
+    entries = struct.pack(">6L", 3, 50, 0, 1, content_at, 1000)
+    return struct.pack(">4sL16sH", b"\0\5\x16\0", 0x20000, b"", 2) + entries
+
+
+def mac_binary(kind: bytes = b"PDF ") -> bytes:
+    return (b"\0\5a.pdf".ljust(65, b"\0") + kind + b"CARO").ljust(128, b"\0")
+
+
 def archive(parts: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import string
 import zipfile
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from presence.domain.files import checking
 from presence.errors import PresenceError
 from tests.support import needs
 from tests.uploads.good_files import GOOD
-from tests.uploads.makers import chunk, in_jpeg, picture, segment
+from tests.uploads.makers import chunk, in_jpeg, pdf, picture, segment
 
 # How many files of each kind; PRESENCE_TEST_ROUNDS makes it a campaign.
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_ROUNDS", "25"))
@@ -141,6 +142,21 @@ def test_a_png_may_tell_anything_of_itself(texts: list[bytes], kind: bytes) -> N
     whole = picture("PNG")
     told = b"".join(chunk(kind, b"Comment\0" + text) for text in texts)
     assert is_accepted(whole[:33] + told + whole[33:], "a.png")
+
+
+LINES = st.lists(
+    st.text(string.ascii_letters + " @:%()[]=;.-", min_size=1, max_size=60), max_size=9
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(LINES, st.sampled_from(["<p>", "<?php", "{", "$(x)", "`x`", "\0\1", "a|b", "\x80"]))
+def test_a_pdf_may_have_lines_of_text_before_it_but_nothing_that_runs(
+    lines: list[str], hostile: str
+) -> None:
+    before = "".join(f"{line}\n" for line in lines if not line.startswith("%!"))
+    assert is_accepted(pdf(before=before.encode()), "a.pdf")
+    assert not is_accepted(pdf(before=f"{before}{hostile}\n".encode("latin-1")), "a.pdf")
 
 
 @pytest.mark.parametrize("what", sorted(SMALL))

@@ -9,8 +9,9 @@ from presence.errors import FileTooComplex
 
 Content = bytes | mmap.mmap
 
-# What programs leave before or behind the content of a file: zeros, and white space.
-_FILL = b"\0\t\n\x0b\x0c\r "
+# What programs leave before or behind the content of a file: zeros, white space, the end mark of
+# DOS, and what memory holds that nothing was written to.
+_FILL = b"\0\t\n\x0b\x0c\r \x1a\xff"
 _CHUNK = 1024 * 1024
 
 
@@ -21,8 +22,9 @@ class Damaged(Exception):
 class Appended(Exception):
     """Something stands before or behind the content of a file that is no part of it.
 
-    One rule for all types: nothing but zeros and white space may stand there. A JPEG alone may
-    have more behind it, because cameras put films and further pictures there.
+    One rule for all types: nothing but fill may stand there, as `is_fill` tells. A JPEG may have
+    more behind it, because cameras put films and further pictures there; a PDF may have lines of
+    plain text before it, because printers and servers put them there.
     """
 
 

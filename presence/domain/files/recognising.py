@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import IO
 
-from presence.domain.files import compound_files, embedded, texts, zip_archives
+from presence.domain.files import compound_files, embedded, pdf_documents, texts, zip_archives
 from presence.domain.files.allowance import Damaged
 from presence.domain.files.file_types import (
     DOC,
@@ -63,7 +63,6 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], FileType | Other], ...] = tuple(
         (rb"\x89PNG\r\n\x1a\n", PNG),
         (rb"GIF8[79]a", GIF),
         (rb"RIFF....WEBP", WEBP),
-        (rb"(\xef\xbb\xbf)?[\s\0]*%PDF-", PDF),
         (rb"\{\\rtf", Other("an RTF document", _DOCUMENT)),
         (rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)", Other("a HEIC picture", _PHONE)),
         (rb"....ftypavi[fs]", Other("an AVIF picture", _PICTURE)),
@@ -99,11 +98,17 @@ def recognise(file: IO[bytes]) -> FileType | Other | None:
         return _archive(file)
     if embedded.is_program(head):
         return _PROGRAM
+    if pdf_documents.begins(head):
+        return PDF
+    return TXT if _is_text(file) else None
+
+
+def _is_text(file: IO[bytes]) -> bool:
     try:
         texts.check(file)
     except Damaged:
-        return None
-    return TXT
+        return False
+    return True
 
 
 def _compound(file: IO[bytes]) -> FileType | Other | None:
