@@ -23,6 +23,8 @@ export class Sending {
       if (isStopped(transceiver)) continue;
       this.#freed.add(transceiver);
       this.#pc.removeTrack(transceiver.sender);
+      // Which passes over a sender that has no track for now, as one that is paused.
+      transceiver.direction = isReceiving(transceiver) ? "recvonly" : "inactive";
     }
     for (const { part, isPaused } of wanted) {
       const track = isPaused ? null : part.track;
@@ -43,8 +45,7 @@ export class Sending {
       this.#freed.delete(transceiver);
       // Where this is not there, the peer goes on seeing the place in the stream that it had.
       transceiver.sender.setStreams?.(...shown);
-      const isReceiving = ["recvonly", "sendrecv"].includes(transceiver.direction);
-      transceiver.direction = isReceiving ? "sendrecv" : "sendonly";
+      transceiver.direction = isReceiving(transceiver) ? "sendrecv" : "sendonly";
     } else {
       const sender = this.#pc.addTrack(part.track, ...shown);
       transceiver = this.#pc.getTransceivers().find((one) => one.sender === sender);
@@ -64,4 +65,8 @@ export class Sending {
 
 function isStopped({ stopped, direction, currentDirection }) {
   return stopped === true || direction === "stopped" || currentDirection === "stopped";
+}
+
+function isReceiving({ direction }) {
+  return direction === "recvonly" || direction === "sendrecv";
 }

@@ -11,16 +11,17 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.support.chromium import Profile
 
-_SOCKET_IO = "/static/vendor/socket.io-client-4.8.4/socket.io.min.js"
+SOCKET_IO = "/static/vendor/socket.io-client-4.8.4/socket.io.min.js"
 _APPLICATION = "application.html"
 
 # What the tests ask of a page: the client as `client`, everything that happens in `happened`,
 # the connections by peer in `connections` and what came over their data channels in `heard`.
-_SETUP = """async ({ options }) => {
-  const module = await import("/static/client/index.js");
+SETUP = """async ({ server, options }) => {
+  const module = await import(`${server ?? ""}/static/client/index.js`);
   Object.assign(window, module, { happened: [], connections: {}, heard: {}, problems: [] });
   window.collisions = 0;
-  window.client = new PresenceClient(undefined, options);
+  window.server = server ?? undefined;
+  window.client = new PresenceClient(window.server, options);
   client.on("error", (error) => problems.push(`${error.code}: ${error.detail}`));
   for (const event of ["joined", "left", "state", "signal", "broadcast"]) {
     client.on(event, (body) => happened.push([event, body]));
@@ -65,8 +66,8 @@ class ClientPage:
     def load(self) -> None:
         """Load the page, anew perhaps: whatever ran in it before is gone."""
         self.page.goto(f"{self.url}/{_APPLICATION}")
-        self.page.add_script_tag(url=self.url + _SOCKET_IO)
-        self.page.evaluate(_SETUP, {"options": self.options})
+        self.page.add_script_tag(url=self.url + SOCKET_IO)
+        self.page.evaluate(SETUP, {"options": self.options})
 
     def run(self, script: str, argument: Any = None) -> Any:
         """Evaluate JavaScript, an expression or a function of `argument`; promises are awaited."""

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from local_cluster.live_server import LiveServer
 from tests.signalling.conftest import ON_EVENTLET, NewPage
+from tests.signalling.firefox_page import FirefoxPage
 from tests.signalling.pages import ClientPage
 from tests.signalling.pictures import PAINT, open_pages, sees
+from tests.support.firefox import Firefox
 
+# How many changes, and up to how many pages; the largest offer is printed.
 CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
+PAGES = int(os.environ.get("PRESENCE_TEST_PAGES", "3"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
 LARGEST_OFFER = 16 * 1024
+KINDS = ["add", "remove", "replace", "fill", "hide", "move", "load", "lose", "sound", "tab"]
+NAMES = ["ann", "ben", "cyd", "dan"]
 COLOURS = ["red", "lime", "blue", "yellow"]
 
 
@@ -74,6 +82,10 @@ def test_a_track_is_replaced_and_paused_in_its_place(
     ann.run("() => call.show()")
     sees(ben, {"ann": ["yellow"]})
     assert len(ann.run("offers")) == before
+    # What is removed while it is hidden does not come back, not even dark.
+    ann.run("() => { call.addStream(window.screen3 = painted('blue')); call.hide() }")
+    ann.run("() => { call.removeStream(screen3); call.show() }")
+    sees(ben, {"ann": ["yellow"]})
     # A program changes the tracks of its stream, of which no browser tells.
     ann.run(
         """() => {
@@ -147,6 +159,7 @@ class Sender:
         self.page = page
         self.room = 0
         self._room_name = room
+        self._largest = 0
         self._dice = dice
         self.enter()
 
@@ -154,17 +167,24 @@ class Sender:
         """Join the room that it is to be in, and call everybody, with nothing to show yet."""
         self.colours: list[str] = []
         self.hidden = False
-        self.page.join(f"{self._room_name} {self.room}", self.name)
+        self.page.run("window.second?.close()")
+        self.page.join(self._where(), self.name)
         self.page.run("() => { window.call = client.call(everyone); window.own = {} }")
+
+    def _where(self) -> str:
+        return f"{self._room_name} {self.room}"
+
+    def largest_offer(self) -> int:
+        """Return the bytes of the largest offer that it has sent, in any of its lives."""
+        self._largest = max(self._largest, *self.page.run("[0, ...offers]"))
+        return self._largest
 
     def shown(self) -> list[str]:
         return [] if self.hidden else sorted(self.colours)
 
     def change(self) -> str:
         """Do something at random; returns what it was."""
-        name = self._dice.choice(
-            ["add", "add", "remove", "replace", "fill", "hide", "move", "load", "lose", "sound"]
-        )
+        name = self._dice.choice([*KINDS, "add"])
         getattr(self, f"_{name}")()
         return f"{self.name} {name} {self.colours}"
 
@@ -217,25 +237,65 @@ class Sender:
         self.enter()
 
     def _load(self) -> None:
+        self.largest_offer()
         self.page.load()
         self.page.run(PAINT)
         self.enter()
 
     def _lose(self) -> None:
-        self.page.run("client.socket.io.engine.close()")
+        self.page.run("() => { client.socket.io.engine.close() }")
+
+    def _tab(self) -> None:
+        """Open or close a second tab of the same person, newer than this one; it takes no calls."""
+        self.page.run(
+            """async ([room, peerId]) => {
+              if (window.second?.roomName) return second.close();
+              window.second = new PresenceClient(window.server);
+              await second.join(room, { peerId });
+            }""",
+            [self._where(), self.name],
+        )
 
     def _sound(self) -> None:
         self.page.run("() => call.addStream(tone())")
 
 
 @ON_EVENTLET
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", range(2, PAGES + 1))
 @pytest.mark.timeout(120 + CHANGES * 20)
 def test_everybody_sees_exactly_who_is_to_be_seen_through_random_changes(
     server: LiveServer, client_page: NewPage, room: str, count: int
 ) -> None:
+    change_at_random(open_pages(client_page, server, NAMES[:count]), room)
+
+
+@ON_EVENTLET
+@pytest.mark.skipif(
+    "PRESENCE_TEST_FIREFOX" not in os.environ, reason="PRESENCE_TEST_FIREFOX=firefox-esr asks it"
+)
+@pytest.mark.timeout(240 + CHANGES * 20)
+def test_firefox_and_chromium_see_each_other_through_random_changes(
+    server: LiveServer,
+    client_page: NewPage,
+    room: str,
+    folder_server: Callable[[Path], str],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "site").mkdir()
+    firefox = Firefox(os.environ["PRESENCE_TEST_FIREFOX"], tmp_path / "profile")
+    try:
+        page = FirefoxPage(firefox, server, folder_server(tmp_path / "site"), patience=2000)
+        page.run(PAINT)
+        pages = open_pages(client_page, server, NAMES[: PAGES - 1])
+        change_at_random({**pages, NAMES[PAGES - 1]: page}, room)
+    finally:
+        firefox.close()
+
+
+def change_at_random(pages: dict[str, ClientPage], room: str) -> None:
+    """Change what pages do, and see after each change who is seen by whom."""
     dice = random.Random(SEED)
-    pages = open_pages(client_page, server, ["ann", "ben", "cyd", "dan"][:count])
     senders = [Sender(name, page, room, dice) for name, page in pages.items()]
     history = []
     for _ in range(CHANGES):
@@ -249,5 +309,6 @@ def test_everybody_sees_exactly_who_is_to_be_seen_through_random_changes(
                 sees(viewer.page, {other.name: other.shown() for other in others}, 40)
             except AssertionError as error:
                 raise AssertionError(f"{viewer.name}: {error}; after {history}") from None
-    largest = max([0, *(size for page in pages.values() for size in page.run("offers"))])
+    largest = max(sender.largest_offer() for sender in senders)
+    print(f"{len(pages)} pages through {CHANGES} changes: no offer over {largest} bytes")
     assert largest < LARGEST_OFFER

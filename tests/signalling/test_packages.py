@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import requests
 from playwright.sync_api import Browser, Page
 
 from local_cluster.live_server import LiveServer
+from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
 from presence.config import VERSION
 from presence.transport.pages import client_packages
@@ -50,6 +52,21 @@ const root = createRoot(document.body.appendChild(document.createElement("div"))
 root.render(<StrictMode><Call camera={camera} /></StrictMode>);
 window.unmount = () => root.unmount();
 """
+NEXT = {
+    "layout.jsx": """
+export default function Layout({ children }) {
+  return <html lang="en"><body>{children}</body></html>;
+}
+""",
+    "page.jsx": """
+import { Call } from "./Call";
+import { People } from "./People";
+
+export default function Page() {
+  return <><ul><People /></ul><Call camera={null} /></>;
+}
+""",
+}
 CONFIGURATION = """
 export default { build: { rollupOptions: { input: %s } }, base: "./" };
 """
@@ -129,7 +146,7 @@ def project(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*command: str, cwd: Path) -> str:
     """Run a program and return what it printed."""
     ended = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -161,6 +178,22 @@ def site(project: Path, live: LiveServer) -> Path:
     (project / "vite.config.js").write_text(CONFIGURATION % inputs)
     run(str(project / "node_modules/.bin/vite"), "build", "--logLevel", "error", cwd=project)
     return project / "dist"
+
+
+def next_app(live: LiveServer, folder: Path) -> Path:
+    """A new project for Next, with the documentation's components, not yet built."""
+    npm = needs.program("npm", "npm")
+    (folder / "package.json").write_text('{"private": true}')
+    address = f"{live.url}/clients/presence-client.tgz"
+    packages = [address, f"next@{os.environ['PRESENCE_TEST_NEXT']}", "react", "react-dom"]
+    run(npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *packages, cwd=folder)
+    (folder / "app").mkdir()
+    for name, text in NEXT.items():
+        (folder / "app" / name).write_text(text)
+    for name in ("People.jsx", "Call.jsx"):
+        text = f'"use client";\n{program(name, live, "next")}'
+        (folder / "app" / name).write_text(text)
+    return folder
 
 
 Browse = Callable[[str], Page]
@@ -236,6 +269,33 @@ def test_it_is_imported_and_rendered_on_a_server_where_there_is_no_window(projec
     window, html = json.loads(run("node", "server.mjs", cwd=project))
     assert window == "undefined"
     assert html == "<p>[&quot;idle&quot;,[],[],{}]</p>"
+
+
+@pytest.mark.skipif(
+    "PRESENCE_TEST_NEXT" not in os.environ, reason="PRESENCE_TEST_NEXT=latest installs 130 MB"
+)
+@pytest.mark.timeout(700)
+def test_next_builds_and_serves_the_components(
+    live: LiveServer, browse: Browse, tmp_path: Path
+) -> None:
+    app = next_app(live, tmp_path)
+    run("node", "node_modules/next/dist/bin/next", "build", cwd=app)
+    port = free_port()
+    start = ["node", "node_modules/next/dist/bin/next", "start", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(start, cwd=app, stdout=subprocess.DEVNULL) as served:
+        try:
+            eventually(lambda: answers(port), "Next answers", 60)
+            browse(f"http://127.0.0.1:{port}/").get_by_text("Ada").wait_for()
+        finally:
+            served.terminate()
+    assert "Ada" in active(live, "next")
+
+
+def answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/", timeout=10).ok
+    except requests.ConnectionError:
+        return False
 
 
 @pytest.mark.parametrize("resolution", ["nodenext", "bundler"])
