@@ -25,6 +25,10 @@ KINDS = ["add", "remove", "replace", "fill", "hide", "move", "load", "lose", "so
 NAMES = ["ann", "ben", "cyd", "dan"]
 COLOURS = ["red", "lime", "blue", "yellow"]
 
+# What a page says of itself, for a failure's message.
+WHERE = """[client.state, client.roomName, client.activePeers.map((peer) => peer.peer_id),
+  (window.call?.connections ?? []).map(({ peerId, state, reason }) => [peerId, state, reason])]"""
+
 
 @ON_EVENTLET
 def test_a_screen_shared_a_hundred_times_makes_no_larger_offers(
@@ -308,7 +312,9 @@ def change_at_random(pages: dict[str, ClientPage], room: str) -> None:
             try:
                 sees(viewer.page, {other.name: other.shown() for other in others}, 40)
             except AssertionError as error:
-                raise AssertionError(f"{viewer.name}: {error}; after {history}") from None
+                told = {sender.name: sender.page.run(WHERE) for sender in senders}
+                message = f"{viewer.name}: {error}; after {history}; {told}"
+                raise AssertionError(message) from None
     largest = max(sender.largest_offer() for sender in senders)
     print(f"{len(pages)} pages through {CHANGES} changes: no offer over {largest} bytes")
     assert largest < LARGEST_OFFER

@@ -154,7 +154,8 @@ class History:
         player.begin("signal", self.random.choice(PEERS), {"some": "data"})
 
     def do_cut(self, _index: int, player: Player, _room: str) -> None:
-        player.happens("trouble")
+        # What is called before the client has noticed is lost with the rest.
+        player.happens("trouble", lasts=True)
         player.line.cut()
 
     def do_shut(self, _index: int, player: Player, _room: str) -> None:
