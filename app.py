@@ -45,6 +45,7 @@ from presence.transport.admission.hosts_and_origins import Gate
 from presence.transport.admission.request_bodies import CheckedBodies
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
+from presence.transport.admission.socketio_errors import SocketIoErrors
 from presence.transport.commands import sweep, token
 from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
@@ -143,6 +144,10 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
     (
         lambda app, run: Gate(app, run.settings),
         "a wrong host or origin is told so by Socket.IO, REST and pages alike",
+    ),
+    (
+        lambda app, run: SocketIoErrors(app, run.socketio.server.eio),
+        "what Socket.IO refuses looks like every other refusal",
     ),
 )
 

@@ -871,6 +871,120 @@ class OriginRefused(PresenceError):
         )
 
 
+class TransportRefused(PresenceError):
+    """A request to Socket.IO's path names no transport that it can be served over."""
+
+    code = "transport_refused"
+
+    def __init__(self, transport: str | None) -> None:
+        asked = f"“{transport[:40]}”" if transport else "none (transport)"
+        super().__init__(
+            f"Socket.IO is served over polling, by GET and POST, and over websocket; the request "
+            f"asks for {asked}."
+        )
+
+
+class ProtocolRefused(PresenceError):
+    """A client speaks another version of Engine.IO, or does not say which."""
+
+    code = "protocol_refused"
+
+    def __init__(self, version: str | None) -> None:
+        asked = f"version “{version[:40]}”" if version else "no version (EIO)"
+        super().__init__(
+            f"This server speaks version 4 of the Engine.IO protocol, and the request names "
+            f"{asked}: use socket.io-client 3 or newer, or python-socketio 5 or newer."
+        )
+
+
+class SessionUnknown(PresenceError):
+    """A request is for a connection that has ended, or is not this process's."""
+
+    code = "session_unknown"
+
+    def __init__(self, fault: str = "There is no such connection any more") -> None:
+        super().__init__(
+            f"{fault}. Connect again; where that happens all the time, a proxy does not bring all "
+            "requests of a connection to the same process."
+        )
+
+
+class SessionUpgraded(PresenceError):
+    """A request is for a connection that goes over its WebSocket."""
+
+    code = "session_upgraded"
+
+    def __init__(self) -> None:
+        super().__init__("This connection goes over a WebSocket already, and over one only.")
+
+
+class RequestsOverlap(PresenceError):
+    """Two polls, or two POSTs, of one connection came at once, which is closed for it."""
+
+    code = "requests_overlap"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This connection had a request of the same kind under way, so the order of what it "
+            "carries is lost. It was closed: connect again, and send one request after the other."
+        )
+
+
+class PacketsUnreadable(PresenceError):
+    """The body of a polling client's POST is no row of Engine.IO packets."""
+
+    code = "packets_unreadable"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"The body holds no Engine.IO packets: {fault}. The connection is closed.")
+
+
+class NamespaceUnknown(PresenceError):
+    """A client connects to, or sends an event in, a Socket.IO namespace that does not exist."""
+
+    code = "namespace_unknown"
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(
+            f"There is no namespace “{namespace[:60]}” here, only “/”: connect to the server's "
+            "address without a path behind it."
+        )
+
+
+class NotConnected(PresenceError):
+    """An event came over a connection on which no socket is connected."""
+
+    code = "not_connected"
+
+    def __init__(self) -> None:
+        super().__init__("No socket is connected here: send Socket.IO's CONNECT packet first.")
+
+
+class UpgradeIncomplete(PresenceError):
+    """A request for a WebSocket lacks headers that make it one; ``missing`` lists them."""
+
+    code = "upgrade_incomplete"
+    missing: list[str]
+
+    def __init__(self, missing: tuple[str, ...], hint: str = "") -> None:
+        lacking = "”, “".join(missing)
+        super().__init__(
+            f"This is no request for a WebSocket: it lacks “{lacking}”{hint and f', and {hint}'}. "
+            "A proxy on the way drops what it is not told to pass on; until it is, the connection "
+            "goes on by polling.",
+            missing=list(missing),
+        )
+
+
+class UpgradeRefused(PresenceError):
+    """A request for a WebSocket is not as it must be."""
+
+    code = "upgrade_refused"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"The request for a WebSocket cannot be granted: {fault}.")
+
+
 def told(name: str, detail: str, extra: dict[str, Any]) -> PresenceError:
     """Return the condition of this class name that another process, or an earlier time, told of."""
     kind: type[PresenceError] = globals()[name]

@@ -12,7 +12,8 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Hashable, Iterable
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -23,6 +24,9 @@ from presence.config import Settings
 # separators, what changes the direction of text, and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _HIDDEN = "[secret]"
+# For `OncePerMinute`.
+_MINUTE = 60.0
+_MOST_KEYS = 1000
 # How much of a message is shown, and what of it is searched for secrets: all that may begin in what
 # is shown, a token of the longest kind included. A client can have a line of 64 KB logged.
 _LONGEST_SHOWN = 2000
@@ -165,3 +169,24 @@ def _secrets_of(settings: Settings) -> set[str]:
     values = {str(getattr(settings, item.name)) for item in fields(settings) if not item.repr}
     values |= set(settings.keys_by_kid.values())
     return {value for value in values if len(value) >= _MIN_SECRET}
+
+
+class OncePerMinute:
+    """Logs warnings, of those with the same key one a minute: what clients cause again and again.
+
+    Only so many keys are remembered; whoever has more causes more lines.
+    """
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._logged: dict[Hashable, float] = {}
+
+    def warning(self, key: Hashable, message: str, *args: object) -> None:
+        """Log a warning, unless there was one with this key within the last minute."""
+        now = time.monotonic()
+        if now - self._logged.get(key, -_MINUTE) < _MINUTE:
+            return
+        if len(self._logged) >= _MOST_KEYS:
+            self._logged.clear()
+        self._logged[key] = now
+        self._log.warning(message, *args)

@@ -18,8 +18,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from local_cluster.live_server import LiveServer
-from tests.abuse.streams import TEXT, WebSocketStream, frame
 from tests.support.paths import ROOT
+from tests.support.streams import TEXT, WebSocketStream, frame
 
 EVENTS_PER_SECOND = 1000
 _AT_ONCE = 50

@@ -10,7 +10,7 @@ from flask import Flask
 from presence.transport.wire import described
 from tests.abuse.bad_inputs import JSON_VALUES, TEXTS, json_text
 from tests.abuse.entrances import ACK, MOST, Entrance, as_bytes, example_of, with_field
-from tests.abuse.streams import BINARY, PING, TEXT, frame
+from tests.support.streams import BINARY, PING, TEXT, frame
 
 CONTINUATION = 0
 

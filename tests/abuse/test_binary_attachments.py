@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local_cluster.live_server import LiveServer
-from tests.abuse.streams import BINARY, CLOSE, PING, PONG, WebSocketStream, frame
+from tests.support.streams import BINARY, CLOSE, PING, PONG, WebSocketStream, frame
 
 PLACEHOLDER = {"_placeholder": True, "num": 0}
 LARGE = frame(BINARY, b"x" * 990_000)

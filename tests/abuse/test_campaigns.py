@@ -19,7 +19,7 @@ import pytest
 from local_cluster.live_server import LiveServer
 from presence.transport.engine.file_descriptors import make_room_for
 from tests.abuse.flooder import EVENTS_PER_SECOND, flooding
-from tests.abuse.streams import Stream, WebSocketStream
+from tests.support.streams import Stream, WebSocketStream
 
 HALF_OPEN = int(os.environ.get("PRESENCE_TEST_HALF_OPEN", "300"))
 FLOOD_SECONDS = float(os.environ.get("PRESENCE_TEST_FLOOD_SECONDS", "2"))

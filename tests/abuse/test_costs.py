@@ -32,8 +32,8 @@ from tests.abuse.entrances import ACK, MOST, MOST_OF_A_LINE, Entrance
 from tests.abuse.form_entrances import of_forms, of_polling
 from tests.abuse.http_entrances import HttpEntrances
 from tests.abuse.socket_entrances import of_sockets
-from tests.abuse.streams import TEXT, Stream, WebSocketStream, frame
 from tests.support.keys import LOCKED, bearer, token
+from tests.support.streams import TEXT, Stream, WebSocketStream, frame
 
 LARGEST = int(os.environ.get("PRESENCE_TEST_COSTS", "16384"))
 ONLY = re.compile(os.environ.get("PRESENCE_TEST_COSTS_OF", ""))

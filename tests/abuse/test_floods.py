@@ -13,8 +13,8 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.config import Settings
 from presence.transport.engine.throttle import TokenBucket
-from tests.abuse.streams import TEXT, WebSocketStream, frame
 from tests.support.clients import events, hears, shows
+from tests.support.streams import TEXT, WebSocketStream, frame
 
 Connect = Callable[..., Any]
 LIMITS: dict[str, Any] = {

@@ -10,7 +10,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from presence.transport.admission.client_addresses import address_of
-from tests.abuse.streams import WebSocketStream
+from tests.support.streams import WebSocketStream
 
 NewServer = Callable[..., LiveServer]
 LIMIT = 5

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.abuse.streams import BINARY, TEXT, WebSocketStream, frame
 from tests.support.clients import JavaScriptClient, events
+from tests.support.streams import BINARY, TEXT, WebSocketStream, frame
 
 MESSAGES = int(os.environ.get("PRESENCE_TEST_MESSAGES", "300"))
 EVENTS = ["join_room", "join", "leave_room", "leave", "update_user_data", "sync", "signal"]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from local_cluster.live_server import LiveServer
-from tests.abuse.streams import BINARY, CLOSE, PING, PONG, TEXT, WebSocketStream, frame
 from tests.support.clients import hears, shows
+from tests.support.streams import BINARY, CLOSE, PING, PONG, TEXT, WebSocketStream, frame
 
 Connect = Callable[..., Any]
 CONTINUATION = 0

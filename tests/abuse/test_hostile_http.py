@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests.abuse.streams import Stream
+from tests.support.streams import Stream
 
 JOIN = "POST /api/webrtc/rooms/r/join HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 BODY = b'{"peer_id": "a", "username": "A"}'

@@ -16,7 +16,7 @@ from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings, variable_of
 from presence.errors import TooManyRequests
 from presence.transport.admission.rates import Rates
-from tests.abuse.streams import WebSocketStream
+from tests.support.streams import WebSocketStream
 
 Answer = TypeVar("Answer")
 CONNECTS, SOCKETS, REQUESTS, UPLOADS = 12, 5, 30, 3

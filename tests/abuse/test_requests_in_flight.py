@@ -20,7 +20,7 @@ from presence.errors import AnswersTooLarge
 from presence.transport.admission import requests_in_flight
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.live.shared_bodies import SharedBodies
-from tests.abuse.streams import Stream
+from tests.support.streams import Stream
 
 NewServer = Callable[..., LiveServer]
 AT_ONCE = 10

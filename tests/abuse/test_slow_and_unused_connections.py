@@ -11,7 +11,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from tests.abuse.streams import PONG, TEXT, Stream, WebSocketStream, frame
+from tests.support.streams import PONG, TEXT, Stream, WebSocketStream, frame
 
 PATIENCE = 2.0
 # What a busy machine may take on top.

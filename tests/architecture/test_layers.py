@@ -39,7 +39,7 @@ UNKNOWN_TO = {"domain": FRAMEWORKS, "errors": FRAMEWORKS, "config": FRAMEWORKS, 
 ROOMS = {
     "transport": [
         {"wire"},
-        {"websocket"},
+        {"websocket", "polling"},
         {"engine"},
         {"admission"},
         {"live"},

@@ -240,8 +240,13 @@ def test_the_handshake_of_the_rfc_is_answered() -> None:
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
-        ({"HTTP_UPGRADE": "h2c"}, "400"),
-        ({"HTTP_CONNECTION": "keep-alive"}, "400"),
+        ({"HTTP_UPGRADE": "h2c"}, "426"),
+        ({"HTTP_CONNECTION": "keep-alive"}, "426"),
+        ({"SERVER_PROTOCOL": "HTTP/1.0"}, "426"),
+        ({"CONTENT_LENGTH": "1"}, "400"),
+        ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "a,,b"}, "400"),
+        ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "a, a"}, "400"),
+        ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "a b"}, "400"),
         ({"REQUEST_METHOD": "POST"}, "400"),
         ({"HTTP_SEC_WEBSOCKET_KEY": ""}, "400"),
         ({"HTTP_SEC_WEBSOCKET_KEY": "dGhl"}, "400"),
@@ -256,7 +261,13 @@ def test_a_bad_handshake_is_refused(changes: dict[str, Any], status: str) -> Non
         protocol.handshake(REQUEST | changes, compression=False)
     assert refused.value.status.startswith(status)
     if status == "426":
-        assert refused.value.headers == [("Sec-WebSocket-Version", "13")]
+        assert ("Sec-WebSocket-Version", "13") in refused.value.headers
+
+
+def test_the_first_subprotocol_is_taken_for_it_changes_nothing() -> None:
+    offered = {"HTTP_SEC_WEBSOCKET_PROTOCOL": "chat.v2, chat.v1"}
+    answer, _ = protocol.handshake(REQUEST | offered, compression=False)
+    assert b"\r\nSec-WebSocket-Protocol: chat.v2\r\n" in answer
 
 
 @pytest.mark.parametrize(
@@ -267,6 +278,29 @@ def test_a_bad_handshake_is_refused(changes: dict[str, Any], status: str) -> Non
         ("x-other, permessage-deflate; server_no_context_takeover", True),
         ("permessage-deflate; server_max_window_bits=10", False),
         ("permessage-deflate; server_max_window_bits=10, permessage-deflate", True),
+        *((f"permessage-deflate; client_max_window_bits={bits}", True) for bits in range(8, 16)),
+        ('permessage-deflate; client_max_window_bits="15"', True),
+        ("permessage-deflate ;client_no_context_takeover ; server_no_context_takeover", True),
+        # What is to be declined (RFC 7692, 7.1): unknown, twice, or with a wrong value.
+        ("permessage-deflate; unknown", False),
+        ("permessage-deflate; unknown=1, permessage-deflate", True),
+        ("permessage-deflate; client_max_window_bits; client_max_window_bits", False),
+        ("permessage-deflate; client_no_context_takeover; client_no_context_takeover", False),
+        ("permessage-deflate; server_no_context_takeover=1", False),
+        ("permessage-deflate; client_no_context_takeover=true", False),
+        *(
+            (f"permessage-deflate; client_max_window_bits={bits}", False)
+            for bits in ("7", "16", "08", "-9", "x", "", '""', "9.5")
+        ),
+        *(
+            (f"permessage-deflate; server_max_window_bits{bits}", False)
+            for bits in ("", "=", "=7", "=16", "=015", "=x")
+        ),
+        ("permessage-deflate=1", False),
+        ("permessage-deflate;", False),
+        ("permessage-deflate; =", False),
+        ("permessage-deflate; a b", False),
+        ("permessage_deflate", False),
         ("x-webkit-deflate-frame", False),
         ("", False),
     ],

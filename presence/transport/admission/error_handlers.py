@@ -22,6 +22,7 @@ from presence.errors import PresenceError
 from presence.storage.database import DatabaseBusy
 from presence.transport.admission import error_page
 from presence.transport.engine.draining import drain
+from presence.transport.websocket import protocol
 from presence.transport.wire import json_codec
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ STATUS: dict[type[PresenceError], int] = {
     errors.LinkRefused: 403,
     errors.OriginRefused: 403,
     errors.HostRefused: 400,
+    errors.TransportRefused: 400,
+    errors.ProtocolRefused: 400,
+    errors.SessionUnknown: 400,
+    errors.SessionUpgraded: 400,
+    errors.RequestsOverlap: 400,
+    errors.PacketsUnreadable: 400,
+    errors.UpgradeRefused: 400,
+    errors.NamespaceUnknown: 404,
+    errors.NotConnected: 409,
+    errors.UpgradeIncomplete: 426,
     errors.BanNotFound: 404,
     errors.RoomClosed: 409,
     errors.InternalError: 500,
@@ -139,6 +150,8 @@ def headers_of(error: PresenceError) -> dict[str, str]:
     """Return the headers that tell a program what to do: wait, or show a token (RFC 9110)."""
     if "retry_after" in error.extra:
         return {"Retry-After": str(error.extra["retry_after"])}
+    if isinstance(error, errors.UpgradeIncomplete):
+        return dict(protocol.REQUIRED)
     return {"WWW-Authenticate": "Bearer"} if STATUS[type(error)] == 401 else {}
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest
 
+from presence.transport.websocket.early_bytes import STREAM
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -87,6 +89,7 @@ class CheckedBodies:
         """Pass the request on with its body checked."""
         if "wsgi.input" in environ:
             length = str(environ.get("CONTENT_LENGTH") or "")
+            environ[STREAM] = environ["wsgi.input"]
             environ["wsgi.input"] = CheckedBody(
                 environ["wsgi.input"],
                 int(length) if length.isascii() and length.isdigit() else None,

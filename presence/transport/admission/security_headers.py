@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CSP, _PERMISSIONS = "Content-Security-Policy", "Permissions-Policy"
 _REFERRER = "Referrer-Policy"
+_ALLOWED_ORIGIN = "access-control-allow-origin"
 
 # Devices and powers of the browser that nothing here uses.
 _NEVER = "geolocation=(), payment=(), usb=(), serial=(), midi=(), hid=()"
@@ -73,13 +74,19 @@ class Headers:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on."""
         more: tuple[tuple[str, str], ...] = ALWAYS
+        if str(environ.get("PATH_INFO", "")).startswith("/socket.io/"):
+            # A cache would give the connection of one client to another.
+            more = (*more, ("Cache-Control", "no-store"))
         if environ.get("SERVER_SOFTWARE", "").startswith("Werkzeug"):
             # It would tell its version, and Python's, where nothing else is said.
-            more = (*ALWAYS, ("Server", "presence"))
+            more = (*more, ("Server", "presence"))
 
         def begin(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            own = {name.lower() for name, _value in headers}
+            own = {name.lower(): value for name, value in headers}
             headers.extend(item for item in more if item[0].lower() not in own)
+            if own.get(_ALLOWED_ORIGIN, "*") != "*" and "origin" not in own.get("vary", "").lower():
+                # It is for pages of this origin, and a cache must not show it to others.
+                headers.append(("Vary", "Origin"))
             return start_response(status, headers, *error)
 
         return self._wsgi_app(environ, begin)

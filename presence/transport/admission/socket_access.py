@@ -12,6 +12,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from presence.domain.permissions import tokens
 from presence.errors import PresenceError
 from presence.transport.admission.access import Access, check_room
+from presence.transport.engine import packet_guard
 from presence.transport.wire import messages
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
@@ -64,4 +65,6 @@ def _check_connect(access: Access, sid: str, environ: Body, auth: Any = None) ->
     try:
         access.admit(sid, access.read(token, environ))
     except PresenceError as error:
-        raise Refused(error.detail, error.body()) from None
+        refused = Refused(error.detail)
+        refused.error_args = packet_guard.refusal(error)
+        raise refused from None

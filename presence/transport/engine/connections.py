@@ -6,10 +6,10 @@ concerns servers only; a client in the same process is another class.
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,10 +18,19 @@ import engineio.packet
 import engineio.payload
 import engineio.socket
 
+from presence.errors import MessageTooLarge, PacketsUnreadable, RequestsOverlap, SessionUnknown
 from presence.transport.engine.draining import drain
-from presence.transport.engine.polling_bodies import PollingBodies
 from presence.transport.engine.send_queue import SendQueue
 from presence.transport.engine.throttle import FLOODING, TokenBucket
+from presence.transport.polling.bodies import PollingBodies
+from presence.transport.polling.exchanges import Exchanges, Overlapping, is_dead, mark_of
+from presence.transport.websocket import protocol
+from presence.transport.websocket.early_bytes import (
+    SOCKETS,
+    SocketWithMore,
+    sent_along,
+    transport_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +51,9 @@ _KERNEL_BYTES = 256 * 1024
 # What may wait before its own next message is handled: who asks faster than it reads the answers
 # waits for itself.
 _PAUSE_BYTES = 128 * 1024
+
+# How long a request that came again waits for the first one's answer, in seconds.
+_LONGEST_REQUEST = 120.0
 
 SLOW_READER = "slow reader"
 # The reasons for which the server itself ends a connection, and not its client or the network.
@@ -70,7 +82,10 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self.evicted_for: str | None = None
         # How many binary attachments are to come before the next packet.
         self.attachments_due = 0
-        self._posts = PollingBodies(server.max_http_buffer_size)
+        self._bodies = PollingBodies(server.max_http_buffer_size)
+        # Set for a connection that polls.
+        self._polls: Exchanges | None = None
+        self._posts: Exchanges | None = None
         # How fast the client sends, once it does.
         self.bucket: TokenBucket | None = None
 
@@ -113,7 +128,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         super().close(wait=wait, abort=abort, reason=reason)
         if self.closed:
             self.server.sockets.pop(self.sid, None)
-            self._posts.end()
+            self._bodies.end()
 
     def poll(self) -> list[Any]:
         """Return the packets to send next, waiting for one if need be."""
@@ -155,25 +170,82 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         finally:
             self._is_answered = False
 
-    def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Handle the packets that a polling client sends; raises `EngineIOError` for garbage.
+    def begin_polling(self, mark: str | None) -> None:
+        """Get ready for polls; `mark` is that of the request which opened the connection."""
+        self._polls = Exchanges(self.server.create_event, mark)
+        self._posts = Exchanges(self.server.create_event, mark)
+
+    def answer_poll(self, environ: dict[str, Any]) -> list[Any]:
+        """Return the packets to answer a poll with, waiting for one if need be.
+
+        A poll that comes again is given the same ones. Raises `RequestsOverlap`, and
+        `SessionUnknown` where the connection ends meanwhile.
+        """
+        found = self._exchanged(self._polls, environ, lambda: self._packets_for(environ))
+        if found is None:
+            raise SessionUnknown
+        packets: list[Any] = found
+        return packets
+
+    def answer_post(self, environ: dict[str, Any]) -> None:
+        """Handle the packets that a polling client sends, once however often it sends them.
+
+        Raises `RequestsOverlap`, `MessageTooLarge` or `PacketsUnreadable`, and the connection is
+        closed.
+        """
+        if not self._exchanged(self._posts, environ, lambda: self._take_in(environ)):
+            raise SessionUnknown
+        drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+
+    def _exchanged(
+        self, exchanges: Exchanges | None, environ: dict[str, Any], make: Callable[[], Any]
+    ) -> Any:
+        if exchanges is None:
+            raise SessionUnknown
+        try:
+            return exchanges.answer(environ, make, _LONGEST_REQUEST)
+        except Overlapping:
+            self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
+            raise RequestsOverlap from None
+
+    def _packets_for(self, environ: dict[str, Any]) -> list[Any]:
+        noop = engineio.packet.Packet(engineio.packet.NOOP)
+        if self.upgrading or self.upgraded:
+            return [noop]
+        try:
+            packets = self.poll()
+        except engineio.exceptions.QueueEmpty:
+            self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
+            raise SessionUnknown from None
+        if mark_of(environ) is None and is_dead(transport_of(environ)):
+            # Nobody could ask for these again; the client is to know that it missed something.
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+            raise SessionUnknown
+        return packets or [noop]
+
+    def _take_in(self, environ: dict[str, Any]) -> bool:
+        """Read a POST and handle its packets; returns True.
 
         The library would wait for the client to fetch what is queued for it before it lets go of
         the connection, and so hold the thread of a client that never does for ever.
         """
-        reason = self.server.reason.TRANSPORT_ERROR
         try:
-            body = self._posts.read(environ)
+            body = self._bodies.read(environ)
             if body is None:
-                self.close(wait=False, abort=True, reason=reason)
-                drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0) or None)
-                raise engineio.exceptions.ContentTooLongError
-            whole = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
-            super().handle_post_request({**environ, **whole})
-        except ValueError as error:
+                raise MessageTooLarge(self.server.max_http_buffer_size)
+            packets = engineio.payload.Payload(encoded_payload=body.decode()).packets
+        except (ValueError, MessageTooLarge) as error:
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+            drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0) or None)
+            if isinstance(error, MessageTooLarge):
+                raise
             log.warning("closed a connection that sent an invalid request: %s", error)
-            self.close(wait=False, abort=True, reason=reason)
-            raise engineio.exceptions.EngineIOError from error
+            raise PacketsUnreadable(str(error)) from error
+        for packet in packets:
+            if self.closed:
+                break
+            self.receive(packet)
+        return True
 
     def let_it_read(self) -> None:
         """Wait while much of what the client itself has asked for is not sent yet."""
@@ -232,6 +304,10 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         # Telling the client opens its eyes, should it still be there (abort=False).
         self.close(wait=False, abort=False, reason=self.server.reason.PING_TIMEOUT)
 
+    def _upgrade_websocket(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer a request for a WebSocket, and serve it as long as it is open."""
+        return served(self.server, environ, start_response, self._websocket_handler)
+
     def _websocket_handler(self, ws: Any) -> Any:
         self._websocket = ws
         transport = self._transport()
@@ -265,6 +341,36 @@ def limit_kernel_buffer(transport: Any) -> None:
     """Keep the kernel from taking in megabytes more for a client that does not read."""
     with suppress(OSError):
         transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+
+
+def served(
+    server: Any, environ: dict[str, Any], start_response: Any, handler: Callable[[Any], Any]
+) -> Any:
+    """Open a WebSocket by the library that the async mode has for it, and call `handler` with it.
+
+    Raises `ConnectionError` at its end, so that nobody else answers on it.
+    """
+    early = sent_along(environ)
+    if early:
+        for name in SOCKETS & environ.keys():
+            environ[name] = SocketWithMore(environ[name], early)
+    chosen = protocol.chosen_subprotocol(environ)
+    websocket = server._async["websocket"](handler, server, subprotocols=[chosen] if chosen else [])
+    return websocket(environ, start_response)
+
+
+def tell_and_close(
+    server: Any, environ: dict[str, Any], start_response: Any, texts: list[str]
+) -> Any:
+    """Open a WebSocket only to send these messages over it."""
+
+    def tell(ws: Any) -> list[Any]:
+        for text in texts:
+            ws.send(text)
+        ws.close()
+        return []
+
+    return served(server, environ, start_response, tell)
 
 
 def install(connection_class: type[Connection]) -> None:

@@ -6,14 +6,16 @@ import logging
 import re
 from typing import Any
 
-from socketio import Server
+from socketio import Server, packet
 
+from presence.errors import NamespaceUnknown, NotConnected, PresenceError
+from presence.transport.engine.packets import TextPacket
 from presence.transport.engine.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
-# Binary data is refused by the field that it stands in, so a little of it may follow unread.
-_MAX_ATTACHMENTS = 4
+# The only namespace that there is.
+_NAMESPACE = "/"
 _ANNOUNCEMENT = re.compile(r"[56](\d{1,10})-")
 
 
@@ -50,13 +52,54 @@ def install(server: Server, throttle: Throttle) -> None:
             connection.close(wait=False, reason=server.reason.SERVER_DISCONNECT)
 
     server.eio.on("message", handle)
+    _answer_strays(server)
+
+
+def refusal(error: PresenceError) -> dict[str, Any]:
+    """Return what a CONNECT_ERROR packet says of a condition.
+
+    Stock clients show ``message``, and hand out ``data`` beside it.
+    """
+    return {"message": error.detail, "code": error.code, "data": error.body()}
+
+
+def _answer_strays(server: Server) -> None:
+    """Answer what comes for a namespace that does not exist, or in which no socket is connected.
+
+    The library's answer to the one is a bare string, which some clients cannot read; the other it
+    does not answer.
+    """
+    handle_connect, manager = server._handle_connect, server.manager
+
+    def refuse(eio_sid: str, namespace: str) -> None:
+        error = NotConnected() if namespace == _NAMESPACE else NamespaceUnknown(namespace)
+        refused = TextPacket(packet.CONNECT_ERROR, data=refusal(error), namespace=namespace)
+        server._send_packet(eio_sid, refused)
+
+    def connect(eio_sid: str, namespace: str | None, data: Any) -> None:
+        if (namespace or _NAMESPACE) == _NAMESPACE:
+            handle_connect(eio_sid, namespace, data)
+        else:
+            refuse(eio_sid, str(namespace))
+
+    def event(eio_sid: str, namespace: str | None, ack_id: int | None, data: Any) -> None:
+        namespace = namespace or _NAMESPACE
+        sid = manager.sid_from_eio_sid(eio_sid, namespace)
+        if sid is None:
+            refuse(eio_sid, namespace)
+        elif manager.is_connected(sid, namespace):
+            server._handle_event_internal(server, sid, eio_sid, data, namespace, ack_id)
+
+    server._handle_connect = connect
+    server._handle_event = event
 
 
 def _is_attachment(connection: Any, data: str | bytes) -> bool:
     """Tell whether a message is a binary attachment that the connection has announced.
 
-    Any other message may announce some. Raises `ValueError` for too many, and for text in the
-    place of one.
+    Any other message may announce some, as many as it likes: binary data is refused by the field
+    that it stands in, and what follows is not kept. Raises `ValueError` for text in the place of
+    one.
     """
     if connection.attachments_due:
         if isinstance(data, str):
@@ -65,6 +108,4 @@ def _is_attachment(connection: Any, data: str | bytes) -> bool:
         return True
     announced = _ANNOUNCEMENT.match(data) if isinstance(data, str) else None
     connection.attachments_due = int(announced[1]) if announced else 0
-    if connection.attachments_due > _MAX_ATTACHMENTS:
-        raise ValueError("too many binary attachments")
     return False

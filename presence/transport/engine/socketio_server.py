@@ -15,6 +15,7 @@ from presence.config import Settings
 from presence.transport.engine import connections, handshake_environ, packet_guard, packets
 from presence.transport.engine.connections import Connection
 from presence.transport.engine.heartbeat import Heartbeat
+from presence.transport.engine.requests import Requests
 from presence.transport.engine.throttle import Throttle
 from presence.transport.wire import json_codec
 
@@ -42,7 +43,7 @@ def make_socketio(
     the settings alone, where it is given.
     """
     mode = async_mode()
-    is_behind = _install_connections(mode)
+    is_behind, tell_and_close = _install_connections(mode)
     CORS(app, origins=settings.origins, max_age=86_400)
     socketio = SocketIO(
         app,
@@ -69,20 +70,25 @@ def make_socketio(
     # Whether connections can hold back a packet until the next one (see `multicast`).
     engine.holds = mode == "eventlet"
     engine.websocket_compression = settings.websocket_compression
+    engine.handle_request = Requests(engine, tell_and_close).handle
     packet_guard.install(socketio.server, Throttle(socketio.server, settings))
     return socketio
 
 
-def _install_connections(mode: str) -> Callable[[], bool]:
-    """Choose how connections are served; returns what tells whether messages wait for it."""
+def _install_connections(mode: str) -> tuple[Callable[[], bool], Callable[..., Any]]:
+    """Choose how connections are served.
+
+    Returns what tells whether messages wait for it, and what tells something to one that is not
+    let in.
+    """
     if mode == "eventlet":
         # Not at the top: it imports eventlet.
         from presence.transport.engine import stream_connections  # noqa: PLC0415
 
         connections.install(stream_connections.StreamConnection)
-        return lambda: stream_connections.turns().is_behind()
+        return stream_connections.is_behind, stream_connections.tell_and_close
     connections.install(Connection)
-    return lambda: False
+    return lambda: False, connections.tell_and_close
 
 
 class UncompressedWebSocket:

@@ -16,8 +16,10 @@ import engineio.packet
 from eventlet import event as events
 from eventlet import hubs, wsgi
 
+from presence.errors import SessionUpgraded
 from presence.transport.engine.connections import MAX_QUEUED_BYTES, Connection, limit_kernel_buffer
 from presence.transport.websocket import protocol
+from presence.transport.websocket.early_bytes import sent_along
 from presence.transport.websocket.streams import Stream
 from presence.transport.websocket.turns import Turns
 
@@ -146,40 +148,18 @@ class StreamConnection(Connection):
 
     def _upgrade_websocket(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request for a WebSocket, and have the hub serve it from then on."""
-        try:
-            if self._stream is not None:
-                raise protocol.BadHandshake("400 Bad Request", [])
-            answer, compress = protocol.handshake(
-                environ, compression=self.server.websocket_compression
-            )
-        except protocol.BadHandshake as error:
-            start_response(error.status, [*error.headers, ("Connection", "close")])
-            if not self.connected:
-                self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
-            return (b"",)  # the library takes a list for packets
-        reader = protocol.Reader(self.server.max_http_buffer_size, compression=compress)
-        sock = environ["eventlet.input"].get_socket()
-        is_tls = isinstance(sock, ssl.SSLSocket)
-        if is_tls:
-            sock.setblocking(False)
-        # A descriptor of our own outlives the request in whose course it was opened.
-        self._stream = stream = Stream(turns(), sock if is_tls else sock.fd.dup(), reader, self)
-        limit_kernel_buffer(stream.socket)
-        stream.put(answer)
-        self._compress = compress
-        self._send_queue = StreamSendQueue(stream, compress=compress)
+        if self._stream is not None:
+            raise SessionUpgraded
+        stream, self._compress = opened(environ, self, self.server)
+        self._stream = stream
+        self._send_queue = StreamSendQueue(stream, compress=self._compress)
         if self.connected:
             patience = self.server.ping_interval + self.server.ping_timeout
             hubs.get_hub().schedule_call_global(patience, self._hurry, stream)
         else:
             self.connected = True
             self._switch()
-        if is_tls or "gunicorn.socket" not in environ:
-            # gunicorn lets go of a socket that it did not answer on; others shut it down.
-            gone = events.Event()
-            stream.when_gone(gone.send)
-            gone.wait()
-        wsgi.WSGI_LOCAL.already_handled = True
+        let_go(environ, stream)
         return ()
 
     def _upgrade_with(self, packet: Any) -> None:
@@ -211,10 +191,72 @@ class StreamConnection(Connection):
             stream.close(protocol.PROTOCOL_ERROR, "expected an upgrade")
 
 
+def opened(environ: dict[str, Any], owner: Any, server: Any) -> tuple[Stream, bool]:
+    """Answer a request for a WebSocket; returns its stream, and whether it compresses.
+
+    Raises `protocol.BadHandshake`.
+    """
+    answer, compress = protocol.handshake(environ, compression=server.websocket_compression)
+    reader = protocol.Reader(server.max_http_buffer_size, compression=compress)
+    early = sent_along(environ)
+    reader.feed(early)
+    sock = environ["eventlet.input"].get_socket()
+    is_tls = isinstance(sock, ssl.SSLSocket)
+    if is_tls:
+        sock.setblocking(False)
+    # A descriptor of our own outlives the request in whose course it was opened.
+    stream = Stream(turns(), sock if is_tls else sock.fd.dup(), reader, owner)
+    limit_kernel_buffer(stream.socket)
+    stream.put(answer)
+    if early:
+        stream.go_on()
+    return stream, compress
+
+
+def let_go(environ: dict[str, Any], stream: Stream) -> None:
+    """Keep the server from answering a request, or closing its socket, that is a stream's now."""
+    if isinstance(stream.socket, ssl.SSLSocket) or "gunicorn.socket" not in environ:
+        # gunicorn lets go of a socket that it did not answer on; others shut it down.
+        gone = events.Event()
+        stream.when_gone(gone.send)
+        gone.wait()
+    wsgi.WSGI_LOCAL.already_handled = True
+
+
+class _Told:
+    """Owns a stream on which there is nothing to hear."""
+
+    def on_message(self, message: str | bytes) -> None:
+        """Do nothing."""
+
+    def on_progress(self) -> None:
+        """Do nothing."""
+
+    def on_end(self) -> None:
+        """Do nothing."""
+
+
+def tell_and_close(
+    server: Any, environ: dict[str, Any], _start_response: Any, texts: list[str]
+) -> Any:
+    """Open a WebSocket only to send these messages over it."""
+    stream, _ = opened(environ, _Told(), server)
+    for text in texts:
+        stream.put(protocol.frame(text.encode()))
+    stream.close(protocol.NORMAL)
+    let_go(environ, stream)
+    return ()
+
+
 @functools.cache
 def turns() -> Turns:
     """Return the line in which this process serves its streams."""
     return Turns()
+
+
+def is_behind() -> bool:
+    """Tell whether streams of this process wait to be served."""
+    return turns().is_behind()
 
 
 def frame_of(packet: Any, *, compress: bool = False) -> bytes:

@@ -13,10 +13,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Mapping
 from typing import Any
+
+from presence.transport.websocket import extensions
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -24,8 +27,16 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_DATA, TOO_BIG = 1000, 1001, 1002, 1007, 1009
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_VERSION = "13"
+VERSION = "13"
 _KEY_BYTES = 16
+# What is told to whoever asked for a WebSocket in another way (RFC 9110, 15.5.22; RFC 6455, 4.4).
+REQUIRED = (
+    ("Upgrade", "websocket"),
+    ("Connection", "Upgrade"),
+    ("Sec-WebSocket-Version", VERSION),
+)
+_OLD = ("HTTP/1.1",)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 
@@ -42,12 +53,18 @@ _FLUSHED = b"\x00\x00\xff\xff"
 
 
 class BadHandshake(Exception):
-    """A request asked for a WebSocket in a way that cannot be granted."""
+    """A request asked for a WebSocket in a way that cannot be granted.
 
-    def __init__(self, status: str, headers: list[tuple[str, str]]) -> None:
-        super().__init__(status)
-        self.status = status
-        self.headers = headers
+    `missing` are the headers without which it is no such request, as they should be; `hint` is the
+    rest of a sentence about them, or says by itself what is wrong.
+    """
+
+    def __init__(self, hint: str, missing: tuple[str, ...] = ()) -> None:
+        super().__init__(hint)
+        self.hint = hint
+        self.missing = missing
+        self.status = "426 Upgrade Required" if missing else "400 Bad Request"
+        self.headers = list(REQUIRED) if missing else []
 
 
 class WebSocketError(Exception):
@@ -59,31 +76,61 @@ class WebSocketError(Exception):
         self.reason = reason
 
 
+def check_request(environ: Mapping[str, Any]) -> None:
+    """Raise `BadHandshake` for a request that is none for a WebSocket (RFC 6455, section 4.2.1).
+
+    `environ` is the request's WSGI environment.
+    """
+    missing = []
+    if "upgrade" not in _tokens(environ, "HTTP_CONNECTION"):
+        missing.append("Connection: Upgrade")
+    if "websocket" not in _tokens(environ, "HTTP_UPGRADE"):
+        missing.append("Upgrade: websocket")
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        # Such a request cannot be upgraded, whatever its headers say (RFC 9110, section 7.8).
+        raise BadHandshake("it came as HTTP/1.0, and must come as HTTP/1.1", tuple(missing) or _OLD)
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != VERSION:
+        missing.append(f"Sec-WebSocket-Version: {VERSION}")
+    if missing:
+        raise BadHandshake("", tuple(missing))
+    if environ.get("REQUEST_METHOD") != "GET":
+        raise BadHandshake("it must be a GET request")
+    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+        raise BadHandshake("it must have no body")
+    key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "").strip()
+    try:
+        is_key = len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except (binascii.Error, ValueError):
+        is_key = False
+    if not is_key:
+        raise BadHandshake("its Sec-WebSocket-Key must be 16 bytes in base64")
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")
+    if offered is not None:
+        names = [name.strip() for name in offered.split(",")]
+        if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
+            raise BadHandshake("its Sec-WebSocket-Protocol must list different names")
+
+
 def handshake(environ: Mapping[str, Any], *, compression: bool) -> tuple[bytes, bool]:
     """Return the answer to a request for a WebSocket, and whether messages may be compressed.
 
     `environ` is the request's WSGI environment; with `compression` an offer of permessage-deflate
     is taken up. Raises `BadHandshake` (RFC 6455, section 4.2).
     """
-    tokens = {part.strip().lower() for part in environ.get("HTTP_CONNECTION", "").split(",")}
-    if "upgrade" not in tokens or environ.get("HTTP_UPGRADE", "").lower() != "websocket":
-        raise BadHandshake("400 Bad Request", [])
-    if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != _VERSION:
-        raise BadHandshake("426 Upgrade Required", [("Sec-WebSocket-Version", _VERSION)])
-    key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "").strip()
-    try:
-        is_key = len(base64.b64decode(key, validate=True)) == _KEY_BYTES
-    except (binascii.Error, ValueError):
-        is_key = False
-    if not is_key or environ.get("REQUEST_METHOD") != "GET":
-        raise BadHandshake("400 Bad Request", [])
+    check_request(environ)
+    key = environ["HTTP_SEC_WEBSOCKET_KEY"].strip()
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
     answer = (
         b"HTTP/1.1 101 Switching Protocols\r\n"
         b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + accept + b"\r\n"
     )
-    agreed = compression and _can_compress(environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""))
+    subprotocol = chosen_subprotocol(environ)
+    if subprotocol is not None:
+        answer += b"Sec-WebSocket-Protocol: " + subprotocol.encode() + b"\r\n"
+    agreed = compression and extensions.can_compress(
+        environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")
+    )
     if agreed:
         # Nothing is remembered from one message to the next: it would cost hundreds of kilobytes
         # per connection, and a broadcast would have to be compressed for each recipient.
@@ -92,6 +139,15 @@ def handshake(environ: Mapping[str, Any], *, compression: bool) -> tuple[bytes, 
             b"server_no_context_takeover; client_no_context_takeover\r\n"
         )
     return answer + b"\r\n", agreed
+
+
+def chosen_subprotocol(environ: Mapping[str, Any]) -> str | None:
+    """Return the subprotocol to speak: the first that is offered, as none changes anything here.
+
+    A browser whose offer is not answered closes the connection.
+    """
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")
+    return offered.split(",")[0].strip() if offered else None
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, compress: bool = False) -> bytes:
@@ -265,14 +321,5 @@ def _unmasked(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
     )
 
 
-def _can_compress(extensions: str) -> bool:
-    """Tell whether a client's offers hold one that this server can grant (RFC 7692, 7.1)."""
-    for offer in extensions.lower().split(","):
-        name, *parameters = (part.strip() for part in offer.split(";"))
-        if name == "permessage-deflate" and not any(
-            # A smaller window would have to be kept to. The other parameters only permit.
-            parameter.startswith("server_max_window_bits")
-            for parameter in parameters
-        ):
-            return True
-    return False
+def _tokens(environ: Mapping[str, Any], name: str) -> set[str]:
+    return {part.strip().lower() for part in environ.get(name, "").split(",")}

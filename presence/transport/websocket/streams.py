@@ -113,6 +113,12 @@ class Stream:
         if self._state == _OPEN:
             self._put(frame, replaces, is_held)
 
+    def go_on(self) -> None:
+        """Handle soon what the reader was given before the stream was made."""
+        if not self._busy and self._state == _OPEN:
+            self._busy = self._left_over = True
+            self._turns.to_go_on(self)
+
     def release(self) -> None:
         """Send what waits soon."""
         if self._waiting and not self._in_line_to_write and self._writing is None:

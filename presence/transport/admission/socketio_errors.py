@@ -1,0 +1,46 @@
+"""What is refused at Socket.IO's path: answered like every condition, and named in the log.
+
+Clients hide why a poll or a WebSocket was refused, so whoever runs the server may be the only one
+who can read it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from presence.errors import PresenceError, ProtocolRefused, UpgradeIncomplete
+from presence.logs import OncePerMinute
+from presence.transport.admission.client_addresses import address_of
+from presence.transport.admission.error_handlers import http_answer
+from presence.transport.engine.draining import drain
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# What somebody can mend who is not the client: a proxy, or which client is used.
+_TO_MEND = (UpgradeIncomplete, ProtocolRefused)
+
+
+class SocketIoErrors:
+    """Answers the conditions that an Engine.IO server raises for a request."""
+
+    def __init__(self, wsgi_app: WSGIApplication, engine: Any) -> None:
+        self._wsgi_app = wsgi_app
+        self._engine = engine
+        self._log = OncePerMinute(logging.getLogger(__name__))
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on, or answer it with what is wrong."""
+        try:
+            return self._wsgi_app(environ, start_response)
+        except PresenceError as error:
+            address = address_of(environ)
+            if isinstance(error, _TO_MEND):
+                self._log.warning((address, error.code), "%s: %s", address, error.detail)
+            drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+            status, headers, body = http_answer(error, environ)
+            # Readable for pages of other hosts too, like every answer.
+            start_response(status, headers + self._engine._cors_headers(environ))
+            return [body]

@@ -1,0 +1,1 @@
+"""Long polling by itself: requests that may come twice, their bodies, and clients of old."""
