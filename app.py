@@ -14,6 +14,7 @@ if __name__ == "__main__":
         # what is needed, and the server runs on threads as well.
         warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
         import eventlet
+        import eventlet.wsgi
 
     # Before anything else is imported, so that all of it cooperates.
     eventlet.monkey_patch()
@@ -43,6 +44,7 @@ from presence.transport.admission import (
 from presence.transport.admission.connection_limits import ConnectionLimits
 from presence.transport.admission.hosts_and_origins import Gate
 from presence.transport.admission.request_bodies import CheckedBodies
+from presence.transport.admission.request_limits import HeaderSizes
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
@@ -123,6 +125,7 @@ BLUEPRINTS = (
 LAYERS: tuple[tuple[Layer, str], ...] = (
     (LoggedErrors, "libraries print about requests in any layer"),
     (lambda app, _: Headers(app), "every answer has them, also that of a layer which refuses"),
+    (lambda app, _: HeaderSizes(app), "whatever looks at headers below is done soon"),
     (StartOnFirstRequest, "nothing below works before the runtime has started"),
     (
         lambda app, run: client_addresses.behind_proxies(app, run.settings.trusted_proxies),
@@ -223,6 +226,8 @@ def main() -> None:
         runtime.start()
     except database.CannotServe as error:
         sys.exit(str(error))
+    # One that is too long is answered by the app; eventlet would hang up without a word.
+    eventlet.wsgi.MAX_HEADER_LINE = 65_536
     print(f"Presence is ready: {hosts_and_origins.whereabouts(settings)}", flush=True)
     runtime.socketio.run(app, host=settings.host, port=settings.port)
 

@@ -939,6 +939,22 @@ class PacketsUnreadable(PresenceError):
         super().__init__(f"The body holds no Engine.IO packets: {fault}. The connection is closed.")
 
 
+class HeadersTooLarge(PresenceError):
+    """A header of a request exceeds what one may have; most of the time it is ``Cookie``."""
+
+    code = "headers_too_large"
+    limit: int
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"A header of the request is larger than {limit} bytes, most likely that of cookies. "
+            "This server sets none: other programs did, under the same name (on localhost all "
+            "ports share them). Delete the cookies of this address, or open it in a private "
+            "window or by another name.",
+            limit=limit,
+        )
+
+
 class NamespaceUnknown(PresenceError):
     """A client connects to, or sends an event in, a Socket.IO namespace that does not exist."""
 

@@ -96,6 +96,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.PacketsUnreadable: 400,
     errors.UpgradeRefused: 400,
     errors.NamespaceUnknown: 404,
+    errors.HeadersTooLarge: 431,
     errors.NotConnected: 409,
     errors.UpgradeIncomplete: 426,
     errors.BanNotFound: 404,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
+import re
 import socket
 import struct
 import sys
@@ -19,11 +20,16 @@ from contextlib import suppress
 from typing import Any
 
 import eventlet
+import gunicorn.http.message
 import gunicorn.http.parser
-from gunicorn.http.errors import InvalidHeader, UnsupportedTransferCoding
+from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, UnsupportedTransferCoding
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import geventlet
 
+from presence.errors import HeadersTooLarge
+from presence.transport.admission.error_handlers import http_answer
+from presence.transport.admission.request_limits import HEADER_BYTES
+from presence.transport.admission.security_headers import ALWAYS
 from presence.transport.engine.draining import drain
 from presence.transport.engine.file_descriptors import MAX_WAITING
 
@@ -38,6 +44,8 @@ _READING_PATIENCE = 2
 _READ_BYTES_PER_SECOND = 10_000
 # For ``SO_LINGER``: what the client has not got yet is thrown away.
 _AT_ONCE = struct.pack("ii", 1, 0)
+
+_ACCEPT = re.compile(rb"(?i)(?:^|\r\n)accept:([^\r]{0,500})")
 
 _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -160,6 +168,23 @@ class ImpatientWriter(geventlet.GreenSocket):  # type: ignore[misc]
         return 0
 
 
+class Request(gunicorn.http.message.Request):  # type: ignore[misc]
+    """A request that says who has made it when its headers are too long to be read."""
+
+    def parse_headers(self, data: Any, from_trailer: bool = False) -> Any:
+        """Return the headers; raises gunicorn's own exceptions."""
+        try:
+            return super().parse_headers(data, from_trailer)
+        except LimitRequestHeaders as error:
+            accepts = _ACCEPT.search(bytes(data))
+            error.environ = {
+                "REQUEST_METHOD": self.method or "GET",
+                "PATH_INFO": self.path or "/",
+                "HTTP_ACCEPT": accepts[1].decode("latin-1") if accepts else "",
+            }
+            raise
+
+
 class PatientListener(ImpatientWriter):
     """A listening socket that goes on when there are no file descriptors left for a moment.
 
@@ -185,6 +210,7 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Begin to work, with readers and listeners of our own."""
         gunicorn.http.parser.SocketUnreader = ImpatientReader
+        gunicorn.http.parser.RequestParser.mesg_class = Request
         geventlet.GreenSocket = PatientListener
         super().init_process()
 
@@ -228,4 +254,18 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
         """Answer a request that cannot be read; an unknown coding is the client's fault too."""
         if isinstance(exc, UnsupportedTransferCoding):
             exc = InvalidHeader("TRANSFER-ENCODING")
+        if isinstance(exc, LimitRequestHeaders):
+            self.log.warning("Request from ip=%s with too large headers: %s", addr[0], exc)
+            environ = getattr(exc, "environ", {"REQUEST_METHOD": "GET"})
+            with suppress(OSError):
+                client.sendall(_too_large(environ))
+            return
         super().handle_error(req, client, addr, exc)
+
+
+def _too_large(environ: dict[str, str]) -> bytes:
+    """Return the answer to a request with too large headers, from its first line on."""
+    status, headers, body = http_answer(HeadersTooLarge(HEADER_BYTES), environ)
+    headers += [("Connection", "close"), *ALWAYS]
+    unique = {name.lower(): f"{name}: {value}\r\n" for name, value in reversed(headers)}
+    return f"HTTP/1.1 {status}\r\n{''.join(unique.values())}\r\n".encode() + body
