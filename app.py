@@ -168,6 +168,10 @@ def create_app(settings: Settings | None = None) -> Flask:
             raise
         # A command of `flask` says it in a line.
         raise click.ClickException(str(error)) from None
+    context = click.get_current_context(silent=True)
+    if context is not None and str(context.params.get("host")).startswith("["):
+        # It takes the variable as it stands, before anything here is asked.
+        raise click.ClickException(f"For “flask run” write HOST={settings.address}, no brackets.")
     logging.getLogger("presence").setLevel(settings.log_level.upper())
     if not logging.getLogger().handlers:  # flask run, and other servers that set nothing up
         logs.set_up(settings)
@@ -229,7 +233,7 @@ def main() -> None:
     # One that is too long is answered by the app; eventlet would hang up without a word.
     eventlet.wsgi.MAX_HEADER_LINE = 65_536
     print(f"Presence is ready: {hosts_and_origins.whereabouts(settings)}", flush=True)
-    runtime.socketio.run(app, host=settings.host, port=settings.port)
+    runtime.socketio.run(app, host=settings.address, port=settings.port)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ if not settings.names_machines:
     os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
 
 wsgi_app = "app:create_app()"
-bind = f"{settings.host}:{settings.port}"
+bind = settings.authority
 worker_class = "presence.transport.process.gunicorn_worker.Worker"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1

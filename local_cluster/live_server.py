@@ -82,7 +82,8 @@ class LiveServer:
         self.mode = mode
         self.folder = folder
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        ipv6 = ":" in str(settings.get("HOST", ""))
+        self.url = f"http://{'[::1]' if ipv6 else '127.0.0.1'}:{self.port}"
         self.uploads = folder / "uploads"
         self.database = folder / "presence.db"
         self.log = folder / "server.log"

@@ -7,6 +7,7 @@ has patched the standard library.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import math
 import os
 import re
@@ -34,6 +35,9 @@ _NOT_MEANT = re.compile(
     r"|PRESENCE_(\w+_)?PORT=(tcp|udp)://.*"
 )
 
+# A name of a machine, or an IPv4 address.
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
+
 # What HMAC-SHA256 asks of a key (RFC 7518, section 3.2).
 _MIN_KEY_BYTES = 32
 
@@ -55,7 +59,9 @@ def _setting(variable: str, default: Any, description: str, *, secret: bool = Fa
 class Settings:
     """The settings of one server process. Sizes are in bytes, durations in seconds."""
 
-    host: str = _setting("HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface")
+    host: str = _setting(
+        "HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface, :: for IPv6 too"
+    )
     port: int = _setting("PORT", 3001, "port to listen on")
     database_url: str = _setting(
         "DATABASE_URL",
@@ -389,6 +395,7 @@ class Settings:
         ):
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
+        self._check_host()
         self._check_places()
         self._check_origins()
         self._check_durations()
@@ -411,6 +418,16 @@ class Settings:
             if text:
                 values[setting.name] = _parse(setting.metadata["variable"], setting.default, text)
         return cls(**values)
+
+    def _check_host(self) -> None:
+        """Refuse what is no address or name alone, such as one with its port or scheme."""
+        try:
+            _ = self.address
+        except ValueError:
+            raise InvalidSetting(
+                f"HOST must be one address or name to listen on, such as 127.0.0.1, ::1, 0.0.0.0 "
+                f"or ::, not {self.host!r}. The port is PORT; a zone (%eth0) cannot be used."
+            ) from None
 
     def _check_places(self) -> None:
         """Refuse addresses of storage that no engine here understands."""
@@ -490,6 +507,28 @@ class Settings:
                 )
 
     @property
+    def address(self) -> str:
+        """What to listen on, as sockets take it: IPv6 in its short form, without brackets.
+
+        Raises `ValueError` for a ``HOST`` that is neither an address nor a name.
+        """
+        host = self.host
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" not in host:
+            if not _NAME.fullmatch(host):
+                raise ValueError
+            return host
+        if "%" in host:
+            raise ValueError
+        return str(ipaddress.IPv6Address(host))
+
+    @property
+    def authority(self) -> str:
+        """Where it listens as addresses have it (RFC 3986): IPv6 in brackets, and the port."""
+        return f"{bracketed(self.address)}:{self.port}"
+
+    @property
     def is_locked(self) -> bool:
         """Whether nothing can be done without a token."""
         return self.mode == "locked"
@@ -551,6 +590,11 @@ class Settings:
         if not self.database_url.startswith(prefix) or path in ("", ":memory:"):
             return self.database_url
         return prefix + str(ROOT / path)
+
+
+def bracketed(host: str) -> str:
+    """Return a name or address as it stands in a URL: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def urls(setting: str) -> list[str]:

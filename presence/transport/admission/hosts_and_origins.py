@@ -6,13 +6,14 @@ stand behind the same gate.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.sansio.utils import host_is_trusted
 
-from presence.config import Settings
+from presence.config import Settings, bracketed
 from presence.errors import HostRefused, OriginRefused, PresenceError
 from presence.transport.admission.error_handlers import http_answer
 
@@ -24,6 +25,8 @@ _FOR_PROBES = {"/healthz", "/readyz"}
 # The schemes of pages, and those of their WebSockets, with which some clients name their origin.
 _SCHEMES = ("http", "https", "ws", "wss")
 _OWN_PORT = re.compile(r":(?:80|443)$")
+# An IPv6 address as a Host header has it, or as a person lists it.
+_IPV6 = re.compile(r"\[([0-9a-fA-F:.]{2,45})\](?::\d{1,5})?|([0-9a-fA-F:.]{2,45})")
 # What a host's name and port take at the most (RFC 1035), and a scheme before them.
 _LONGEST = 280
 # What a person on this machine may call an address on which the server listens, besides itself.
@@ -71,7 +74,7 @@ def whereabouts(settings: Settings) -> str:
     An address where this machine has one, else the place it listens on and a name from its list:
     how that name leads here is for a proxy and DNS to say.
     """
-    names = _HERE.get(settings.host, (settings.host,))
+    names = _HERE.get(settings.address, (bracketed(settings.address),))
     for name in names:
         if _allows_host(settings, name):
             return f"http://{name}:{settings.port}/"
@@ -100,7 +103,19 @@ def _allows_host(settings: Settings, host: str | None) -> bool:
         return True
     if host is None or len(host) > _LONGEST:
         return False
+    address = _ipv6(host)
+    if address is not None:
+        return address in map(_ipv6, settings.hosts)
     return host_is_trusted(host.lower(), settings.hosts)
+
+
+def _ipv6(host: str) -> ipaddress.IPv6Address | None:
+    """Return the IPv6 address that a host is, however it is written; None for any other host."""
+    found = _IPV6.fullmatch(host)
+    try:
+        return ipaddress.IPv6Address(found[1] or found[2]) if found else None
+    except ValueError:
+        return None
 
 
 def _is_same(authority: str, host: str) -> bool:
