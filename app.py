@@ -45,6 +45,7 @@ from presence.transport.admission.connection_limits import ConnectionLimits
 from presence.transport.admission.hosts_and_origins import Gate
 from presence.transport.admission.request_bodies import CheckedBodies
 from presence.transport.admission.request_limits import HeaderSizes
+from presence.transport.admission.request_paths import Paths
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
@@ -130,6 +131,10 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
     (
         lambda app, run: client_addresses.behind_proxies(app, run.settings.trusted_proxies),
         "whose address it is, before anything is counted against it",
+    ),
+    (
+        lambda app, run: Paths(app, run.settings),
+        "which route it is for, before anything looks at the path",
     ),
     (
         lambda app, run: RequestsInFlight(app, run.settings),

@@ -35,6 +35,15 @@ _NOT_MEANT = re.compile(
     r"|PRESENCE_(\w+_)?PORT=(tcp|udp)://.*"
 )
 
+# What the server's own paths begin with.
+OWN_PATHS = frozenset(
+    (
+        *("api", "clients", "docs", "doctor", "fragments", "healthz", "metrics", "readyz", "rooms"),
+        *("socket.io", "static", "uploads"),
+    )
+)
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,64}){1,8}")
+
 # A name of a machine, or an IPv4 address.
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 
@@ -256,6 +265,11 @@ class Settings:
         0,
         "reverse proxies in front of the server, which add to X-Forwarded-For",
     )
+    prefix: str = _setting(
+        "PRESENCE_PREFIX",
+        "",
+        "path below which the server stands, such as /presence; else X-Forwarded-Prefix says it",
+    )
     sockets_per_address: int = _setting(
         "PRESENCE_SOCKETS_PER_ADDRESS",
         5000,
@@ -396,6 +410,7 @@ class Settings:
             if getattr(self, name) <= 0:
                 raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
         self._check_host()
+        self._check_prefix()
         self._check_places()
         self._check_origins()
         self._check_durations()
@@ -428,6 +443,22 @@ class Settings:
                 f"HOST must be one address or name to listen on, such as 127.0.0.1, ::1, 0.0.0.0 "
                 f"or ::, not {self.host!r}. The port is PORT; a zone (%eth0) cannot be used."
             ) from None
+
+    def _check_prefix(self) -> None:
+        """Refuse what is no path, or could be taken for one of the server's own."""
+        if not self.path_prefix:
+            return
+        if not is_prefix(self.path_prefix):
+            raise InvalidSetting(
+                f"PRESENCE_PREFIX must be a path such as /presence, of letters, digits, hyphens, "
+                f"dots and underscores, not {self.prefix!r}."
+            )
+        first = self.path_prefix.split("/")[1]
+        if first in OWN_PATHS:
+            raise InvalidSetting(
+                f"PRESENCE_PREFIX must not begin with /{first}, which is a path of the server "
+                "itself. Choose another, such as /presence."
+            )
 
     def _check_places(self) -> None:
         """Refuse addresses of storage that no engine here understands."""
@@ -529,6 +560,11 @@ class Settings:
         return f"{bracketed(self.address)}:{self.port}"
 
     @property
+    def path_prefix(self) -> str:
+        """The path below which the server stands, without a slash at its end; empty for none."""
+        return self.prefix.rstrip("/")
+
+    @property
     def is_locked(self) -> bool:
         """Whether nothing can be done without a token."""
         return self.mode == "locked"
@@ -590,6 +626,11 @@ class Settings:
         if not self.database_url.startswith(prefix) or path in ("", ":memory:"):
             return self.database_url
         return prefix + str(ROOT / path)
+
+
+def is_prefix(path: str) -> bool:
+    """Tell whether a server may stand below a path: ``/a/b``, and nothing that leads elsewhere."""
+    return _PATH.fullmatch(path) is not None
 
 
 def bracketed(host: str) -> str:

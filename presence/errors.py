@@ -859,6 +859,30 @@ class HostRefused(PresenceError):
         )
 
 
+class AddressUnreadable(PresenceError):
+    """The path or the query of a request is not in UTF-8."""
+
+    code = "address_unreadable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The address of this request is not in UTF-8. Escape names as encodeURIComponent does: "
+            "é is %C3%A9, not %E9."
+        )
+
+
+class PrefixRefused(PresenceError):
+    """A proxy says that the server stands below something that is no path."""
+
+    code = "prefix_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "X-Forwarded-Prefix is not a path such as /presence. The proxy must set it to the path "
+            "below which the server stands, or take it away."
+        )
+
+
 class OriginRefused(PresenceError):
     """A web page of an origin that is not allowed has called the server."""
 

@@ -2,6 +2,7 @@
 
 import { PresenceClient } from "../client/index.js";
 import { askForToken, isAboutToken, isLocked, isReady, pass } from "./pass.js";
+import { server } from "./server.js";
 
 const RETRY_MS = 3000;
 const CONNECTING = ["connecting", "Connecting…"];
@@ -15,7 +16,7 @@ const OFF = ["lost", "Not connected"];
  * `onSocket` gets the socket before it connects; `onConnected` is called after every connection.
  */
 export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
-  const client = new PresenceClient(undefined, {
+  const client = new PresenceClient(server, {
     // As a stock client hears it: the console shows what goes over the wire.
     updates: "list",
     ...options,

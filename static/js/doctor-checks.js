@@ -2,6 +2,7 @@
 
 import { allows, coversRoom, headers, isLocked, isReady, pass } from "./pass.js";
 import { checkIce, checkWebRtc } from "./doctor-webrtc.js";
+import { base } from "./server.js";
 
 const PATIENCE_MS = 8000;
 
@@ -44,7 +45,7 @@ async function json(response) {
   return body;
 }
 
-const path = ({ roomName }) => `/api/webrtc/rooms/${encodeURIComponent(roomName)}`;
+const path = ({ roomName }) => `${base}/api/webrtc/rooms/${encodeURIComponent(roomName)}`;
 
 async function rest(shared) {
   const began = performance.now();
@@ -60,7 +61,7 @@ async function rest(shared) {
 
 function open(transports) {
   const auth = isLocked ? { token: pass.token } : undefined;
-  return globalThis.io({ transports, auth, forceNew: true, reconnection: false, timeout: PATIENCE_MS });
+  return globalThis.io({ path: `${base}/socket.io/`, transports, auth, forceNew: true, reconnection: false, timeout: PATIENCE_MS });
 }
 
 /** Settle with what `start(resolve, reject)` says, or reject after the patience is over. */
@@ -123,7 +124,7 @@ async function elsewhere() {
     const { refused } = await inTime((resolve) => {
       listen = (event) => event.source === frame.contentWindow && event.data?.doctor && resolve(event.data);
       addEventListener("message", listen);
-      frame.src = "/doctor/elsewhere";
+      frame.src = `${base}/doctor/elsewhere`;
       place.append(frame);
     }, "The frame that tries it did not answer within 8 s.");
     if (isLocked && refused.length === 3) {
@@ -145,9 +146,9 @@ async function upload(shared) {
   form.append("room_name", shared.roomName);
   form.append("peer_id", shared.peerId);
   const began = performance.now();
-  const stored = await json(await fetch("/api/webrtc/upload", { method: "POST", headers: headers(), body: form }));
+  const stored = await json(await fetch(`${base}/api/webrtc/upload`, { method: "POST", headers: headers(), body: form }));
   const milliseconds = Math.round(performance.now() - began);
-  const read = await (await fetch(stored.file_url)).text();
+  const read = await (await fetch(base + stored.file_url)).text();
   await json(await fetch(`${path(shared)}/files/${stored.filename}`, { method: "DELETE", headers: headers() }));
   if (read !== text) throw new Error("The file came back changed.");
   return ok(`Uploaded in ${milliseconds} ms, read back, and deleted.`);

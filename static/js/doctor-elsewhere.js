@@ -2,7 +2,7 @@
 
 (async () => {
   const room = `/api/webrtc/rooms/${encodeURIComponent(document.documentElement.dataset.room)}`;
-  const base = new URL(location.href).origin;
+  const base = new URL(location.href).origin + document.documentElement.dataset.base;
   const tries = {
     REST: () => fetch(`${base}${room}/activity?limit=1`),
     // A JSON body makes the browser ask first, with an OPTIONS request.

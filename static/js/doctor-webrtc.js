@@ -1,6 +1,7 @@
 // The doctor's WebRTC checks: two ends within the page, and what STUN and TURN servers give.
 
 import { headers } from "./pass.js";
+import { base } from "./server.js";
 
 const PATIENCE_MS = 8000;
 
@@ -34,7 +35,7 @@ export async function checkWebRtc() {
 export async function checkIce({ roomName, peerId }) {
   if (!globalThis.RTCPeerConnection) throw new Error("This browser has no RTCPeerConnection.");
   const query = new URLSearchParams({ room_name: roomName, peer_id: peerId });
-  const response = await fetch(`/api/webrtc/ice-servers?${query}`, { headers: headers() });
+  const response = await fetch(`${base}/api/webrtc/ice-servers?${query}`, { headers: headers() });
   if (!response.ok) throw new Error(`The server names none (status ${response.status}).`);
   const { iceServers = [] } = await response.json();
   const urls = iceServers.flatMap((server) => server.urls);

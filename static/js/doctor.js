@@ -2,6 +2,7 @@
 
 import { CHECKS, missing } from "./doctor-checks.js";
 import { headers, pass } from "./pass.js";
+import { base, server } from "./server.js";
 
 const WORDS = {
   running: "Running…",
@@ -66,10 +67,10 @@ async function tidyUp({ roomName, peerId, joined }, isLeaving = false) {
   made = null;
   if (!joined) return;
   const room = encodeURIComponent(roomName);
-  const erased = remove(`/api/webrtc/rooms/${room}/peers/${encodeURIComponent(peerId)}`);
+  const erased = remove(`${base}/api/webrtc/rooms/${room}/peers/${encodeURIComponent(peerId)}`);
   // Who leaves the page waits for no answer.
   if (!isLeaving) await erased;
-  await remove(`/doctor/rooms/${room}`);
+  await remove(`${base}/doctor/rooms/${room}`);
 }
 
 async function remove(path) {
@@ -78,7 +79,7 @@ async function remove(path) {
 }
 
 function report() {
-  const lines = [`Presence doctor, ${location.origin}, ${new Date().toISOString()}`, navigator.userAgent];
+  const lines = [`Presence doctor, ${server}, ${new Date().toISOString()}`, navigator.userAgent];
   for (const card of document.querySelectorAll("[data-check]")) {
     const text = (selector) => card.querySelector(selector).textContent;
     lines.push(`${text("[data-verdict]")}: ${text("h3")}. ${text("[data-found]")}`);

@@ -1,6 +1,7 @@
 // For each action, the line of curl or JavaScript that does the same.
 
 import { isLocked } from "./pass.js";
+import { server } from "./server.js";
 
 // Never the token itself: what is copied from here ends up in shells' histories and in chats.
 const TOKEN = isLocked ? ' -H "Authorization: Bearer $TOKEN"' : "";
@@ -13,7 +14,7 @@ export function shell(text) {
 }
 
 function post(path, body) {
-  const address = shell(location.origin + path);
+  const address = shell(server + path);
   if (body === undefined) return `curl -X POST ${address}${TOKEN}`;
   return `curl -X POST ${address}${TOKEN} -H 'Content-Type: application/json' -d ${shell(json(body))}`;
 }
@@ -51,11 +52,11 @@ export function linesForUpload(fileName, roomName, peerId) {
   const text = (key, value) => `--form-string ${shell(`${key}=${value}`)}`;
   const file = field("file", `@"${fileName.replaceAll(/[\\"]/g, "\\$&")}"`);
   const form = `${file} ${text("room_name", roomName)} ${text("peer_id", peerId)}`;
-  return [{ label: "curl", code: `curl ${shell(`${location.origin}/api/webrtc/upload`)}${TOKEN} ${form}` }];
+  return [{ label: "curl", code: `curl ${shell(`${server}/api/webrtc/upload`)}${TOKEN} ${form}` }];
 }
 
 /** Return the line that deletes a file. */
 export function linesForDelete(filename, roomName) {
   const path = `${roomPath(roomName)}/files/${encodeURIComponent(filename)}`;
-  return [{ label: "curl", code: `curl -X DELETE ${shell(location.origin + path)}${TOKEN}` }];
+  return [{ label: "curl", code: `curl -X DELETE ${shell(server + path)}${TOKEN}` }];
 }

@@ -1,6 +1,7 @@
 // Files on their way: chosen or dropped, several at once, each with progress, cancel and an outcome.
 
 import { headers } from "./pass.js";
+import { base } from "./server.js";
 import { linesForDelete, linesForUpload } from "./same-in-code.js";
 import { entry } from "./traffic.js";
 
@@ -142,7 +143,7 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
     button.disabled = true;
     const filename = button.dataset.delete;
     logHttp("delete file", { room_name: roomName, filename }, linesForDelete(filename, roomName));
-    const path = `/api/webrtc/rooms/${encodeURIComponent(roomName)}/files/`;
+    const path = `${base}/api/webrtc/rooms/${encodeURIComponent(roomName)}/files/`;
     try {
       const answer = await fetch(path + encodeURIComponent(filename), { method: "DELETE", headers: headers() });
       const body = await answer.json();

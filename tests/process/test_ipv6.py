@@ -14,10 +14,13 @@ import requests
 from local_cluster.live_server import LiveServer
 from presence.config import InvalidSetting, Settings
 from presence.transport.admission.hosts_and_origins import whereabouts
-from tests.process.test_ways_to_start import WAYS
 from tests.support import needs
 from tests.support.clients import PythonClient
 
+WAYS = {
+    "python app.py": [sys.executable, "app.py"],
+    "flask run": [sys.executable, "-m", "flask", "run"],
+}
 NewServer = Callable[..., LiveServer]
 # One address, in the ways in which people write it.
 LOOPBACK = ("::1", "[::1]", "0:0:0:0:0:0:0:1", "[0000:0000::0001]", "::0:1")
@@ -90,7 +93,7 @@ def test_each_way_to_start_listens_there(tmp_path: Path, way: str, host: str) ->
 
 
 def test_flask_run_says_how_to_write_an_address_in_brackets(tmp_path: Path) -> None:
-    server = LiveServer(tmp_path, command=[sys.executable, "-m", "flask", "run"], HOST="[::1]")
+    server = LiveServer(tmp_path, command=WAYS["flask run"], HOST="[::1]")
     with pytest.raises(AssertionError, match="For “flask run” write HOST=::1, no brackets"):
         server.start(10)
 

@@ -99,6 +99,8 @@ STATUS: dict[type[PresenceError], int] = {
     errors.HeadersTooLarge: 431,
     errors.NotConnected: 409,
     errors.UpgradeIncomplete: 426,
+    errors.AddressUnreadable: 400,
+    errors.PrefixRefused: 400,
     errors.BanNotFound: 404,
     errors.RoomClosed: 409,
     errors.InternalError: 500,

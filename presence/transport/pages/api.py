@@ -48,7 +48,7 @@ def api_page() -> str:
         taken=[_taken(name, events) for name in sorted(runtime().event_handlers)],
         sent=[_sent(name, events) for name in NOTICES],
         errors=_errors(routes, events),
-        server=request.host_url.rstrip("/"),
+        server=request.root_url.rstrip("/"),
     )
 
 
@@ -200,7 +200,7 @@ def _curl(method: str, path: str, operation: Body, components: dict[str, Schema]
                 headers[item["name"]] = str(example)
         else:
             query[item["name"]] = str(example)
-    address = request.host_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+    address = request.root_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
     words = ["curl", *([] if method == "get" else ["-X", method.upper()]), address]
     example = schemas.example_of(body, components) if body else {}
     words += [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]

@@ -22,7 +22,7 @@ def clients_page() -> Response:
     page = render_template(
         "clients.html",
         version=VERSION,
-        server=request.host_url.rstrip("/"),
+        server=request.root_url.rstrip("/"),
         javascript=_address("presence-client.tgz"),
         python=_address(python.name) if python else None,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
@@ -187,8 +186,7 @@ def _unknown_room(name: str) -> dict[str, Any]:
 
 def _server_url() -> str:
     """Return the address of this server as the browser knows it."""
-    parts = urlsplit(request.host_url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return request.root_url.rstrip("/")
 
 
 def _last_seen(peer: PeerView) -> Any:

@@ -21,7 +21,8 @@ bp = Blueprint("descriptions_api", __name__, url_prefix="/api")
 @described.route(group="operations", answer=server_responses.Document, uses_storage=False)
 def openapi_document() -> dict[str, Any]:
     """Describe every route as an OpenAPI 3.1 document."""
-    return _made_once("openapi", lambda: openapi.document(current_app, VERSION))
+    made = _made_once("openapi", lambda: openapi.document(current_app, VERSION))
+    return {**made, "servers": [{"url": request.script_root or "/"}]}
 
 
 @bp.get("/asyncapi.json")
@@ -33,6 +34,7 @@ def asyncapi_document() -> dict[str, Any]:
         "asyncapi", lambda: asyncapi.document(runtime().event_handlers, VERSION, "localhost")
     )
     here = {**made["servers"]["this"], "host": request.host}
+    here["pathname"] = request.script_root + here["pathname"]
     return {**made, "servers": {"this": here}}
 
 

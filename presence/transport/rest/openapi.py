@@ -42,6 +42,8 @@ _ANY = (
     errors.TooManyRequests,
     errors.TooManyAtOnce,
     errors.HostRefused,
+    errors.AddressUnreadable,
+    errors.PrefixRefused,
     errors.OriginRefused,
 )
 _STORED = (errors.StorageUnavailable,)

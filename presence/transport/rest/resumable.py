@@ -226,7 +226,7 @@ def _create(run: Runtime) -> Response:
             run.partial_uploads.remove(upload)
             raise
         response.status_code = 201
-    response.location = f"/api/webrtc/uploads/{upload.id}"
+    response.location = f"{request.script_root}/api/webrtc/uploads/{upload.id}"
     _add_expiry(run, upload, response)
     return response
 

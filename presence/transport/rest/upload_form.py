@@ -7,13 +7,14 @@ be refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import IO
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from presence.errors import InvalidField
+from presence.errors import InvalidField, InvalidJson
 from presence.storage.blobs import PendingBlob
 from presence.transport.engine.draining import yield_to_others
 
@@ -23,6 +24,12 @@ _CHUNK = 64 * 1024
 _MAX_PARTS = 100
 _FILE = "file"
 _NEEDED = {"room_name", "peer_id"}
+# A boundary has up to 70 characters, no space at its end, and a line of its own.
+_FIRST_LINE = re.compile(rb"(?:\r?\n)?--([\w'()+,./:=? -]{0,69}[\w'()+,./:=?-])\s*\n")
+_NAME_UNREADABLE = (
+    "has a name, or the form a header, that is not in UTF-8. Send the form in UTF-8, or rename the "
+    "file to letters without accents."
+)
 
 OpenFile = Callable[[], PendingBlob]
 Check = Callable[[dict[str, str]], None]
@@ -50,18 +57,21 @@ class IncomingForm:
 
         `check` is called once with the fields: before the file is opened where they have come by
         then, else at the end. Raises what it raises, `InvalidField` where there is not one file
-        with a name, `ValueError` for what is no form, `RequestEntityTooLarge` for fields that are
-        too long, and what writing to the file raises.
+        with a name or a text is not in UTF-8, `InvalidJson` where no boundary is given and the
+        body begins with none, `ValueError` for what is no form, `RequestEntityTooLarge` for fields
+        that are too long, and what writing to the file raises.
         """
+        chunk = stream.read(_CHUNK)
         decoder = MultipartDecoder(
-            boundary.encode("ascii"), max_form_memory_size=2 * FORM_BYTES, max_parts=_MAX_PARTS
+            boundary.encode("ascii") or _boundary_of(chunk),
+            max_form_memory_size=2 * FORM_BYTES,
+            max_parts=_MAX_PARTS,
         )
-        ended = False
-        while not ended:
+        decoder.receive_data(chunk or None)
+        while not self._take_events(decoder, check):
+            yield_to_others()
             chunk = stream.read(_CHUNK)
             decoder.receive_data(chunk or None)
-            ended = self._take_events(decoder, check)
-            yield_to_others()
         if self.blob is None:
             raise InvalidField(_FILE, "is required, with a name.")
         if not self._is_checked:
@@ -75,7 +85,10 @@ class IncomingForm:
     def _take_events(self, decoder: MultipartDecoder, check: Check) -> bool:
         """Handle what has been read so far; return whether that is the whole form."""
         while True:
-            event = decoder.next_event()
+            try:
+                event = decoder.next_event()
+            except UnicodeDecodeError:
+                raise InvalidField(_FILE, _NAME_UNREADABLE) from None
             if isinstance(event, (NeedData, Epilogue)):
                 return isinstance(event, Epilogue)
             if isinstance(event, Field):
@@ -110,4 +123,22 @@ class IncomingForm:
                 raise RequestEntityTooLarge
             value += event.data
             if not event.more_data:
-                self.fields.setdefault(name, value.decode(errors="replace"))
+                try:
+                    self.fields.setdefault(name, value.decode())
+                except UnicodeDecodeError:
+                    raise InvalidField(name, "must be text in UTF-8.") from None
+
+
+def _boundary_of(body: bytes) -> bytes:
+    """Return the boundary with which a form begins (RFC 2046, section 5.1.1).
+
+    Some programs set the header themselves, and do not know what their library chose. Raises
+    `InvalidJson`.
+    """
+    found = _FIRST_LINE.match(body)
+    if found is None:
+        raise InvalidJson(
+            "The form names no boundary, neither in its Content-Type nor in its first line. Let "
+            "the library that makes the form set its Content-Type."
+        )
+    return found[1]

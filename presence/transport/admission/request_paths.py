@@ -1,0 +1,98 @@
+"""The path of a request as the rest of the server reads it: in UTF-8, without what stands before.
+
+A server may stand below a path of a site, such as ``/presence``. Some proxies take that prefix off
+before they pass a request on, others leave it; both are served. Which prefix it is a setting says,
+or ``X-Forwarded-Prefix`` where proxies are trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from presence.config import OWN_PATHS, Settings, is_prefix
+from presence.errors import AddressUnreadable, PrefixRefused, PresenceError
+from presence.transport.admission.error_handlers import http_answer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_FORWARDED = "HTTP_X_FORWARDED_PREFIX"
+_LONGEST = 512
+_ESCAPED = re.compile(r"%[89a-fA-F][0-9a-fA-F]|[^\x00-\x7f]")
+
+
+class Paths:
+    """Takes the prefix off every path, and refuses addresses that are not in UTF-8."""
+
+    def __init__(self, wsgi_app: WSGIApplication, settings: Settings) -> None:
+        self._wsgi_app = wsgi_app
+        self._prefix = settings.path_prefix
+        self._proxies = settings.trusted_proxies
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on, or answer it with what is wrong with its address."""
+        told = bool(self._proxies and not self._prefix and environ.get(_FORWARDED))
+        try:
+            _check_encoding(environ)
+            prefix = forwarded_prefix(environ, self._proxies) if told else self._prefix
+        except PresenceError as error:
+            status, headers, body = http_answer(error, environ)
+            start_response(status, headers)
+            return [body]
+        if prefix:
+            take_off(prefix, environ)
+        if not told:
+            return self._wsgi_app(environ, start_response)
+
+        def begin(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            # Nobody's cache is to give others a page with the prefix of this request.
+            headers.append(("Vary", "X-Forwarded-Prefix"))
+            return start_response(status, headers, *error)
+
+        return self._wsgi_app(environ, begin)
+
+
+def forwarded_prefix(environ: WSGIEnvironment, proxies: int) -> str:
+    """Return what the last `proxies` proxies have taken off the path, the outermost first.
+
+    Raises `PrefixRefused` for what is no path, such as ``//evil.example``.
+    """
+    text = str(environ.get(_FORWARDED, ""))
+    if len(text) > _LONGEST:
+        raise PrefixRefused
+    prefix = ""
+    for value in text.split(",")[-proxies:]:
+        part = value.strip().rstrip("/")
+        if part and not is_prefix(part):
+            raise PrefixRefused
+        prefix += part
+    return prefix
+
+
+def take_off(prefix: str, environ: WSGIEnvironment) -> None:
+    """Make the path one below the prefix, if the proxy has not done so."""
+    path = str(environ.get("PATH_INFO", ""))
+    if prefix.split("/")[1] not in OWN_PATHS and f"{path}/".startswith(f"{prefix}/"):
+        environ["PATH_INFO"] = path[len(prefix) :] or "/"
+    environ["SCRIPT_NAME"] = str(environ.get("SCRIPT_NAME", "")) + prefix
+
+
+def _check_encoding(environ: WSGIEnvironment) -> None:
+    """Raise `AddressUnreadable` for a path or query that is not in UTF-8.
+
+    Read with what is wrong replaced, two names would become one.
+    """
+    path, query = str(environ.get("PATH_INFO", "")), str(environ.get("QUERY_STRING", ""))
+    try:
+        # As PEP 3333 has it, each character of these is one byte.
+        if not path.isascii():
+            path.encode("latin-1").decode()
+        if _ESCAPED.search(query):
+            # Each by itself: two halves of a character are none.
+            for part in re.split("[&=]", query):
+                unquote_to_bytes(part.encode("latin-1")).decode()
+    except UnicodeError:
+        raise AddressUnreadable from None
