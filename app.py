@@ -54,7 +54,7 @@ from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
-from presence.transport.pages import api, clients, doctor, views
+from presence.transport.pages import api, clients, doctor, doctor_probes, views
 from presence.transport.process import disk_care, leases, starting, storage_limits, sweeping
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest
@@ -117,6 +117,7 @@ BLUEPRINTS = (
     health.bp,
     views.bp,
     doctor.bp,
+    doctor_probes.bp,
     api.bp,
     clients.bp,
 )

@@ -35,7 +35,7 @@ http {{
 class PrivateNginx:
     """A proxy before `workers`, which are given as their ports by name (w1, w2, …)."""
 
-    def __init__(self, workers: dict[str, int]) -> None:
+    def __init__(self, workers: dict[str, int], configuration: str | None = None) -> None:
         self._program = programs.find(programs.NGINX)
         self.folder = private_folder.make("nginx")
         self.port = free_port()
@@ -45,8 +45,10 @@ class PrivateNginx:
         main = _MAIN.format(folder=self.folder, user=user)
         (self.folder / "nginx.conf").write_text(main)
         (self.folder / "presence.conf").write_text(
-            for_workers(DEPLOYED.read_text(), workers)
-            .replace("listen 80;", f"listen 127.0.0.1:{self.port};", 1)
+            for_workers(configuration or DEPLOYED.read_text(), workers)
+            .replace("http://127.0.0.1:3001", f"http://127.0.0.1:{next(iter(workers.values()))}")
+            .replace("listen 80 default_server;", f"listen 127.0.0.1:{self.port};", 1)
+            .replace("    listen [::]:80 default_server;\n", "", 1)
             .replace("/var/log/nginx/presence.log", f"{self.folder}/access.log")
         )
 

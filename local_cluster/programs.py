@@ -34,6 +34,8 @@ class Program(NamedTuple):
 POSTGRESQL = Program("PostgreSQL", "initdb", "postgresql")
 REDIS = Program("Redis", "redis-server", "redis-server")
 NGINX = Program("nginx", "nginx", "nginx-light")
+CADDY = Program("Caddy", "caddy", "caddy")
+HAPROXY = Program("HAProxy", "haproxy", "haproxy")
 PS = Program("ps", "ps", "procps")
 OF_A_CLUSTER = (POSTGRESQL, REDIS, NGINX, PS)
 

@@ -2,14 +2,18 @@
 
 import { allows, coversRoom, headers, isLocked, isReady, pass } from "./pass.js";
 import { checkIce, checkWebRtc } from "./doctor-webrtc.js";
+import { checkBuffering, checkCaching, checkPrefix, whyNoWebSocket } from "./doctor-proxy.js";
 import { base } from "./server.js";
 
 const PATIENCE_MS = 8000;
 
 export const CHECKS = [
+  { id: "prefix", check: checkPrefix, isFirst: true },
   { id: "rest", check: rest, grants: ["join"] },
   { id: "polling", check: (shared) => connects(shared, ["polling"]), grants: ["list"] },
-  { id: "websocket", check: (shared) => connects(shared, ["websocket"]), grants: ["list"] },
+  { id: "websocket", check: websocket, grants: ["list"] },
+  { id: "caching", check: checkCaching },
+  { id: "buffering", check: checkBuffering },
   { id: "upgrade", check: upgrade },
   { id: "elsewhere", check: elsewhere },
   { id: "upload", check: upload, grants: ["upload"] },
@@ -92,6 +96,14 @@ async function connects(shared, transports) {
     return ok(`There and back in ${Math.round(Math.min(...times))} ms.`);
   } finally {
     socket.disconnect();
+  }
+}
+
+async function websocket(shared) {
+  try {
+    return await connects(shared, ["websocket"]);
+  } catch (error) {
+    throw new Error(`${error.message} ${await whyNoWebSocket()}`);
   }
 }
 

@@ -38,17 +38,21 @@ async function runAll() {
   };
   made = shared;
   const states = [];
+  // Nothing that follows would find the server.
+  let isLost = false;
   for (const item of CHECKS) {
     const { id, check } = item;
     show(id, "running");
     let outcome;
     try {
-      outcome = missing(item, shared) ?? (await check(shared));
+      if (isLost) outcome = { state: "skipped", found: "Mend the address first." };
+      outcome ??= missing(item, shared) ?? (await check(shared));
     } catch (error) {
       outcome = { state: "failed", found: error.detail ?? error.message };
     }
     show(id, outcome.state, outcome.found);
     states.push(outcome.state);
+    isLost ||= item.isFirst && outcome.state === "failed";
   }
   await tidyUp(shared);
   const failed = states.filter((state) => state === "failed").length;

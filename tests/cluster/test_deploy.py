@@ -37,6 +37,11 @@ def test_nginx_takes_its_configuration_for_any_number_of_workers(workers: int) -
         nginx.close()
 
 
+DEFAULT_SITE = (
+    "    listen 80 default_server;\n    listen [::]:80 default_server;\n    server_name _;\n"
+)
+
+
 def test_nginx_takes_the_lines_that_are_commented_for_tls(tmp_path: Path) -> None:
     openssl = needs.program("openssl", "openssl")
     made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k.pem", "-out", "c.pem"]
@@ -50,7 +55,7 @@ def test_nginx_takes_the_lines_that_are_commented_for_tls(tmp_path: Path) -> Non
         r"\1\2",
         text,
         flags=re.MULTILINE,
-    ).replace("    listen 80;\n    server_name _;\n", "", 1)
+    ).replace(DEFAULT_SITE, "", 1)
     nginx = PrivateNginx({"w1": 3001})
     try:
         path = nginx.folder / "presence.conf"
@@ -58,6 +63,7 @@ def test_nginx_takes_the_lines_that_are_commented_for_tls(tmp_path: Path) -> Non
             for_workers(enabled, {"w1": 3001})
             .replace("/var/log/nginx/presence.log", f"{nginx.folder}/access.log")
             .replace("listen 443 ssl", "listen 127.0.0.1:34443 ssl")
+            .replace("listen [::]:443 ssl", "listen 127.0.0.1:34444 ssl")
             .replace("listen 80", "listen 127.0.0.1:34480")
         )
         assert "test is successful" in nginx.check()

@@ -1,0 +1,64 @@
+// What stock clients do through proxies, reported as one line of JSON: for each address and each way to
+// connect, how it connected and what became of the messages of two clients.
+//   node proxied.mjs <how many messages> <address of a server>...
+import { io } from "socket.io-client";
+
+const [count, ...addresses] = process.argv.slice(2);
+const WAYS = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
+const PATIENCE_MS = 10_000;
+
+const inTime = (promise) =>
+  Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error("silence")), PATIENCE_MS))]);
+
+function connect(address, transports) {
+  const { origin, pathname } = new URL(address);
+  const path = `${pathname.replace(/\/$/, "")}/socket.io/`;
+  const socket = io(origin, { path, transports, forceNew: true, reconnection: false });
+  return inTime(
+    new Promise((resolve, reject) => {
+      socket.on("connect", () => resolve(socket));
+      socket.on("connect_error", reject);
+    }),
+  ).catch((error) => {
+    socket.close();
+    throw error;
+  });
+}
+
+async function talk(address, way, room) {
+  const sockets = [];
+  try {
+    for (const peer_id of ["ann", "bob"]) {
+      const socket = await connect(address, WAYS[way]);
+      sockets.push(socket);
+      await inTime(socket.emitWithAck("join_room", { room_name: room, peer_id, username: peer_id }));
+    }
+    const heard = new Set();
+    sockets[1].on("signal", ({ data }) => heard.add(data));
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: Number(count) }, (_, n) => inTime(sockets[0].emitWithAck("signal", { to: "bob", data: n }))),
+    );
+    const delivered = outcomes.flatMap(({ value }, n) => (value?.ok ? [n] : []));
+    for (let turn = 0; turn < 100 && delivered.some((n) => !heard.has(n)); turn += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return {
+      delivered: delivered.length,
+      lost: delivered.filter((n) => !heard.has(n)).length,
+      transport: sockets[0].io.engine.transport.name,
+    };
+  } catch (error) {
+    return { error: error.message, status: error.context?.status ?? null };
+  } finally {
+    sockets.forEach((socket) => socket.close());
+  }
+}
+
+const report = {};
+await Promise.all(
+  addresses.map(async (address, number) => {
+    report[address] = {};
+    for (const way of Object.keys(WAYS)) report[address][way] = await talk(address, way, `proxied ${number} ${way}`);
+  }),
+);
+console.log(JSON.stringify(report));

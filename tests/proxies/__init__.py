@@ -1,0 +1,1 @@
+"""Proxies of other people, before one server and before a cluster."""
