@@ -57,11 +57,12 @@ from presence.transport.events import joining, recovery, signals, sync, unknown,
 from presence.transport.pages import api, clients, doctor, doctor_probes, views
 from presence.transport.process import disk_care, leases, starting, storage_limits, sweeping
 from presence.transport.process.runtime import Runtime
-from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest
+from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest, TidyPaths
 from presence.transport.rest import (
     activity,
     descriptions,
     health,
+    hinting,
     ice,
     moderation,
     resumable,
@@ -89,6 +90,7 @@ PARTS: tuple[Part, ...] = (
     disk_care.init_app,
     sweeping.init_app,
     lambda run: error_handlers.init_app(run.app),
+    hinting.init_app,
     lambda run: request_limits.init_app(run.app, run.rates),
     lambda run: request_access.init_app(run.app, run.access),
     lambda run: socket_access.init_server(run.socketio.server, run.access),
@@ -129,6 +131,7 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
     (lambda app, _: Headers(app), "every answer has them, also that of a layer which refuses"),
     (lambda app, _: HeaderSizes(app), "whatever looks at headers below is done soon"),
     (StartOnFirstRequest, "nothing below works before the runtime has started"),
+    (lambda app, _: TidyPaths(app), "everything below knows an address by one path"),
     (
         lambda app, run: client_addresses.behind_proxies(app, run.settings.trusted_proxies),
         "whose address it is, before anything is counted against it",

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from presence.transport.admission import socket_access
 from presence.transport.admission.error_handlers import as_presence_error
 from presence.transport.admission.socket_access import Handler
 from presence.transport.process.runtime import Runtime
+from presence.transport.wire import described, messages
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
 
@@ -34,35 +37,47 @@ def register(
     """
     guarded = _guarded(run, name, handler, need)
     event = event or name
+    message = described.declaration_of(handler).message
 
     def handle(sid: str, *args: Any) -> Body:
-        return answer(run, event, sid, guarded, args)
+        return answer(run, event, sid, guarded, args, message=message)
 
     def handle_in_app(sid: str, *args: Any) -> Body:
         with run.app.app_context():
-            return answer(run, event, sid, guarded, args)
+            return answer(run, event, sid, guarded, args, message=message)
 
     run.event_handlers[name] = (guarded, event)
     run.stall_meter.know(answer, lambda frame: f"the event {frame.f_locals['event']}")
     run.socketio.server.on(name, handle_in_app if in_app else handle)
 
 
-def answer(run: Runtime, event: str, sid: str, handler: Handler, args: tuple[Any, ...]) -> Body:
+def answer(
+    run: Runtime,
+    event: str,
+    sid: str,
+    handler: Handler,
+    args: tuple[Any, ...],
+    *,
+    message: type[BaseModel] | None = None,
+) -> Body:
     """Call a handler with an event's message, and return what its acknowledgement says.
 
-    That is the handler's body, or the error that it raised, with ``ok`` added. An error also goes
-    out as ``<event>_error``, for clients that ask for no acknowledgement.
+    That is the handler's body, or the error that it raised, with ``ok`` added, and ``hints`` where
+    keys only resemble those of the `message`. An error also goes out as ``<event>_error``, for
+    clients that ask for no acknowledgement.
     """
     known = event if event in run.event_handlers else "unknown"
+    data = args[0] if args else None
     try:
-        body = {"ok": True, **handler(run, sid, args[0] if args else None)}
+        body = {"ok": True, **handler(run, sid, data), **messages.hinted(data, message)}
         run.counters.events[known, "ok"] += 1
         return body
     except Exception as exception:
         error = as_presence_error(exception)
         run.counters.events[known, error.code] += 1
-        run.sockets.send(sid, f"{event}_error", error.body())
-        return {"ok": False, **error.body()}
+        told = {**error.body(), **messages.hinted(data, message)}
+        run.sockets.send(sid, f"{event}_error", told)
+        return {"ok": False, **told}
 
 
 def _guarded(run: Runtime, name: str, handler: Handler, need: Need) -> Handler:

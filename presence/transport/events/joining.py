@@ -79,7 +79,7 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
             withdraw(joined.erased.stored_names)
         with _looked_after(run):
             erasing.note_erased(run, joined.room_name, joined.erased)
-            body = _answer_join(run, sid, joined, deltas)
+            body = _answer_join(run, sid, joined, deltas, messages.hinted(data, JoinRoom))
     with _looked_after(run):
         _announce_join(run, sid, joined)
     return body
@@ -178,14 +178,16 @@ def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> N
         recovery.offer(session, sid, secret, deltas=deltas)
 
 
-def _answer_join(run: Runtime, sid: str, joined: Joined, deltas: bool) -> Body:
+def _answer_join(
+    run: Runtime, sid: str, joined: Joined, deltas: bool, hinted: Body | None = None
+) -> Body:
     """Let a socket hear its room from now on, and give it the list it begins with."""
     if joined.replaced_sid is not None:
         run.members.exit([joined.replaced_sid], joined.room_name)
     run.members.enter(sid, joined.room_name, joined.peer_id)
     view = run.announcer.read(joined.room_name)
     run.announcer.enter(sid, view, deltas=deltas)
-    body = room_list.joined(view, joined.peer_id)
+    body = {**room_list.joined(view, joined.peer_id), **(hinted or {})}
     run.sockets.send(sid, "join_room_success", body)
     return body
 

@@ -33,6 +33,6 @@ def on_sync(run: Runtime, sid: str, data: Any) -> Body:
     if room_name is None:
         raise NotJoined
     with run.announcer.in_order(room_name):
-        body = run.announcer.sync(room_name, message.since)
+        body = {**run.announcer.sync(room_name, message.since), **messages.hinted(data, Sync)}
         run.sockets.send(sid, "sync_success", body)
     return body

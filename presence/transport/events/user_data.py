@@ -44,7 +44,7 @@ def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
                 if_version=message.if_version,
                 limits=run.limits,
             )
-        body = serializers.user_data_success(updated)
+        body = serializers.user_data_success(updated) | messages.hinted(data, UpdateUserData)
         run.sockets.send(sid, "update_user_data_success", body)
         run.announcer.emit(
             "user_data_updated", serializers.user_data_notice(updated), room_name, skip=sid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable
 from types import FrameType
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
+
+# Socket.IO's own address ends with a slash.
+_NOT_OURS = ("/socket.io", "/static/")
 
 
 class LoggedErrors:
@@ -64,6 +68,27 @@ class StartOnFirstRequest:
             body = json_codec.dumps({"code": "cannot_serve", "detail": str(error)}).encode()
             start_response("503 Service Unavailable", [("Content-Type", "application/json")])
             return [body]
+        return self._wsgi_app(environ, start_response)
+
+
+class TidyPaths:
+    """Lets an address with a slash too many be the one without: ``/api/webrtc/rooms/``.
+
+    A slash that a client has encoded belongs to a name, and names have none, so it is left for the
+    answer that nothing is there.
+    """
+
+    def __init__(self, wsgi_app: WSGIApplication) -> None:
+        self._wsgi_app = wsgi_app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on by its plain path."""
+        path = environ.get("PATH_INFO", "")
+        if len(path) > 1 and (path[-1] == "/" or "//" in path):
+            sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or path
+            tidy = re.sub("//+", "/", path).rstrip("/") or "/"
+            if "%2f" not in sent.lower() and not tidy.startswith(_NOT_OURS):
+                environ["PATH_INFO"] = tidy
         return self._wsgi_app(environ, start_response)
 
 

@@ -46,6 +46,8 @@ def document(handlers: Handlers, version: str, host: str) -> dict[str, Any]:
         declared: Event = described.declaration_of(handler)
         models |= {model for model in (declared.message, declared.answer) if model}
     parts = _Parts(schemas.of_models(models))
+    declarations = [described.declaration_of(handler) for handler, _ in handlers.values()]
+    schemas.add_hints(parts.components, [item.answer for item in declarations if item.message])
     for name in sorted(handlers):
         handler, stem = handlers[name]
         parts.add_received(name, stem, handler)

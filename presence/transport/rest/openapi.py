@@ -78,6 +78,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     models: set[type[BaseModel]] = {PathParameters}
     conditions: set[type[PresenceError]] = set()
+    hinted: list[type[BaseModel] | None] = []
     for path, method, rule in rules(app):
         view = app.view_functions[rule.endpoint]
         declared: Route = described.declaration_of(view)
@@ -86,6 +87,8 @@ def document(app: Flask, version: str) -> dict[str, Any]:
             for model in (declared.answer, declared.body, declared.form)
             if isinstance(model, type)
         }
+        if (declared.body or declared.form or declared.query) and isinstance(declared.answer, type):
+            hinted.append(declared.answer)
         need = needs.need_of(app, rule.endpoint) or needs.PUBLIC
         met = _conditions(declared, method, rule, need)
         conditions |= set(met)
@@ -105,6 +108,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
         }
     components = schemas.of_models(models)
     components.pop(PathParameters.__name__)
+    schemas.add_hints(components, hinted)
     components |= {schemas.name_of(item): schemas.of_condition(item) for item in conditions}
     return {
         "openapi": VERSION,

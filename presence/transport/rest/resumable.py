@@ -41,7 +41,7 @@ from presence.transport.admission.error_handlers import (
 )
 from presence.transport.engine.draining import yield_to_others
 from presence.transport.process.runtime import Runtime, runtime
-from presence.transport.rest import tus, uploads
+from presence.transport.rest import hinting, tus, uploads
 from presence.transport.wire import described, messages, room_responses
 from presence.transport.wire.messages import PeerAddress
 from presence.transport.wire.needs import needs
@@ -206,6 +206,7 @@ def _create(run: Runtime) -> Response:
         raise FileTooLarge(limit)
     metadata = request.headers.get("Upload-Metadata", "")
     told = tus.metadata(metadata)
+    hinting.note(told, ("filename", "name", "filetype", "type", "room_name", "peer_id"))
     filename = told.get("filename") or told.get("name")
     if not filename:
         raise InvalidField("Upload-Metadata", "must have filename.")

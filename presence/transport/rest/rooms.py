@@ -20,6 +20,7 @@ from presence.transport.live import room_lists
 from presence.transport.live.shared_bodies import SharedBody
 from presence.transport.process import erasing
 from presence.transport.process.runtime import runtime
+from presence.transport.rest import hinting
 from presence.transport.wire import (
     described,
     json_codec,
@@ -30,10 +31,11 @@ from presence.transport.wire import (
 )
 from presence.transport.wire.messages import (
     JoinOverRest,
+    LeaveOverRest,
     PeerAddress,
     PeerQuery,
     RoomAddress,
-    UpdateUserData,
+    UpdateOverRest,
 )
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
@@ -127,13 +129,17 @@ def join(room_name: str) -> Body:
 
 @bp.post("/<room_name>/leave")
 @described.route(
-    group="rooms", answer=room_responses.LeftOverRest, query=PeerQuery, errors=_UNKNOWN_PEER
+    group="rooms",
+    answer=room_responses.LeftOverRest,
+    body=LeaveOverRest,
+    query=PeerQuery,
+    errors=_UNKNOWN_PEER,
 )
 @needs(JOIN, acts=True)
 def leave(room_name: str) -> Body:
     """Make a peer inactive, whatever keeps it active; its sockets leave the room."""
     run = runtime()
-    address = _peer_address(room_name, request.args.get("peer_id"))
+    address = _acting(JOIN, room_name)
     with run.announcer.in_order(address.room_name):
         with database.writing() as session:
             left = peers.leave(session, address.room_name, address.peer_id)
@@ -147,7 +153,7 @@ def leave(room_name: str) -> Body:
 @described.route(
     group="rooms",
     answer=room_responses.UserDataStoredOverRest,
-    body=UpdateUserData,
+    body=UpdateOverRest,
     query=PeerQuery,
     errors=(*_UNKNOWN_PEER, errors.Conflict, errors.UserDataTooLarge, errors.DatabaseFull),
 )
@@ -155,7 +161,7 @@ def leave(room_name: str) -> Body:
 def update_data(room_name: str) -> Body:
     """Change a peer's user data, announcing it to the others in the room."""
     run = runtime()
-    address = _peer_address(room_name, request.args.get("peer_id"))
+    address = _acting(UPDATE, room_name)
     message = messages.parse_update(json_body(), run.settings.max_user_data_bytes)
     with run.announcer.in_order(address.room_name):
         with database.writing() as session:
@@ -268,12 +274,28 @@ def _peer_address(room_name: str, peer_id: str | None) -> PeerAddress:
     return messages.parse(PeerAddress, address)
 
 
+def _acting(grant: str, room_name: str) -> PeerAddress:
+    """Return the peer that acts: the query names it, or else the body does.
+
+    Raises `InvalidField`, and what `request_access.require` does for the one in the body, of whom
+    nobody has asked yet whether the token is theirs.
+    """
+    if "peer_id" in request.args:
+        return _peer_address(room_name, request.args["peer_id"])
+    data = json_body()
+    address = _peer_address(room_name, data.get("peer_id") if isinstance(data, dict) else None)
+    request_access.require(grant, address.room_name, address.peer_id)
+    return address
+
+
 def json_body() -> Any:
     """Return the request's JSON, whatever its Content-Type says; raises `InvalidJson`."""
     data = request.get_data()
     try:
-        return json_codec.loads(data) if data else {}
+        body = json_codec.loads(data) if data else {}
     except ValueError as error:
         raise InvalidJson(
             "The body is not valid JSON. Send a JSON object with Content-Type: application/json."
         ) from error
+    hinting.note(body)
+    return body

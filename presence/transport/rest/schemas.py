@@ -43,6 +43,12 @@ _SAMPLES: dict[str, Any] = {
     "because": "Advertising",
     "reasons": {"database": "The database does not answer."},
 }
+# What any answer to a message may have besides.
+HINTS: Schema = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "Keys of the message that are none but resemble one, a sentence each.",
+}
 _BY_TYPE: dict[Any, Any] = {str: "…", int: 1, float: 1.0, bool: True}
 
 
@@ -76,6 +82,7 @@ def of_condition(condition: type[PresenceError]) -> Schema:
             "code": {"const": condition.code, "type": "string"},
             "detail": {"type": "string", "description": "What happened and what to do about it."},
             **keys,
+            "hints": HINTS,
         },
         "required": ["code", "detail"],
         "examples": [example_of_condition(condition)],
@@ -95,6 +102,7 @@ def of_conditions(conditions: Iterable[type[PresenceError]], more: Schema | None
             "detail": {"type": "string", "description": "What happened and what to do about it."},
             **keys,
             **(more or {}),
+            "hints": HINTS,
         },
         "required": ["code", "detail"],
         "examples": [example_of_condition(chosen[0])],
@@ -110,6 +118,13 @@ def extra_keys(condition: type[PresenceError]) -> dict[str, Schema]:
         for name, hint in hints.items()
         if name not in inherited
     }
+
+
+def add_hints(components: dict[str, Schema], models: Iterable[type[BaseModel] | None]) -> None:
+    """Let the answers of these models, among the components, have hints."""
+    for model in models:
+        if model is not None:
+            components[model.__name__].setdefault("properties", {})["hints"] = HINTS
 
 
 def with_key(schema: Schema, key: str, value: Any) -> Schema:

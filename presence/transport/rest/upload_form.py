@@ -43,6 +43,8 @@ class IncomingForm:
 
     def __init__(self, open_file: OpenFile) -> None:
         self.fields: dict[str, str] = {}
+        # The names of all parts, those of files too.
+        self.names: dict[str, None] = {}
         self.filename = ""
         self.blob: PendingBlob | None = None
         self._open_file = open_file
@@ -93,7 +95,9 @@ class IncomingForm:
                 return isinstance(event, Epilogue)
             if isinstance(event, Field):
                 self._field, self._file = (event.name, bytearray()), None
+                self.names[event.name] = None
             elif isinstance(event, File):
+                self.names[event.name] = None
                 self._field, self._file = None, self._begin_file(event, check)
             elif isinstance(event, Data):
                 self._take(event)

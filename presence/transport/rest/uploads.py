@@ -24,6 +24,7 @@ from presence.storage.blobs import BlobTooLarge, DiskNearlyFull, PendingBlob
 from presence.transport.admission import request_access
 from presence.transport.admission.error_handlers import as_presence_error, drain_body
 from presence.transport.process.runtime import Runtime, runtime
+from presence.transport.rest import hinting
 from presence.transport.rest.upload_form import FORM_BYTES, IncomingForm
 from presence.transport.wire import described, messages, room_responses, serializers
 from presence.transport.wire.messages import PeerAddress, UploadForm
@@ -77,6 +78,7 @@ def upload() -> Body:
     except OSError as error:
         raise as_presence_error(error) from error
     finally:
+        hinting.note(form.names)
         # Whatever was not moved into place goes, after a broken connection too.
         form.discard()
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from presence.domain.rooms import activity
-from presence.domain.values import names, user_data
+from presence.domain.values import key_hints, names, user_data
 from presence.errors import InvalidField, InvalidJson
 from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
 from presence.transport.wire import field_docs
@@ -144,11 +144,25 @@ class JoinOverRest(JoinRoom):
     """May be left out; otherwise the room in the address."""
 
 
+class UpdateOverRest(UpdateUserData):
+    """Change a peer's user data: keys to set, keys to remove, or everything replaced."""
+
+    peer_id: Annotated[Name | None, Field()] = None
+    """The peer who acts, where the query does not say."""
+
+
+class LeaveOverRest(Incoming):
+    """Leave; the peer may be named here."""
+
+    peer_id: Annotated[Name | None, Field()] = None
+    """The peer who leaves, where the query does not say."""
+
+
 class PeerQuery(Incoming):
     """Says which peer of the room in the address is meant."""
 
     peer_id: PeerId
-    """The peer who acts."""
+    """The peer who acts; it may stand in the body instead."""
 
 
 class ActivityQuery(Incoming):
@@ -204,6 +218,18 @@ def parse(model: type[Message], data: object, max_user_data_bytes: int = 0) -> M
         if first["type"] == "missing":
             raise InvalidField(field, "is required, and was not given.") from None
         raise InvalidField(field, _reason(first["msg"])) from None
+
+
+def hinted(data: object, model: type[BaseModel] | None) -> dict[str, list[str]]:
+    """Return ``hints`` for keys of a message that are none and resemble one of the model's.
+
+    Costs one comparison where there is no unknown key.
+    """
+    known = model.model_fields.keys() if model else frozenset[str]()
+    if not known or not isinstance(data, dict) or data.keys() <= known:
+        return {}
+    found = key_hints.hints(data, known)
+    return {"hints": found} if found else {}
 
 
 def parse_update(data: object, max_user_data_bytes: int) -> UpdateUserData:

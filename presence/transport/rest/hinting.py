@@ -1,0 +1,53 @@
+"""Naming in an answer over REST the keys of its request that are none, but resemble one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+from presence.domain.values import key_hints
+from presence.transport.process.runtime import Runtime
+from presence.transport.wire import json_codec
+from presence.transport.wire.described import Route
+
+
+def init_app(run: Runtime) -> None:
+    """Add the hints to what the app answers, be it a success or an error."""
+    app = run.app
+
+    @app.after_request
+    def add(response: Response) -> Response:
+        found = _found(app) if request.args or "sent" in g else []
+        if found and response.mimetype == "application/json" and not response.is_streamed:
+            body = json_codec.loads(response.get_data())
+            if isinstance(body, dict):
+                response.set_data(json_codec.dumps({**body, "hints": found}))
+        return response
+
+
+def note(sent: Any, known: Collection[str] | None = None) -> None:
+    """Note what the current request sent besides its address: an object, or the fields of a form.
+
+    `known` are the keys that it may have; otherwise those of the body that the route declares.
+    """
+    if isinstance(sent, dict):
+        g.sent = (sent.keys(), known)
+
+
+def _found(app: Flask) -> list[str]:
+    view = app.view_functions.get(request.endpoint or "")
+    declared: Route | None = getattr(view, "declared", None)
+    if declared is None:
+        return []
+    found = _hints(request.args.keys(), declared.query.model_fields if declared.query else ())
+    if "sent" in g:
+        keys, known = g.sent
+        body = declared.body or declared.form
+        found += _hints(keys, known or (body.model_fields if body else ()))
+    return found
+
+
+def _hints(keys: Iterable[str], known: Collection[str]) -> list[str]:
+    return [] if all(key in known for key in keys) else key_hints.hints(keys, known)
