@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import click
 from dotenv import load_dotenv
 from flask import Flask
+from flask.cli import FlaskGroup
 from socketio import Manager
 
 from presence import logs
@@ -49,12 +50,13 @@ from presence.transport.admission.request_paths import Paths
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
-from presence.transport.commands import sweep, token
+from presence.transport.commands import development, doctor, listening, sweep, token, version
 from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
-from presence.transport.pages import api, clients, doctor, doctor_probes, views
+from presence.transport.pages import api, clients, doctor_probes, views
+from presence.transport.pages import doctor as doctor_pages
 from presence.transport.process import disk_care, leases, starting, storage_limits, sweeping
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest, TidyPaths
@@ -104,6 +106,8 @@ PARTS: tuple[Part, ...] = (
     health.init_app,
     token.init_app,
     sweep.init_app,
+    doctor.init_app,
+    version.init_app,
 )
 
 # The routes, by what they are about.
@@ -118,7 +122,7 @@ BLUEPRINTS = (
     descriptions.bp,
     health.bp,
     views.bp,
-    doctor.bp,
+    doctor_pages.bp,
     doctor_probes.bp,
     api.bp,
     clients.bp,
@@ -173,9 +177,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     try:
         settings = settings or Settings.from_environment()
     except InvalidSetting as error:
-        if click.get_current_context(silent=True) is None:
+        context = click.get_current_context(silent=True)
+        if context is None:
             raise
-        # A command of `flask` says it in a line.
+        if isinstance(context.command, FlaskGroup):  # which asks for a command by its name
+            return doctor.without_settings(error)
+        # `flask run` says it in a line.
         raise click.ClickException(str(error)) from None
     context = click.get_current_context(silent=True)
     if context is not None and str(context.params.get("host")).startswith("["):
@@ -210,6 +217,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     for layer, _reason in reversed(LAYERS):
         app.wsgi_app = layer(app.wsgi_app, runtime)  # type: ignore[method-assign, assignment]
+    development.start_if_run(runtime)
     return app
 
 
@@ -236,9 +244,11 @@ def main() -> None:
     app = create_app(settings)
     runtime: Runtime = app.extensions["presence"]
     try:
+        listening.check(settings.address, settings.port)
         runtime.start()
-    except database.CannotServe as error:
-        sys.exit(str(error))
+    except (listening.CannotListen, database.CannotServe) as error:
+        logging.getLogger("presence").error("%s", error)
+        sys.exit(1)
     # One that is too long is answered by the app; eventlet would hang up without a word.
     eventlet.wsgi.MAX_HEADER_LINE = 65_536
     print(f"Presence is ready: {hosts_and_origins.whereabouts(settings)}", flush=True)

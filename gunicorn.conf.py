@@ -12,6 +12,7 @@ from gunicorn import glogging
 
 from presence import logs
 from presence.config import ROOT, InvalidSetting, Settings
+from presence.transport.commands import listening
 from presence.transport.engine.file_descriptors import MAX_BODIES, MAX_WAITING, make_room_for
 
 # What is loaded stays, so looking through it again and again while it is loaded finds nothing: that
@@ -79,6 +80,11 @@ class logger_class(glogging.Logger):  # noqa: N801 – the setting's name
 def on_starting(server):
     """Give the app's own log a place, and say what the system does not allow."""
     logs.set_up(settings)
+    # Handed over by systemd, or by the master that this one takes over from, they are open already.
+    if not {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys() and not server.cfg.reuse_port:
+        for address in server.cfg.address:
+            if isinstance(address, tuple):
+                _check_address(server, *address)
     # Files that a worker makes are its owner's alone: it begins with the umask of this process.
     os.umask(0o077)
     if worker_connections < settings.max_connections:
@@ -87,6 +93,15 @@ def on_starting(server):
             worker_connections,
             settings.max_connections,
         )
+
+
+def _check_address(server, host, port):
+    """End with one sentence where nothing can listen; gunicorn itself says it for five seconds."""
+    try:
+        listening.check(host, port)
+    except listening.CannotListen as error:
+        server.log.error("%s", error)
+        sys.exit(1)
 
 
 def post_worker_init(worker):

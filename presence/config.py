@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _MIB = 1024 * 1024
 ROOT = Path(__file__).resolve().parent.parent
-# The version that the descriptions of the API carry.
+# The one version: of the server, of the descriptions of its API, and of the clients it hands out.
+# CHANGELOG.md has a section for each that was released; `script/release` makes its files.
 VERSION = "0.1.0"
 
 FOREVER = "forever"
@@ -47,20 +49,49 @@ _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,64}){1,8}")
 # A name of a machine, or an IPv4 address.
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 
+# Numbers beyond these are mistakes, and some part or other would fail of them later: columns of 32
+# bits, timers of the system, which count milliseconds in as many. Sizes go as far as a disk might.
+_MOST = 2**31 - 1
+_MOST_SECONDS = 2_000_000
+_MOST_BYTES = 2**53
+
 # What HMAC-SHA256 asks of a key (RFC 7518, section 3.2).
 _MIN_KEY_BYTES = 32
+
+
+# A name of a machine, or an address: IPv4, or IPv6 (in brackets where a port may follow).
+_NAME_OR_ADDRESS = r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
 
 
 class InvalidSetting(ValueError):
     """A setting has a value that the server cannot use; the message names it and says what fits."""
 
 
-def _setting(variable: str, default: Any, description: str, *, secret: bool = False) -> Any:
+def _setting(
+    variable: str,
+    default: Any,
+    description: str,
+    *,
+    secret: bool = False,
+    least: float = 0,
+    above: float | None = None,
+    most: float | None = None,
+) -> Any:
     """Declare a field of `Settings`: its environment variable, default and one-line meaning.
 
-    A secret is left out where the settings are printed.
+    A number is from `least` to `most`, or more than `above`; a secret is left out where the
+    settings are printed.
     """
-    metadata = {"variable": variable, "description": description}
+    if most is None:
+        most = _MOST_SECONDS if isinstance(default, float) else _MOST
+        most = _MOST_BYTES if "_BYTES" in variable else most
+    metadata = {
+        "variable": variable,
+        "description": description,
+        "least": least,
+        "above": above,
+        "most": most,
+    }
     return field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -71,14 +102,23 @@ class Settings:
     host: str = _setting(
         "HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface, :: for IPv6 too"
     )
-    port: int = _setting("PORT", 3001, "port to listen on")
+    port: int = _setting(
+        "PORT",
+        3001,
+        "port to listen on",
+        least=1,
+        most=65_535,
+    )
     database_url: str = _setting(
         "DATABASE_URL",
         "sqlite:///instance/presence.db",
         "where rooms and peers are kept: a file, or postgresql://user:password@host/name",
     )
     database_connections: int = _setting(
-        "PRESENCE_DATABASE_CONNECTIONS", 10, "connections one process opens to PostgreSQL"
+        "PRESENCE_DATABASE_CONNECTIONS",
+        10,
+        "connections one process opens to PostgreSQL",
+        least=1,
     )
     worker_name: str = _setting(
         "PRESENCE_WORKER_NAME",
@@ -124,6 +164,7 @@ class Settings:
         "PRESENCE_FILE_URL_SECONDS",
         3600,
         "how long the address of a file is good when locked; up to twice as long",
+        least=1,
     )
     allowed_origins: str = _setting(
         "PRESENCE_ALLOWED_ORIGINS",
@@ -131,10 +172,16 @@ class Settings:
         "web origins that may use the server, separated by commas; * for all",
     )
     max_peers: int = _setting(
-        "PRESENCE_MAX_PEERS", 100, "active peers a room holds; fixed when the room is made"
+        "PRESENCE_MAX_PEERS",
+        100,
+        "active peers a room holds; fixed when the room is made",
+        least=1,
     )
     max_upload_bytes: int = _setting(
-        "PRESENCE_MAX_UPLOAD_BYTES", 16 * 1024 * 1024, "largest file that may be uploaded"
+        "PRESENCE_MAX_UPLOAD_BYTES",
+        16 * 1024 * 1024,
+        "largest file that may be uploaded",
+        least=1,
     )
     max_image_pixels: int = _setting(
         "PRESENCE_MAX_IMAGE_PIXELS", 200_000_000, "pixels of an uploaded image; 0 for any number"
@@ -145,18 +192,28 @@ class Settings:
         "store pictures made anew: upright, without place, time and camera",
     )
     file_checkers: int = _setting(
-        "PRESENCE_FILE_CHECKERS", 2, "uploaded files that are looked at at once"
+        "PRESENCE_FILE_CHECKERS",
+        2,
+        "uploaded files that are looked at at once",
+        least=1,
     )
     file_check_seconds: float = _setting(
-        "PRESENCE_FILE_CHECK_SECONDS", 10.0, "computing that looking at a file may take"
+        "PRESENCE_FILE_CHECK_SECONDS",
+        10.0,
+        "computing that looking at a file may take",
+        above=0,
     )
     file_check_bytes: int = _setting(
-        "PRESENCE_FILE_CHECK_BYTES", 2048 * _MIB, "memory that looking at a file may take"
+        "PRESENCE_FILE_CHECK_BYTES",
+        2048 * _MIB,
+        "memory that looking at a file may take",
+        least=1,
     )
     resume_seconds: float = _setting(
         "PRESENCE_RESUME_SECONDS",
         3600.0,
         "how long an upload that broke off can be resumed (tus)",
+        above=0,
     )
     max_files_per_peer: int = _setting(
         "PRESENCE_MAX_FILES_PER_PEER", 100, "files a peer may have; 0 for any number"
@@ -202,18 +259,28 @@ class Settings:
         "PRESENCE_KEEP_ACTIVITY", FOREVER, "how long it is kept what happened in a room"
     )
     max_user_data_bytes: int = _setting(
-        "PRESENCE_MAX_USER_DATA_BYTES", 16 * 1024, "largest user_data of a peer, as compact JSON"
+        "PRESENCE_MAX_USER_DATA_BYTES",
+        16 * 1024,
+        "largest user_data of a peer, as compact JSON",
+        least=1,
     )
     max_message_bytes: int = _setting(
-        "PRESENCE_MAX_MESSAGE_BYTES", 1_000_000, "largest Socket.IO message or JSON request body"
+        "PRESENCE_MAX_MESSAGE_BYTES",
+        1_000_000,
+        "largest Socket.IO message or JSON request body",
+        least=1,
     )
     rest_session_seconds: float = _setting(
         "PRESENCE_REST_SESSION_SECONDS",
         60.0,
         "how long a peer that joined over REST stays active without another call",
+        above=0,
     )
     max_signal_bytes: int = _setting(
-        "PRESENCE_MAX_SIGNAL_BYTES", 64 * 1024, "largest data of a signal or broadcast, as JSON"
+        "PRESENCE_MAX_SIGNAL_BYTES",
+        64 * 1024,
+        "largest data of a signal or broadcast, as JSON",
+        least=1,
     )
     hold_seconds: float = _setting(
         "PRESENCE_HOLD_SECONDS",
@@ -239,7 +306,10 @@ class Settings:
         secret=True,
     )
     turn_ttl: int = _setting(
-        "PRESENCE_TURN_TTL", 3600, "seconds for which TURN credentials are good"
+        "PRESENCE_TURN_TTL",
+        3600,
+        "seconds for which TURN credentials are good",
+        least=1,
     )
     disconnect_grace: float = _setting(
         "PRESENCE_DISCONNECT_GRACE",
@@ -252,13 +322,22 @@ class Settings:
         "changes of a room within this many seconds share one list",
     )
     ping_interval: float = _setting(
-        "PRESENCE_PING_INTERVAL", 5.0, "seconds between two pings of a connection"
+        "PRESENCE_PING_INTERVAL",
+        5.0,
+        "seconds between two pings of a connection",
+        above=0,
     )
     ping_timeout: float = _setting(
-        "PRESENCE_PING_TIMEOUT", 5.0, "seconds a client has to answer a ping"
+        "PRESENCE_PING_TIMEOUT",
+        5.0,
+        "seconds a client has to answer a ping",
+        above=0,
     )
     max_connections: int = _setting(
-        "PRESENCE_MAX_CONNECTIONS", 10_000, "connections one process holds open"
+        "PRESENCE_MAX_CONNECTIONS",
+        10_000,
+        "connections one process holds open",
+        least=1,
     )
     trusted_proxies: int = _setting(
         "PRESENCE_TRUSTED_PROXIES",
@@ -289,6 +368,7 @@ class Settings:
         "PRESENCE_MAX_ANSWER_BYTES",
         256 * _MIB,
         "lists of rooms that are being sent to slow readers, all together",
+        least=1,
     )
     max_database_bytes: int = _setting(
         "PRESENCE_MAX_DATABASE_BYTES",
@@ -299,6 +379,7 @@ class Settings:
         "PRESENCE_READ_SECONDS",
         10.0,
         "how long a request that does not keep coming is waited for, or a connection's first use",
+        above=0,
     )
     events_per_second: float = _setting(
         "PRESENCE_EVENTS_PER_SECOND",
@@ -349,75 +430,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse values that would only fail later, far from their cause."""
-        for name in (
-            "max_peers",
-            "max_upload_bytes",
-            "max_user_data_bytes",
-            "max_signal_bytes",
-            "max_message_bytes",
-            "max_connections",
-            "max_answer_bytes",
-            "turn_ttl",
-            "database_connections",
-            "file_url_seconds",
-            "file_checkers",
-            "file_check_bytes",
-        ):
-            if getattr(self, name) < 1:
-                raise InvalidSetting(f"{variable_of(name)} must be at least 1.")
-        for name in (
-            "max_image_pixels",
-            "max_files_per_peer",
-            "max_bytes_per_peer",
-            "max_bytes_per_room",
-            "max_bytes_total",
-            "min_free_disk_bytes",
-            "max_rooms",
-            "max_rooms_each",
-            "max_kept_peers",
-            "announce_window",
-            "disconnect_grace",
-            "hold_seconds",
-            "max_held_signals",
-            "max_held_bytes",
-        ):
-            if getattr(self, name) < 0:
-                raise InvalidSetting(f"{variable_of(name)} must not be negative.")
-        for name in (
-            "trusted_proxies",
-            "sockets_per_address",
-            "connects_per_minute",
-            "requests_at_once",
-            "max_database_bytes",
-            "events_per_second",
-            "event_burst",
-            "flood_seconds",
-            "stall_seconds",
-            "requests_per_minute",
-            "uploads_per_minute",
-            "failed_tokens_per_minute",
-        ):
-            if getattr(self, name) < 0:
-                raise InvalidSetting(f"{variable_of(name)} must be 0 or more.")
-        for name in (
-            "ping_interval",
-            "ping_timeout",
-            "read_seconds",
-            "rest_session_seconds",
-            "file_check_seconds",
-            "resume_seconds",
-        ):
-            if getattr(self, name) <= 0:
-                raise InvalidSetting(f"{variable_of(name)} must be more than 0 seconds.")
+        for item in fields(self):
+            _check_range(item.metadata, getattr(self, item.name))
+        self._check_texts()
         self._check_host()
         self._check_prefix()
         self._check_places()
         self._check_origins()
+        self._check_hosts()
         self._check_durations()
         self._check_ice()
         self._check_access()
-        if not 0 < self.port < 65_536:
-            raise InvalidSetting("PORT must be a number from 1 to 65535.")
         self._check_log()
 
     @classmethod
@@ -462,17 +485,50 @@ class Settings:
 
     def _check_places(self) -> None:
         """Refuse addresses of storage that no engine here understands."""
-        if not self.database_url.startswith("sqlite:///") and not self.has_shared_database:
+        self._check_database_url()
+        if self.redis_url and not _is_url(self.redis_url, ("redis", "rediss", "unix")):
+            raise InvalidSetting(
+                "REDIS_URL must begin with redis:// (rediss:// for TLS, unix:// for a socket), "
+                "and have a host, such as redis://localhost:6379/0."
+            )
+        if not re.fullmatch(r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?)?", self.upload_url):
+            raise InvalidSetting(
+                "UPLOAD_URL must be empty or like s3://bucket/prefix; a bucket's name has 3 to 63 "
+                "lower-case letters, digits, hyphens and dots."
+            )
+        if self.s3_endpoint and not _is_url(self.s3_endpoint, ("http", "https")):
+            raise InvalidSetting(
+                "PRESENCE_S3_ENDPOINT must begin with http:// or https:// and have a host, such as "
+                "https://s3.example.org."
+            )
+        if not re.fullmatch(r"[a-z0-9-]{0,16}", self.worker_name):
+            raise InvalidSetting(
+                "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
+            )
+        if not re.fullmatch(r"[\w.:/{}-]{1,64}", self.redis_prefix):
+            raise InvalidSetting(
+                "PRESENCE_REDIS_PREFIX must be 1 to 64 letters, digits and the characters "
+                "_ . : / { } -"
+            )
+
+    def _check_database_url(self) -> None:
+        if self.database_url.startswith("sqlite:///"):
+            if not self.database_url.removeprefix("sqlite:///") or "?" in self.database_url:
+                raise InvalidSetting(
+                    "DATABASE_URL must name a file after sqlite:/// and nothing else, such as "
+                    "sqlite:///instance/presence.db."
+                )
+        elif not self.has_shared_database:
             # psycopg 3, for one, would stop every greenlet while it waits.
             raise InvalidSetting(
                 "DATABASE_URL must begin with sqlite:/// or postgresql:// (with psycopg2, which "
                 "need not be named)."
             )
-        if not re.fullmatch(r"(s3://[^/]+(/.*)?)?", self.upload_url):
-            raise InvalidSetting("UPLOAD_URL must be empty or like s3://bucket/prefix.")
-        if not re.fullmatch(r"[a-z0-9-]{0,16}", self.worker_name):
+        elif not _is_url(self.database_url, needs_host=False):
+            # Not the address itself, which has the password in it.
             raise InvalidSetting(
-                "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
+                "DATABASE_URL must be like postgresql://user:password@host:5432/name. In user and "
+                "password write @ as %40, : as %3A, / as %2F, # as %23 and % as %25."
             )
 
     def _check_origins(self) -> None:
@@ -482,6 +538,15 @@ class Settings:
                 raise InvalidSetting(
                     f"PRESENCE_ALLOWED_ORIGINS: {origin!r} is no origin. Write it with its scheme, "
                     "and without a path: https://app.example.org."
+                )
+
+    def _check_hosts(self) -> None:
+        """Refuse what nobody's ``Host`` can be."""
+        for host in self.hosts:
+            if host != "*" and not re.fullmatch(_NAME_OR_ADDRESS, host.removeprefix(".")):
+                raise InvalidSetting(
+                    f"PRESENCE_ALLOWED_HOSTS: {host!r} is no name of a server. Write it without "
+                    "scheme and path: presence.example.org."
                 )
 
     def _check_durations(self) -> None:
@@ -498,14 +563,29 @@ class Settings:
             ("turn_urls", ("turn:", "turns:")),
         ):
             for url in urls(getattr(self, name)):
-                if not url.startswith(schemes):
+                if not re.fullmatch(rf"({'|'.join(schemes)})[^\s/@]+", url):
                     raise InvalidSetting(
-                        f"{variable_of(name)}: {url!r} must begin with {' or '.join(schemes)}."
+                        f"{variable_of(name)}: {url!r} must begin with {' or '.join(schemes)} and "
+                        f"go on with a host, such as {schemes[0]}turn.example.org:3478."
                     )
         if urls(self.turn_urls) and not self.turn_secret:
             raise InvalidSetting(
                 "PRESENCE_TURN_SECRET must be set with PRESENCE_TURN_URLS: the same value as "
                 "static-auth-secret of the TURN server."
+            )
+
+    def _check_texts(self) -> None:
+        """Refuse what cannot be in an address, a path or a header."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, str) and not value.isprintable():
+                raise InvalidSetting(
+                    f"{item.metadata['variable']} must have no line breaks or other characters "
+                    "that cannot be printed."
+                )
+        if not re.fullmatch(r"[!-~]*", self.metrics_token):
+            raise InvalidSetting(
+                "PRESENCE_METRICS_TOKEN must be ASCII without spaces, as it is sent in a header."
             )
 
     def _check_log(self) -> None:
@@ -679,6 +759,52 @@ def unknown_settings(environment: Mapping[str, str] | None = None) -> dict[str, 
             near = difflib.get_close_matches(name.removeprefix(_PREFIX), by_end, n=1)
             unknown[name] = by_end[near[0]] if near else None
     return unknown
+
+
+def idle_settings(settings: Settings) -> list[str]:
+    """Return a sentence for every setting that can do nothing beside the others."""
+    found = []
+    for needed, names in (
+        ("upload_url", ("s3_endpoint",)),
+        ("turn_urls", ("turn_secret",)),
+    ):
+        found += [
+            f"{variable_of(name)} changes nothing without {variable_of(needed)}"
+            for name in names
+            if getattr(settings, name) and not getattr(settings, needed)
+        ]
+    found += [
+        f"{variable_of(name)} is more than a message may have; PRESENCE_MAX_MESSAGE_BYTES counts"
+        for name in ("max_signal_bytes", "max_user_data_bytes")
+        if getattr(settings, name) > settings.max_message_bytes
+    ]
+    return found
+
+
+def _check_range(declared: Mapping[str, Any], value: Any) -> None:
+    """Raise `InvalidSetting` for a number that is too small or too large."""
+    if isinstance(value, (str, bool)):
+        return
+    variable, least, above, most = (declared[key] for key in ("variable", "least", "above", "most"))
+    if above is not None and value <= above:
+        raise InvalidSetting(f"{variable} must be more than {above:g}, not {value:g}.")
+    if above is None and value < least:
+        what = "must not be negative" if least == 0 else f"must be at least {least:g}"
+        raise InvalidSetting(f"{variable} {what}, and is {value}.")
+    if value > most:
+        raise InvalidSetting(f"{variable} must be at most {most}, and is more.")
+
+
+def _is_url(text: str, schemes: tuple[str, ...] = (), *, needs_host: bool = True) -> bool:
+    """Tell whether a text is an address with a scheme of these, and with a host or a path."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        return False
+    if re.search(r"\s", text) or parts.fragment or (schemes and parts.scheme not in schemes):
+        return False
+    return bool(parts.path if parts.scheme == "unix" else parts.hostname) or not needs_host
 
 
 def _parse(variable: str, default: Any, text: str) -> Any:

@@ -1,12 +1,25 @@
 # Shared by the scripts beside it: finds Python and keeps .venv up to date.
 # Sourced, not run.
 
+# Tell whether a program is a Python that is new enough.
+is_new_enough() {
+  command -v "$1" >/dev/null 2>&1 &&
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
 # Print the path of a Python that is new enough, or explain what is missing and stop.
 find_python() {
   local candidate
+  if [ -n "${PYTHON:-}" ] && ! is_new_enough "$PYTHON"; then
+    if command -v "$PYTHON" >/dev/null 2>&1; then
+      echo "Presence needs Python 3.11 or newer, and PYTHON=$PYTHON is $("$PYTHON" --version 2>&1). Name a newer one, or leave PYTHON unset." >&2
+    else
+      echo "There is no program $PYTHON, which PYTHON names. Name the path of Python 3.11 or newer, or leave PYTHON unset." >&2
+    fi
+    return 1
+  fi
   for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do
-    if [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 &&
-      "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if [ -n "$candidate" ] && is_new_enough "$candidate"; then
       command -v "$candidate"
       return
     fi
@@ -15,15 +28,46 @@ find_python() {
   return 1
 }
 
+# Leave .venv to be used or made; keep one that another tool made and that cannot be used, and say
+# what to do. One of ours that is half made, for the first start was interrupted, goes.
+check_venv() {
+  if [ ! -e .venv ] && [ ! -L .venv ]; then
+    return
+  fi
+  if .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    if ! is_new_enough .venv/bin/python; then
+      echo "$PWD/.venv has $(.venv/bin/python --version 2>&1), and Presence needs Python 3.11 or newer. It was left as it is: move it away (mv .venv old.venv), then start again." >&2
+      return 1
+    fi
+    if [ ! -w .venv ]; then
+      echo "$PWD/.venv cannot be written to by this user. Start as the user it belongs to, or give it to this one: chown." >&2
+      return 1
+    fi
+    return
+  fi
+  if [ -e .venv/.made-by-presence ] && [ ! -L .venv ]; then
+    rm -rf .venv
+    return
+  fi
+  echo "$PWD/.venv was made by something else: it has no pip, which script/server needs. It was left as it is. Put pip into it (python -m ensurepip, or uv pip install pip), or move it away (mv .venv old.venv) and start again." >&2
+  return 1
+}
+
 # Make .venv if there is none, and install the given requirements files when they have changed.
 prepare_venv() {
   local python wanted stamp=.venv/.installed-$1
-  # Without pip it is what an interrupted first start left behind.
-  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
-    [ ! -e .venv ] || rm -rf .venv
-    python=$(find_python)
+  check_venv || return 1
+  if [ ! -e .venv ]; then
+    python=$(find_python) || return 1
+    if ! mkdir .venv 2>/dev/null; then
+      echo "Presence keeps its packages in $PWD/.venv, and this folder cannot be written to. Put Presence where its user can write, or give the folder to that user: chown." >&2
+      return 1
+    fi
+    # Says whose it is, from the beginning: an interrupted first start leaves it half made.
+    : >.venv/.made-by-presence
     echo "Making .venv with $("$python" --version) ..." >&2
     "$python" -m venv .venv || {
+      rm -rf .venv
       echo "A virtual environment could not be made. On Debian and Ubuntu: apt-get install python3-venv" >&2
       return 1
     }

@@ -10,6 +10,7 @@ belongs in place exactly if its row exists.*
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import secrets
@@ -35,6 +36,18 @@ class BlobTooLarge(Exception):
 
 class DiskNearlyFull(Exception):
     """Writing would leave less of the disk free than must stay free."""
+
+
+class ObjectStoreError(OSError):
+    """The bucket cannot be used just now; `reason` is what it answered.
+
+    `is_lasting` where that will not change by itself: no such bucket, or no right to it.
+    """
+
+    def __init__(self, reason: str, *, is_lasting: bool = False) -> None:
+        super().__init__(errno.EIO, f"the bucket cannot be used: {reason}")
+        self.reason = reason
+        self.is_lasting = is_lasting
 
 
 class PendingBlob:
@@ -194,6 +207,9 @@ class LocalBlobs:
             blob.flush()
         finally:
             blob.discard()
+
+    def check_bucket(self) -> None:
+        """Do nothing: there is no bucket."""
 
     def path(self, stored_name: str) -> Path:
         """Return where the bytes of a stored file are."""

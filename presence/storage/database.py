@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         **(postgresql.engine_options(settings) if shared else {}),
     }
     if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        # What keeps it from being made is told where the file is opened.
+        with suppress(OSError):
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
         if shared:
@@ -246,17 +248,40 @@ def claim() -> IO[str] | None:
         return None
     lock = _claim_file(Path(f"{file}.lock"))
     try:
+        check_soundness(file)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def check_soundness(file: str | Path) -> None:
+    """Raise `CannotServe` if the SQLite file is damaged. Needs an app context."""
+    try:
         with db.engine.connect() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     except (DatabaseError, sqlite3.DatabaseError) as error:
+        if isinstance(getattr(error, "orig", error), sqlite3.OperationalError):
+            raise  # it is not the file that is wrong
         found = str(getattr(error, "orig", error))
     if found != "ok":
-        lock.close()
         raise CannotServe(
             f"The database {file} is damaged ({found}). It was left as it is. Put a good copy in "
             "its place, or move it away to begin with an empty one."
         )
-    return lock
+
+
+def served_by(file: Path) -> str | None:
+    """Return the id of the process that serves an SQLite file now, or None."""
+    try:
+        with Path(f"{file}.lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return lock.read().strip() or "unknown"
+    except OSError:
+        pass
+    return None
 
 
 def _claim_file(path: Path) -> IO[str]:
@@ -283,6 +308,36 @@ def _claim_file(path: Path) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def why_not(error: Exception, url: str) -> str:
+    """Return in a sentence why a database cannot be used, and what to do about it.
+
+    `url` is the setting, of which the password is left out; `error` what its driver or the system
+    said.
+    """
+    place = re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1@", url)
+    reason = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
+    reason = re.sub(r"\s+", " ", reason.split("\n", maxsplit=1)[0]).strip().rstrip(".")
+    known = _OF_FILES if url.startswith("sqlite:") else _OF_SERVERS
+    advice = next(advice for words, advice in known.items() if re.search(words, reason))
+    return f"The database {place} cannot be used: {reason[:300]}. {advice}"
+
+
+# What to do, by the words of a driver or of the system.
+_OF_FILES = {
+    "locked|busy": "Another program holds it: end that one, then start again.",
+    "full|No space": "Make room on its disk, then start again.",
+    "": "Let the user that runs the server write to its folder, or name another place, such as "
+    "DATABASE_URL=sqlite:////path/to/presence.db.",
+}
+_OF_SERVERS = {
+    "database .* does not exist": "Make it (createdb), or correct its name in DATABASE_URL.",
+    "password|authentication|role|pg_hba|no encryption": "Correct user and password in "
+    "DATABASE_URL, or let PostgreSQL take them (pg_hba.conf).",
+    "permission denied": "Let its user make tables: GRANT USAGE, CREATE ON SCHEMA public TO ….",
+    "": "Start PostgreSQL, or correct host and port in DATABASE_URL.",
+}
 
 
 def matches(session: Session, column: Any, parts: Sequence[str]) -> ColumnElement[bool]:

@@ -13,7 +13,6 @@ its row exists.*
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,9 +25,14 @@ import boto3
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.client import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
-from presence.storage.blobs import LocalBlobs, PendingBlob
+from presence.storage.blobs import LocalBlobs, ObjectStoreError, PendingBlob
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +42,11 @@ _CONNECT_SECONDS = 3
 _ANSWER_SECONDS = 5
 # Larger files go in parts of this size, one after the other, which bounds the memory they take.
 _PART_BYTES = 8 * 1024 * 1024
+# What a bucket answers that is not there, or to a wrong key; and what is said without any key.
+_LASTING = {400, 401, 403, 404}
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 # What S3 deletes at once.
 _BATCH = 1_000
-
-
-class ObjectStoreError(OSError):
-    """The bucket cannot be used just now; the message says what it answered."""
 
 
 class S3Blobs(LocalBlobs):
@@ -127,6 +130,10 @@ class S3Blobs(LocalBlobs):
     def try_writing(self) -> None:
         """Check that files can be received and that the bucket answers; raises `OSError`."""
         super().try_writing()
+        self.check_bucket()
+
+    def check_bucket(self) -> None:
+        """Check that the bucket answers; raises `ObjectStoreError`."""
         with _reaching():
             self._client.head_bucket(Bucket=self._bucket)
 
@@ -197,7 +204,7 @@ class S3Blobs(LocalBlobs):
                 )
             if answer.get("Errors"):
                 kept = answer["Errors"][0]
-                raise ObjectStoreError(errno.EIO, f"the bucket kept objects: {kept}")
+                raise ObjectStoreError(f"it kept objects: {kept}")
 
     def _address(self, stored_name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + stored_name}
@@ -209,4 +216,6 @@ def _reaching() -> Generator[None]:
     try:
         yield
     except (BotoCoreError, Boto3Error, ClientError) as error:
-        raise ObjectStoreError(errno.EIO, f"the bucket cannot be used: {error}") from error
+        status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
+        is_lasting = status in _LASTING or isinstance(error, _NO_CREDENTIALS)
+        raise ObjectStoreError(str(error).rstrip("."), is_lasting=is_lasting) from error

@@ -6,6 +6,7 @@ that a start of the server takes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,20 @@ def is_current() -> bool:
         return _revision(connection) == HEAD
 
 
+def state() -> str:
+    """Return “empty”, “current” or “older” for what the tables are. Needs an app context.
+
+    Raises `CannotServe` where they are of a newer version, or another program's.
+    """
+    with db.engine.connect() as connection:
+        revision = _revision(connection)
+        if revision is None:
+            _refuse_foreign(connection)
+            return "empty"
+    _check_revision(revision)
+    return "current" if revision == HEAD else "older"
+
+
 def upgrade() -> None:
     """Bring the tables up to date. Needs an app context.
 
@@ -59,24 +74,50 @@ def upgrade() -> None:
         revision = _revision(connection)
         if revision == HEAD:
             return  # another process was faster
-        if revision is None and not inspect(connection).has_table("rooms"):
+        if revision is None:
+            _refuse_foreign(connection)
             db.metadata.create_all(connection)
             connection.execute(insert(Usage).values(id=1, rooms=0, file_bytes=0, first_version=0))
             _VERSION.create(connection)
             connection.execute(_VERSION.insert().values(version_num=HEAD))
             return
-    if revision is not None and revision not in REVISIONS:
-        raise CannotServe(
-            "The tables of the database are of a version that this one does not know "
-            f"({revision!r}). They were left as they are. Start the version that made them, or put "
-            "back the backup from before the upgrade."
-        )
+    _check_revision(revision)
     import alembic.command  # noqa: PLC0415
     import alembic.config  # noqa: PLC0415
 
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     alembic.command.upgrade(config, "head")
+
+
+def _check_revision(revision: str) -> None:
+    """Raise `CannotServe` for tables that no version up to this one has made."""
+    if not re.fullmatch(r"\d{4}", revision):
+        raise CannotServe(
+            "The database belongs to another program (its migrations are at "
+            f"{revision!r}). It was left as it is. Give this server one of its own: DATABASE_URL."
+        )
+    if revision not in REVISIONS:
+        raise CannotServe(
+            "The tables of the database are of a version that this one does not know "
+            f"({revision!r}). They were left as they are. Start the version that made them, or put "
+            "back the backup from before the upgrade."
+        )
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    """Raise `CannotServe` for a database in which another program has tables.
+
+    PostgreSQL may be shared, as long as no table of ours is there.
+    """
+    found = set(inspect(connection).get_table_names())
+    if connection.dialect.name != "sqlite":
+        found &= set(db.metadata.tables)
+    if found:
+        raise CannotServe(
+            f"The database has tables of another program ({', '.join(sorted(found)[:3])}). It was "
+            "left as it is. Give this server one of its own: DATABASE_URL."
+        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import requests
 from app import create_app
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from presence.config import Settings
+from presence.config import VERSION, Settings
 
 
 def ready(server: LiveServer) -> tuple[int, Any]:
@@ -49,7 +49,10 @@ def test_a_server_says_what_keeps_it_from_serving(new_server: Callable[..., Live
         assert list(ready(server)[1]["reasons"]) == ["database"]
         # The process lives, and nothing is gained by killing it.
         alive = requests.get(f"{server.url}/healthz", timeout=5)
-        assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+        assert (alive.status_code, alive.json()) == (
+            200,
+            {"status": "alive", "version": VERSION},
+        )
         other.rollback()
     eventually(lambda: ready(server)[0] == 200, "the database is written to again", 20, 0.2)
 

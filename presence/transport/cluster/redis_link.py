@@ -83,9 +83,16 @@ class RedisLink:
 
     def start(self) -> None:
         """Begin to publish and to hear; a first attempt is waited for."""
-        with suppress(redis.RedisError, OSError):
+        try:
             self._client.ping()
             self._sends = True
+        except (redis.RedisError, OSError) as error:
+            self._cut_before = True
+            log.warning(
+                "Redis (REDIS_URL) cannot be reached: %s. It is tried again and again; until then "
+                "other workers hear of changes late, and get no signals",
+                error,
+            )
         self._spawn(self._keep_sending)
         self._spawn(self._keep_hearing)
 

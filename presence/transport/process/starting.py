@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import IO
 
-from presence.config import unknown_settings
+from sqlalchemy.exc import DBAPIError
+
+from presence.config import Settings, idle_settings, unknown_settings
 from presence.domain.files import files
 from presence.domain.peers import workers
 from presence.storage import database, schema
+from presence.storage.blobs import ObjectStoreError
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire.wording import plural
 
@@ -40,9 +45,10 @@ def claim_storage(run: Runtime) -> None:
     held: list[IO[str] | None] = []
 
     def claim() -> None:
-        run.settings.upload_path.mkdir(parents=True, exist_ok=True)
         # Held for as long as the process runs.
-        held.append(_claim_database())
+        with _explained(run.settings):
+            held.append(_claim_database())
+        _try_uploads(run)
 
     run.at_start(claim)
 
@@ -61,6 +67,43 @@ def recover_files(run: Runtime) -> None:
     run.at_start(recover)
 
 
+def _try_uploads(run: Runtime) -> None:
+    """Try whether files can be received; raises `CannotServe` where a setting keeps them out."""
+    settings = run.settings
+    try:
+        run.blobs.try_writing()
+    except OSError as error:
+        where = settings.upload_url or settings.upload_path
+        if not isinstance(error, ObjectStoreError):
+            raise database.CannotServe(
+                f"The upload folder {settings.upload_path} cannot be written to: {error.strerror}. "
+                "Let the user that runs the server write to it, or name another one: UPLOAD_DIR=…"
+            ) from None
+        if error.is_lasting:
+            raise database.CannotServe(
+                f"The bucket {where} of UPLOAD_URL cannot be used: {error.reason}. Look at its "
+                "name, at PRESENCE_S3_ENDPOINT, and at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
+                "and AWS_DEFAULT_REGION."
+            ) from None
+        log.warning(
+            "the bucket %s of UPLOAD_URL cannot be reached (%s); until it can, uploads are refused",
+            where,
+            error.reason,
+        )
+
+
+@contextmanager
+def _explained(settings: Settings) -> Generator[None]:
+    """Let what a database says of itself be a `CannotServe` with what to do."""
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        raise database.CannotServe(database.why_not(error, settings.database_url)) from None
+    except database.DatabaseBusy:
+        locked = OSError("it is locked by another program")
+        raise database.CannotServe(database.why_not(locked, settings.database_url)) from None
+
+
 def warn(run: Runtime) -> None:
     """Say what an operator should know of the settings."""
 
@@ -68,6 +111,8 @@ def warn(run: Runtime) -> None:
         for name, meant in unknown_settings().items():
             hint = f"; is {meant} meant?" if meant else ""
             log.warning("%s is no setting of this server and changes nothing%s", name, hint)
+        for idle in idle_settings(run.settings):
+            log.warning("%s", idle)
         if not run.access.is_locked:
             log.warning("%s", OPEN_MODE)
         if os.geteuid() == 0:

@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from sqlalchemy import text
 
 from presence import errors
+from presence.config import VERSION
 from presence.domain.permissions import tokens
 from presence.errors import MetricsTokenRequired, NotReady
 from presence.storage import database
@@ -49,7 +50,7 @@ def init_app(run: Runtime) -> None:
 @described.route(group="operations", answer=server_responses.Alive, uses_storage=False)
 def healthz() -> Body:
     """Say that the process is alive and handles requests; it looks at nothing else."""
-    return {"status": "alive"}
+    return {"status": "alive", "version": VERSION}
 
 
 @bp.get("/readyz")

@@ -21,6 +21,8 @@ class Alive(Answer):
     """The process is alive."""
 
     status: Literal["alive"]
+    version: Annotated[str, Field(examples=["0.1.0"])]
+    """The version of the server, and of the clients that it hands out."""
 
 
 class Ready(Answer):
