@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from app import create_app
 from local_cluster.live_server import LiveServer
-from presence.config import Settings
+from presence.config import VERSION, Settings
+from presence.transport.pages import client_packages
 from tests.support import needs
 
 ROOT = Path(__file__).parent.parent.parent
@@ -120,34 +123,100 @@ def test_the_tour_with_curl_runs_as_written(server: LiveServer, tmp_path: Path) 
     assert answers[4]["is_active"] is False
 
 
-def test_the_tour_in_python_runs_as_written(server: LiveServer) -> None:
+def run_in_an_empty_folder(folder: Path, name: str, program: str, *command: str) -> str:
+    """Run a program as a stranger does who saved it there; return what it printed."""
+    (folder / name).write_text(program)
+    result = subprocess.run(
+        [*command, name], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def installed_packages(folder: Path) -> None:
+    """Put what npm installs into a folder: this project's client, and Socket.IO's."""
+    for name, content in client_packages.javascript_files(
+        client_packages.JAVASCRIPT, VERSION
+    ).items():
+        path = folder / "node_modules" / "presence-client" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for path in (needs.JAVASCRIPT / "node_modules").iterdir():
+        if path.name != "presence-client":
+            (folder / "node_modules" / path.name).symlink_to(path)
+
+
+def leave_somebody_behind(server: LiveServer) -> None:
+    """Let the room of the tours have a peer that is away."""
+    path = f"{server.url}/api/webrtc/rooms/studio"
+    requests.post(f"{path}/join", json={"peer_id": "zoe", "username": "Zoe"}, timeout=10)
+    requests.post(f"{path}/leave?peer_id=zoe", timeout=10)
+
+
+def test_the_tour_in_python_runs_as_written(server: LiveServer, tmp_path: Path) -> None:
+    leave_somebody_behind(server)
     (tour,) = blocks("python")
-    result = subprocess.run(
-        [sys.executable, "-c", tour.replace("http://127.0.0.1:3001", server.url)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "Alan" in result.stdout
-    assert "here" in result.stdout
-
-
-def test_the_tour_in_javascript_runs_as_written(server: LiveServer) -> None:
-    node = needs.node_with_socketio_client()
-    (tour,) = blocks("js")
     tour = tour.replace("http://127.0.0.1:3001", server.url)
-    # Ends by itself, once it has been answered.
-    tour += 'socket.on("leave_room_success", () => socket.disconnect());\n'
+    printed = run_in_an_empty_folder(tmp_path, "tour.py", tour, sys.executable)
+    assert "['Alan']" in printed
+    assert "1 here" in printed
+
+
+def test_the_tour_in_javascript_runs_as_written(server: LiveServer, tmp_path: Path) -> None:
+    node = needs.node_with_socketio_client()
+    leave_somebody_behind(server)
+    installed_packages(tmp_path)
+    tour = next(block for block in blocks("js") if "socket.io-client" in block)
+    tour = tour.replace("http://127.0.0.1:3001", server.url)
+    printed = run_in_an_empty_folder(tmp_path, "tour.mjs", tour, node)
+    assert "studio: 1 here [ 'Grace' ]" in printed
+    assert "presenting" in printed
+
+
+def test_the_first_lines_of_a_client_run_as_written(server: LiveServer, tmp_path: Path) -> None:
+    node = needs.node_with_socketio_client()
+    leave_somebody_behind(server)
+    installed_packages(tmp_path)
+    lines = next(block for block in blocks("js") if "presence-client" in block)
+    assert lines.count("\n") <= 7
+    # Nobody waits for a minute here.
+    lines = lines.replace("http://127.0.0.1:3001", server.url).replace("60_000", "500")
+    printed = run_in_an_empty_folder(tmp_path, "here.mjs", lines, node)
+    assert "[ 'Ada' ]" in printed
+    archive = requests.get(f"{server.url}/clients/presence-client.tgz", timeout=10)
+    assert archive.ok
+
+
+def test_the_lines_that_lock_a_server_print_a_token(tmp_path: Path) -> None:
+    (lines,) = blocks("sh")
+    lines = lines.replace("SECRET_KEY=…", f"SECRET_KEY={'k' * 48}")
+    folder = Path(sys.executable).parent
     result = subprocess.run(
-        [node, "--input-type=module", "-"],
-        input=tour,
-        cwd=needs.JAVASCRIPT,
+        [needs.program("bash", "bash"), "-eu"],
+        input=lines,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "DATABASE_URL": f"sqlite:///{tmp_path}/x.db",
+            "UPLOAD_DIR": str(tmp_path / "up"),
+        },
         capture_output=True,
         text=True,
         timeout=60,
-        check=True,
+        check=False,
     )
-    assert "studio: 1 here" in result.stdout
-    assert "presenting" in result.stdout
-    assert result.stderr == ""
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count(".") == 2, result.stdout
+
+
+def test_the_picture_of_the_room_page_is_small() -> None:
+    ((alternative, path),) = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", README.split("## Start")[0])
+    assert len(alternative) > 40
+    assert 10_000 < (ROOT / path).stat().st_size < 120_000
+
+
+def test_the_licence_is_said_to_be_the_owners_to_choose() -> None:
+    assert "None has been chosen yet: the owner decides." in README.split("## Licence")[1]
+    for folder in (ROOT / "static" / "vendor").iterdir():
+        assert (folder / "LICENSE").is_file(), folder

@@ -29,7 +29,8 @@ from presence_client.client import Client
 from presence_client.errors import PresenceError
 from presence_client.events import Event
 
-__version__ = "0.1.0"
+# The package that a server hands out has the server's version here.
+__version__ = "0.0.0"
 
 __all__ = [
     "Activity",

@@ -27,6 +27,8 @@ PYTHON = ROOT / "clients" / "python"
 # Archives tell when their files were made; these say the earliest that a zip can.
 _MADE_AT = 315_532_800
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+# What stands for a version in the folders of the clients.
+_NO_VERSION = b'__version__ = "0.0.0"'
 _IN_NPM = (".js", ".ts", ".md")
 
 
@@ -127,6 +129,8 @@ def wheel_files(folder: Path, version: str) -> tuple[str, dict[str, bytes]]:
         for path in (folder / module).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
+    own = files[f"{module}/__init__.py"]
+    files[f"{module}/__init__.py"] = own.replace(_NO_VERSION, f'__version__ = "{version}"'.encode())
     info = f"{module}-{version}.dist-info"
     tag = "py3-none-any"
     files[f"{info}/METADATA"] = _metadata(project, version, folder).encode()

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 
+from presence.config import VERSION
 from presence.domain.files import files
 from presence.domain.permissions.tokens import LIST
 from presence.domain.rooms import activity, occupancy, overview, rooms
@@ -62,8 +63,8 @@ def explain_unknown_address(error: NotFound) -> Any:
 
 @bp.app_context_processor
 def page_context() -> dict[str, Any]:
-    """Give every template the time, by which the browser sets its idea of “ago”, and the mode."""
-    return {"now": clock.now(), "locked": runtime().access.is_locked}
+    """Give every template the time, for the browser’s idea of “ago”, and what this server is."""
+    return {"now": clock.now(), "locked": runtime().access.is_locked, "presence_version": VERSION}
 
 
 @bp.get("/")

@@ -13,6 +13,7 @@ import presence_client
 import pytest
 
 from presence.config import VERSION
+from presence.transport.pages import client_packages
 
 from .support import ROOT, LiveServer, eventually
 
@@ -70,7 +71,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     offline = ["--no-index", "--no-deps", "--quiet"]
     run(*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", folder, PACKAGE)
     (wheel,) = folder.glob("*.whl")
-    assert wheel.name == f"presence_client-{VERSION}-py3-none-any.whl"
+    assert wheel.name == "presence_client-0.0.0-py3-none-any.whl"
     run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     python = folder / "venv" / "bin" / "python"
     run(*pip, "--python", python, "install", *offline, wheel)
@@ -80,10 +81,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_it_has_the_version_of_the_server() -> None:
+def test_only_a_server_gives_it_a_version() -> None:
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
-    assert project["version"] == presence_client.__version__ == VERSION
+    assert project["version"] == presence_client.__version__ == "0.0.0"
     assert not project.get("dynamic")
+    name, files = client_packages.wheel_files(PACKAGE, VERSION)
+    assert name == f"presence_client-{VERSION}-py3-none-any.whl"
+    assert f'__version__ = "{VERSION}"'.encode() in files["presence_client/__init__.py"]
 
 
 def test_it_brings_its_types_and_nothing_of_the_server(installed: Path) -> None:
