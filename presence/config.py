@@ -789,8 +789,8 @@ def _check_range(declared: Mapping[str, Any], value: Any) -> None:
     if above is not None and value <= above:
         raise InvalidSetting(f"{variable} must be more than {above:g}, not {value:g}.")
     if above is None and value < least:
-        what = "must not be negative" if least == 0 else f"must be at least {least:g}"
-        raise InvalidSetting(f"{variable} {what}, and is {value}.")
+        what = "0 or more" if least == 0 else f"at least {least:g}"
+        raise InvalidSetting(f"{variable} must be {what}, and is {value}.")
     if value > most:
         raise InvalidSetting(f"{variable} must be at most {most}, and is more.")
 

@@ -7,27 +7,26 @@ was meant for one of its own would be missed without a word.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from itertools import islice
 
 # What is looked at of a message with a great many keys, and told of it.
-_MOST_KEYS = 32
+_MOST_KEYS = 16
 _MOST_HINTS = 5
-_LONGEST = 40
+_LONGEST = 32
 
 
-def hints(sent: Iterable[object], known: Collection[str]) -> list[str]:
+def hints(sent: Collection[object], known: Collection[str]) -> list[str]:
     """Return a sentence for each key that is not known and resembles one that is."""
-    keys = list(islice(sent, _MOST_KEYS))
-    missing = [name for name in known if name not in keys]
-    found = []
-    for key in keys:
-        if key in known or not isinstance(key, str) or len(key) > _LONGEST:
+    missing = [name for name in known if name not in sent]
+    found: list[str] = []
+    for key in islice((key for key in sent if key not in known), _MOST_KEYS):
+        if not isinstance(key, str) or len(key) > _LONGEST or len(found) == _MOST_HINTS:
             continue
         meant = _meant(key, known, missing)
         if meant is not None and key.isprintable():
             found.append(f"“{key}” is no key of this message and was ignored. Is “{meant}” meant?")
-    return found[:_MOST_HINTS]
+    return found
 
 
 def _meant(key: str, known: Collection[str], missing: Collection[str]) -> str | None:

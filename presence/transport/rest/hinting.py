@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -49,5 +49,5 @@ def _found(app: Flask) -> list[str]:
     return found
 
 
-def _hints(keys: Iterable[str], known: Collection[str]) -> list[str]:
+def _hints(keys: Collection[str], known: Collection[str]) -> list[str]:
     return [] if all(key in known for key in keys) else key_hints.hints(keys, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -225,11 +226,19 @@ def hinted(data: object, model: type[BaseModel] | None) -> dict[str, list[str]]:
 
     Costs one comparison where there is no unknown key.
     """
-    known = model.model_fields.keys() if model else frozenset[str]()
-    if not known or not isinstance(data, dict) or data.keys() <= known:
+    if model is None or not isinstance(data, dict):
+        return {}
+    known = _keys_of(model)
+    if data.keys() <= known:
         return {}
     found = key_hints.hints(data, known)
     return {"hints": found} if found else {}
+
+
+@cache
+def _keys_of(model: type[BaseModel]) -> frozenset[str]:
+    """Return the keys of a model; pydantic makes that a long way each time."""
+    return frozenset(model.model_fields)
 
 
 def parse_update(data: object, max_user_data_bytes: int) -> UpdateUserData:
