@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from local_cluster import programs
+from local_cluster import packages
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     count = arguments[0] if arguments else "3"
     if len(arguments) > 1 or count not in [str(number) for number in range(1, 10)]:
         sys.exit(_USAGE)
-    programs.exit_without()
+    packages.exit_without_a_clusters()
     for number in _ENDS:
         signal.signal(number, _interrupt)
     postgresql = PrivatePostgresql()

@@ -87,7 +87,7 @@ class PrivatePostgresql:
         """Return the process groups of the server: each of its processes leads one."""
         assert self._process is not None
         children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],
+            [programs.find(programs.PS), "-o", "pid=", "--ppid", str(self._process.pid)],
             capture_output=True,
             text=True,
             check=False,

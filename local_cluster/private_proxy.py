@@ -22,7 +22,7 @@ class PrivateProxy:
 
     def __init__(self) -> None:
         self._program = programs.find(self.program)
-        self.folder = private_folder.make(self.program.command)
+        self.folder = private_folder.make(self.program.commands[0])
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None

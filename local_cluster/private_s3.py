@@ -30,7 +30,7 @@ class PrivateS3:
 
     def __init__(self) -> None:
         if find_spec("moto") is None:
-            raise Missing("the Python package moto", "run “pip install -r requirements-dev.txt”")
+            raise Missing("the Python package moto", "script/setup installs it")
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
 from presence.transport.process.runtime import Runtime
-from tests.support import needs, warm_starts
+from tests.support import hiding, needs, warm_starts
 from tests.support.bare_domain import app, session
 from tests.support.chromium import chromium
 from tests.support.clients import KINDS, Client
@@ -34,6 +35,8 @@ LiveServer.environment = {"PYTHONPATH": str(ROOT / "tests" / "support" / "produc
 # Servers start already loaded; with this set, each loads everything for itself, as in production.
 if not os.environ.get("PRESENCE_TEST_COLD_STARTS"):
     LiveServer.start_process = warm_starts.launch
+
+hiding.hide()
 
 # How long each fixture may take to end a test whose own time is over.
 _SECONDS_TO_END = 30
@@ -70,6 +73,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return str(super()._split_scope(nodeid))
 
     return ByFileAndCluster(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one line for each thing that was missing how many tests were skipped for it."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    for reason, count in reasons.most_common():
+        tests, need, were = ("test", "needs", "was") if count == 1 else ("tests", "need", "were")
+        said = reason.removeprefix(needs.NEEDS)
+        what = f"{need} {said}" if said != reason else f"{were} skipped: {reason}"
+        terminalreporter.write_line(f"{count} {tests} {what}")
 
 
 @pytest.hookimpl(wrapper=True)

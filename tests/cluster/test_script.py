@@ -41,7 +41,7 @@ def processes_with(text: str) -> list[str]:
 
 
 def test_a_cluster_starts_serves_and_is_gone_after_ctrl_c() -> None:
-    needs.postgresql_programs()
+    needs.all_of_a_cluster()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "local_cluster", "2"],
         cwd=ROOT,
@@ -78,7 +78,7 @@ def test_all_programs_that_are_missing_are_named_in_one_sentence(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(programs, "SYSTEM_FOLDERS", "")
     monkeypatch.setattr(programs, "POSTGRESQL_FOLDERS", tmp_path)
-    for command in {"initdb", "ps", "nginx"} - set(also_without):
+    for command in {"initdb", "ps", "nginx", "apt-get"} - set(also_without):
         (tmp_path / command).touch(0o700)
     with pytest.raises(SystemExit) as ended:
         main([])
@@ -91,8 +91,7 @@ def test_all_programs_that_are_missing_are_named_in_one_sentence(
 
 
 def test_a_cluster_that_does_not_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
-    needs.program("nginx", "nginx-light")
-    needs.program("redis-server", "redis-server")
+    needs.all_of_a_cluster()
     initdb = tmp_path / "17" / "bin" / "initdb"
     initdb.parent.mkdir(parents=True)
     initdb.write_text("#!/bin/sh\necho no space for $2 >&2\nexit 1\n")

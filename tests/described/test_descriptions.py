@@ -75,9 +75,7 @@ def test_the_document_of_the_routes_is_valid_openapi(routes: Body) -> None:
 
 
 def test_the_document_of_the_events_is_valid_asyncapi(events: Body) -> None:
-    specification = needs.JAVASCRIPT / "node_modules/@asyncapi/specs/schemas/3.0.0.json"
-    if not specification.is_file():
-        needs.missing("the npm package @asyncapi/specs", "run “npm install” in tests/javascript")
+    specification = needs.npm_package("@asyncapi/specs") / "schemas" / "3.0.0.json"
     assert events["asyncapi"] == "3.0.0"
     jsonschema.Draft7Validator(json.loads(specification.read_text())).validate(events)
 

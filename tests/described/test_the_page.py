@@ -69,7 +69,7 @@ def test_everything_in_the_documents_is_on_the_page(page: str, live: LiveServer)
 def test_the_examples_for_curl_work_as_they_are_copied(
     page: str, live: LiveServer, tmp_path: Path
 ) -> None:
-    needs.program("curl", "curl")
+    needs.program("curl")
     (tmp_path / "agenda.txt").write_text("Agenda: everything.\n")
     lines = samples(page, "curl")
     assert len(lines) > 20

@@ -80,7 +80,7 @@ def test_any_event_can_be_sent_and_its_refusal_is_shown(visit: Visit, room: str)
 
 
 def test_the_curl_line_of_each_action_does_the_same(visit: Visit, site: LiveServer) -> None:
-    needs.program("curl", "curl")
+    needs.program("curl")
     room = 'it\'s "quoted" & $HOME `x` \\o/'.replace("\\", "").replace("/", "")
     ada = visit(room_path(room))
     ada.join("O'Brien")

@@ -38,7 +38,7 @@ process.exit();
 
 
 def test_a_page_and_its_script_word_times_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    node = needs.program("node", "nodejs")
+    node = needs.program("node")
     monkeypatch.setattr(clock, "now", lambda: NOW)
     instants = [NOW - timedelta(seconds=seconds) for seconds in SECONDS]
     asked = {

@@ -102,11 +102,11 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_tour_with_curl_runs_as_written(server: LiveServer, tmp_path: Path) -> None:
-    needs.program("curl", "curl")
+    needs.program("curl")
     tour = next(block for block in blocks("bash") if "curl" in block)
     tour = tour.replace("http://127.0.0.1:3001", server.url).replace("curl ", "curl -sSf -w '\\n' ")
     result = subprocess.run(
-        [needs.program("bash", "bash"), "-eu"],
+        ["bash", "-eu"],
         input=tour,
         cwd=tmp_path,
         capture_output=True,

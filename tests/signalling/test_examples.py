@@ -159,8 +159,7 @@ def test_the_react_native_example(  # noqa: PLR0917
 ) -> None:
     """React Native's components as react-native-web has them; the example is not changed."""
     needs.node_with_socketio_client()
-    if not (needs.JAVASCRIPT / "node_modules" / "react-native-web").is_dir():
-        needs.missing("the npm package react-native-web", "run “npm install” in tests/javascript")
+    needs.npm_package("react-native-web")
     node_modules(tmp_path)
     (tmp_path / "App.js").write_text((EXAMPLES / "react-native" / "App.js").read_text())
     (tmp_path / "index.js").write_text(

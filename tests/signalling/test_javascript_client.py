@@ -105,8 +105,8 @@ def test_being_taken_out_over_rest_is_told_and_not_undone(
 
 
 def test_the_types_compile_and_refuse_what_is_wrong() -> None:
-    if not (needs.JAVASCRIPT / "node_modules" / "typescript").is_dir():
-        needs.missing("the npm package typescript", "run “npm install” in tests/javascript")
+    needs.node_with_socketio_client()
+    needs.npm_package("typescript")
     options = "--noEmit --strict --target es2022 --module nodenext --lib es2022,dom,dom.iterable"
     node("node_modules/typescript/bin/tsc", *options.split(), "types.mts")
 

@@ -132,7 +132,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
 @pytest.fixture(scope="module")
 def project(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty project into which the client was installed by its address."""
-    npm = needs.program("npm", "npm")
+    npm = needs.program("npm")
     needs.node_with_socketio_client()
     folder = tmp_path_factory.mktemp("project")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')

@@ -18,7 +18,7 @@ class TurnServer:
     """coturn with the TURN REST convention (``use-auth-secret``)."""
 
     def __init__(self, folder: Path) -> None:
-        self._program = needs.program("turnserver", "coturn")
+        self._program = needs.program("turnserver")
         self._folder = folder
         self.port = free_port()
         self.url = f"turn:127.0.0.1:{self.port}?transport=udp"

@@ -105,7 +105,7 @@ def backed(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Backed]:
         postgresql: PrivatePostgresql = request.getfixturevalue("postgresql")
         url, programs = postgresql.new_database(), needs.postgresql_programs()
     else:
-        needs.program("sqlite3", "sqlite3")
+        needs.program("sqlite3")
     made = Backed(folder, url, programs)
     made.server.start()
     yield made

@@ -35,7 +35,7 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def chromium() -> Generator[Browser]:
     """Chromium without a window."""
-    path = needs.program("chromium", "chromium")
+    path = needs.program("chromium")
     playwright = needs.python_package("playwright.sync_api")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)

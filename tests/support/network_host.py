@@ -16,9 +16,9 @@ class NetworkHost:
     """
 
     def __init__(self) -> None:
-        self._ip = needs.program("ip", "iproute2")
+        self._ip = needs.program("ip")
         if os.geteuid() != 0:
-            needs.missing("the right to make network namespaces", "become root")
+            needs.missing("the right to make network namespaces", "root has it")
         number = os.getpid()
         self._name = f"presence{number}"
         self._link = f"pr{number}"

@@ -30,8 +30,7 @@ def proxy(server: LiveServer) -> Generator[CuttingProxy]:
 
 def uploaded(proxy: CuttingProxy, path: Path, room: str, chunk: int = 0) -> dict[str, Any]:
     """Upload a file with the stock client, and return what it reports."""
-    if not (needs.JAVASCRIPT / "node_modules" / "tus-js-client").is_dir():
-        needs.missing("the npm package tus-js-client", "run “npm install” in tests/javascript")
+    needs.npm_package("tus-js-client")
     endpoint = f"http://127.0.0.1:{proxy.port}/api/webrtc/uploads"
     return dict(report_of("tus.mjs", endpoint, str(path), path.name, room, "alice", str(chunk)))
 

@@ -112,14 +112,14 @@ def _proxies(settings: Settings) -> Iterator[Finding]:
     if settings.trusted_proxies and settings.address not in _HERE:
         yield warning(
             "proxies",
-            f"{settings.trusted_proxies} trusted, and it listens on {settings.address}: whoever gets "
-            "past them can say any address is theirs. Let only them reach the port.",
+            f"{settings.trusted_proxies} trusted, and it listens on {settings.address}: whoever "
+            "gets past them can say any address is theirs. Let only them reach the port.",
         )
     elif far and settings.address in _HERE and not settings.trusted_proxies:
         yield warning(
             "proxies",
-            f"none trusted, but it is called {far[0]} and listens on {settings.address}, so a proxy "
-            "must stand before it: all clients then count as one. Set PRESENCE_TRUSTED_PROXIES=1.",
+            f"none trusted, but it is called {far[0]} and listens on {settings.address}, so a "
+            "proxy must stand before it: all clients then count as one. Set PRESENCE_TRUSTED_PROXIES=1.",
         )
     else:
         yield well("proxies", f"{settings.trusted_proxies} trusted")
