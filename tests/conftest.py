@@ -15,6 +15,7 @@ import pytest
 from local_cluster.live_server import LiveServer
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
+from presence.storage import postgresql as postgresql_limits
 from presence.transport.process.runtime import Runtime
 from tests.support import hiding, needs, warm_starts
 from tests.support.bare_domain import app, session
@@ -124,6 +125,20 @@ def _nothing_runs_on(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     yield
     for runtime in started:
         runtime.rest()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patience() -> Generator[None]:
+    """Let this process wait longer for PostgreSQL than a server that has clients.
+
+    What the server waits for holds for every connection of a process, also for those of the tests,
+    and where the machine is busy with other tests a statement may well take some seconds.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(postgresql_limits, "_statement_seconds", lambda _settings: 60.0)
+        for limit in ("_MAX_STATEMENT_SECONDS", "_TURN_SECONDS"):
+            patched.setattr(postgresql_limits, limit, 60.0)
+        yield
 
 
 @pytest.fixture(scope="session", params=KINDS_OF_SERVER)
