@@ -644,38 +644,44 @@ class TooManyRoomsMade(QuotaExceeded):
 
 
 class StorageFull(PresenceError):
-    """The disk that holds the uploads or the database is full."""
+    """The disk that holds the uploads or the database is full; `ref` stands in the log."""
 
     code = "storage_full"
+    ref: str
 
-    def __init__(self) -> None:
+    def __init__(self, ref: str) -> None:
         super().__init__(
             "The server's disk is full, so nothing was stored. Tell whoever runs the server, "
-            "then try again."
+            "then try again.",
+            ref=ref,
         )
 
 
 class StorageUnavailable(PresenceError):
-    """The database or the upload folder cannot be used at the moment."""
+    """The database or the upload folder cannot be used now; `ref` stands in the log."""
 
     code = "storage_unavailable"
+    ref: str
 
-    def __init__(self) -> None:
+    def __init__(self, ref: str) -> None:
         super().__init__(
             "The server cannot reach its storage at the moment, so nothing was changed. "
-            "Try again in a few seconds."
+            "Try again in a few seconds.",
+            ref=ref,
         )
 
 
 class InternalError(PresenceError):
-    """Something failed that nobody foresaw; the log has the details."""
+    """Something failed that nobody foresaw; the log has the details beside `ref`."""
 
     code = "internal_error"
+    ref: str
 
-    def __init__(self) -> None:
+    def __init__(self, ref: str) -> None:
         super().__init__(
             "Something went wrong on the server, and it was logged. Try again; if it happens "
-            "again, tell whoever runs the server."
+            "again, tell whoever runs the server.",
+            ref=ref,
         )
 
 

@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -54,6 +54,11 @@ _MIN_SECRET = 6
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _COLOURFUL = "werkzeug"
 
+# What is known of the work during which a record is made, such as of a request; whoever knows it
+# adds a function. Records that are given an attribute `about` say it themselves.
+surroundings: set[Callable[[], dict[str, str]]] = set()
+_LONGEST_ABOUT = 300
+
 # Loggers of libraries that speak of every packet, or add a handler of their own otherwise.
 _QUIET = ("engineio", "engineio.server", "socketio", "socketio.server")
 
@@ -61,8 +66,8 @@ _QUIET = ("engineio", "engineio.server", "socketio", "socketio.server")
 class Formatter(logging.Formatter):
     r"""Makes a line of a record, as text or as JSON, and leaves the secrets of `settings` out.
 
-    As text a line is ``time level logger: message``, with a traceback behind it; line breaks and
-    other control characters stand as ``\n``, ``\x1b`` and so on.
+    As text a line is ``time level logger: message [what it is about]``, with a traceback behind it;
+    line breaks and other control characters stand as ``\n``, ``\x1b`` and so on.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,11 +85,17 @@ class Formatter(logging.Formatter):
             "logger": record.name,
             "message": self._shown(_message_of(record)),
         }
+        about = {
+            name: self.without_secrets(text[:_LONGEST_ABOUT])
+            for name, text in _about(record).items()
+        }
         if record.exc_info and record.exc_info[0]:
             parts["exception"] = self.without_secrets(self.formatException(record.exc_info))
         if self._as_json:
-            return json.dumps({**parts, "process": record.process})
+            return json.dumps({**parts, **about, "process": record.process})
         line = "{time} {level} {logger}: {message}".format(**parts)
+        if about:
+            line += f" [{' '.join(f'{name}={text}' for name, text in about.items())}]"
         return one_line(f"{line}\n{parts['exception']}" if "exception" in parts else line)
 
     def _shown(self, message: str) -> str:
@@ -162,6 +173,14 @@ def _message_of(record: logging.LogRecord) -> str:
         return _COLOUR.sub("", message) if record.name == _COLOURFUL else message
     except Exception:  # a format that does not fit its arguments must not cost the record
         return f"{record.msg} {record.args!r}"
+
+
+def _about(record: logging.LogRecord) -> dict[str, str]:
+    """Return what a record is about, by name: the request, or the socket and its event."""
+    about: dict[str, str] = {}
+    for known in surroundings:
+        about |= known()
+    return about | getattr(record, "about", {})
 
 
 def _secrets_of(settings: Settings) -> set[str]:

@@ -43,3 +43,4 @@ def test_what_goes_wrong_below_becomes_a_condition(exception: Exception, code: s
     error = as_presence_error(exception)
     assert error.code == code
     assert "unforeseen" not in error.detail
+    assert bool(error.extra.get("ref")) == (code != "not_joined")

@@ -241,6 +241,52 @@ def test_faults_of_the_database_are_logged_without_anybodys_data(
     assert "marked-user-data" not in text
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_a_client_is_told_of_a_fault_leads_to_its_line(
+    new_server: Callable[..., LiveServer], connect: Callable[..., Any], log_format: str
+) -> None:
+    """Over REST, a form and a socket, by the `ref` of the answer; requests have one each."""
+    server = new_server(PRESENCE_LOG_FORMAT=log_format)
+    ada = connect(server, "python")
+    assert ada.call("join_room", {"room_name": "r", "peer_id": "ada", "username": "A"})["ok"]
+    with sqlite3.connect(server.database) as other:
+        for table, change in (("peers", "INSERT"), ("peers", "UPDATE"), ("files", "INSERT")):
+            other.execute(
+                f"CREATE TRIGGER no_{table}_{change} BEFORE {change} ON {table} "
+                "BEGIN SELECT RAISE(FAIL, 'no'); END"
+            )
+    other.close()
+    form = {"room_name": "r", "peer_id": "ada"}
+    asked: dict[str, dict[str, Any]] = {
+        "POST /api/webrtc/rooms/r/join": {"json": {"peer_id": "bo", "username": "B"}},
+        "POST /api/webrtc/upload": {"data": form, "files": {"file": ("a.txt", b"a")}},
+    }
+    told: dict[str, dict[str, str]] = {}
+    for request, body in asked.items():
+        answer = requests.post(server.url + request.split()[1], timeout=10, **body).json()
+        assert answer["code"] == "storage_unavailable", answer
+        told[answer["ref"]] = {"request": request}
+    answer = ada.call("update_user_data", {"user_data": {"a": 1}})
+    assert answer["code"] == "storage_unavailable", answer
+    told[answer["ref"]] = {"event": "update_user_data", "sid": ada.sid}
+    assert len(told) == 3
+
+    for ref, about in told.items():
+        (line,) = [
+            line
+            for line in server.log_text().splitlines()
+            if ref in line and "storage failed" in line
+        ]
+        if log_format == "json":
+            logged = json.loads(line)
+            assert {name: logged.get(name) for name in about} == about
+            assert logged["ref"] == ref
+            assert "Traceback" in logged["exception"]
+        else:
+            said = " ".join(f"{name}={text}" for name, text in about.items())
+            assert f"[ref={ref} {said}]" in line
+
+
 def test_of_a_long_message_the_beginning_is_shown_in_little_time() -> None:
     token = "eyJhbGciOiJIUzI1NiJ9." + "e" * 4000 + ".signature"
     formatter = logs.Formatter(Settings())

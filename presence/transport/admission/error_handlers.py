@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import errno
 import logging
+import secrets
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, has_request_context, jsonify, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from presence import errors
+from presence import errors, logs
 from presence.errors import PresenceError
 from presence.storage.database import DatabaseBusy
 from presence.transport.admission import error_page
@@ -116,11 +117,16 @@ STATUS: dict[type[PresenceError], int] = {
 }
 
 # What Flask and Werkzeug raise by themselves, by status.
-_OWN = {404: errors.AddressUnknown(), 405: errors.MethodRefused(), 500: errors.InternalError()}
+_OWN = {404: errors.AddressUnknown(), 405: errors.MethodRefused()}
+
+# Where a request keeps what its lines in the log are found by, and how long that is.
+_REF = "presence.ref"
+_REF_BYTES = 6
 
 
 def init_app(app: Flask) -> None:
-    """Answer every error of the app in the one shape."""
+    """Answer every error of the app in the one shape, and let the log name the request."""
+    logs.surroundings.add(_about_request)
     app.register_error_handler(PresenceError, _answer)
     app.register_error_handler(DBAPIError, _answer_storage)
     app.register_error_handler(PoolTimeout, _answer_storage)
@@ -129,24 +135,43 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, answer_http)
 
 
-def as_presence_error(exception: Exception) -> PresenceError:
-    """Return the condition that an exception stands for; log one that nobody foresaw."""
+def as_presence_error(exception: Exception, **during: str) -> PresenceError:
+    """Return the condition that an exception stands for; log one that is the server's own fault.
+
+    What the client is told has a ``ref`` then, by which its line in the log is found. `during` is
+    what that line says besides of what was being done; of a request it says so by itself.
+    """
     if isinstance(exception, PresenceError):
         return exception
+    ref = _ref_of_request() or secrets.token_hex(_REF_BYTES)
+    about = {"about": {"ref": ref, **during}}
     if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
-        log.error("the disk is full: %s", exception)
-        return errors.StorageFull()
+        log.error("the disk is full: %s", exception, extra=about)
+        return errors.StorageFull(ref)
     if isinstance(exception, DBAPIError) and "disk is full" in str(exception.orig):
-        log.error("the disk is full: %s", exception.orig)
-        return errors.StorageFull()
+        log.error("the disk is full: %s", exception.orig, extra=about)
+        return errors.StorageFull(ref)
     if isinstance(exception, DatabaseBusy):
-        log.error("the database was locked by another process for too long")
-        return errors.StorageUnavailable()
+        log.error("the database was locked by another process for too long", extra=about)
+        return errors.StorageUnavailable(ref)
     if isinstance(exception, (DBAPIError, PoolTimeout, OSError)):
-        log.error("storage failed: %s", exception, exc_info=exception)
-        return errors.StorageUnavailable()
-    log.error("unexpected error", exc_info=exception)
-    return errors.InternalError()
+        log.error("storage failed: %s", exception, exc_info=exception, extra=about)
+        return errors.StorageUnavailable(ref)
+    log.error("unexpected error", exc_info=exception, extra=about)
+    return errors.InternalError(ref)
+
+
+def _ref_of_request() -> str:
+    """Return what the lines about the request that is being handled are found by; "" for none."""
+    if not has_request_context():
+        return ""
+    return str(request.environ.setdefault(_REF, secrets.token_hex(_REF_BYTES)))
+
+
+def _about_request() -> dict[str, str]:
+    """Return what a record says of the request during which it is made."""
+    ref = _ref_of_request()
+    return {"ref": ref, "request": f"{request.method} {request.path}"} if ref else {}
 
 
 def headers_of(error: PresenceError) -> dict[str, str]:
@@ -193,7 +218,10 @@ def answer_http(exception: HTTPException) -> ResponseReturnValue:
         return exception.get_response()
     if status == 413:
         return _answer(errors.MessageTooLarge(request.max_content_length or 0))
-    if status in _OWN:
+    if status == 500:
+        # Flask has logged it, in a line with the same reference.
+        body = errors.InternalError(_ref_of_request()).body()
+    elif status in _OWN:
         body = _OWN[status].body()
     else:
         code = exception.name.lower().replace(" ", "_").replace("-", "_")

@@ -119,7 +119,8 @@ def _proxies(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "proxies",
             f"none trusted, but it is called {far[0]} and listens on {settings.address}, so a "
-            "proxy must stand before it: all clients then count as one. Set PRESENCE_TRUSTED_PROXIES=1.",
+            "proxy must stand before it: all clients then count as one. Set "
+            "PRESENCE_TRUSTED_PROXIES=1.",
         )
     else:
         yield well("proxies", f"{settings.trusted_proxies} trusted")

@@ -73,7 +73,7 @@ def answer(
         run.counters.events[known, "ok"] += 1
         return body
     except Exception as exception:
-        error = as_presence_error(exception)
+        error = as_presence_error(exception, event=event, sid=sid)
         run.counters.events[known, error.code] += 1
         told = {**error.body(), **messages.hinted(data, message)}
         run.sockets.send(sid, f"{event}_error", told)

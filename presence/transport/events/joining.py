@@ -118,7 +118,7 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
             with _looked_after(run):
                 _announce_join(run, sid, joined)
         except Exception as exception:
-            error = as_presence_error(exception)
+            error = as_presence_error(exception, event="connect", sid=sid)
             if not is_greeted:
                 if is_passing(error):
                     return False

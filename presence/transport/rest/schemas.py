@@ -26,6 +26,7 @@ _SAMPLES: dict[str, Any] = {
     "peer_id": "ada",
     "username": "Ada",
     "filename": "0f3c9a.txt",
+    "ref": "5f0c81d2a4e9",
     "max_peers": 100,
     "size": 70_000,
     "width": 30_000,
