@@ -57,7 +57,14 @@ from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
 from presence.transport.pages import api, clients, doctor_probes, views
 from presence.transport.pages import doctor as doctor_pages
-from presence.transport.process import disk_care, leases, starting, storage_limits, sweeping
+from presence.transport.process import (
+    disk_care,
+    leases,
+    starting,
+    storage_limits,
+    sweeping,
+    watchdog,
+)
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest, TidyPaths
 from presence.transport.rest import (
@@ -83,6 +90,7 @@ Layer = Callable[["WSGIApplication", Runtime], "WSGIApplication"]
 # What the server is made of. Each part registers what it does: at the start, every second and at
 # the end of a process, in this order; with an event, a request or a command.
 PARTS: tuple[Part, ...] = (
+    watchdog.be_patient,
     starting.claim_storage,
     leases.init_app,
     storage_limits.init_app,
@@ -108,6 +116,7 @@ PARTS: tuple[Part, ...] = (
     sweep.init_app,
     doctor.init_app,
     version.init_app,
+    watchdog.init_app,
 )
 
 # The routes, by what they are about.

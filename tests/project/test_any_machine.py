@@ -31,7 +31,8 @@ NEEDY = {
     "coturn": "tests/signalling/test_ice_servers.py"
     "::test_coturn_accepts_credentials_and_refuses_expired_and_forged_ones",
     "OpenSSL": "tests/cluster/test_deploy.py",
-    "systemd-analyze": "tests/cluster/test_deploy.py",
+    "systemd-analyze": "tests/process/test_systemd.py"
+    "::test_systemd_takes_the_unit_and_finds_it_shut_in",
     "ip": "tests/faults/test_a_pulled_cable.py",
 }
 # Some that need several programs, and the one of those that is hidden from each.

@@ -27,7 +27,7 @@ DOCUMENTS = [
     ROOT / "CHANGELOG.md",
     ROOT / "benchmarks" / "RESULTS.md",
     ROOT / "benchmarks" / "rivals" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
 
