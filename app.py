@@ -50,7 +50,15 @@ from presence.transport.admission.request_paths import Paths
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
-from presence.transport.commands import development, doctor, listening, sweep, token, version
+from presence.transport.commands import (
+    development,
+    doctor,
+    listening,
+    move_database,
+    sweep,
+    token,
+    version,
+)
 from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
@@ -117,6 +125,7 @@ PARTS: tuple[Part, ...] = (
     doctor.init_app,
     version.init_app,
     watchdog.init_app,
+    move_database.init_app,
 )
 
 # The routes, by what they are about.

@@ -246,7 +246,7 @@ def claim() -> IO[str] | None:
     file = path()
     if file is None:
         return None
-    lock = _claim_file(Path(f"{file}.lock"))
+    lock = claim_file(Path(f"{file}.lock"))
     try:
         check_soundness(file)
     except BaseException:
@@ -284,7 +284,7 @@ def served_by(file: Path) -> str | None:
     return None
 
 
-def _claim_file(path: Path) -> IO[str]:
+def claim_file(path: Path) -> IO[str]:
     """Open and lock a file; waits for a process that is about to end. Raises `CannotServe`."""
     lock = path.open("a+")
     until = time.monotonic() + _CLAIM_SECONDS

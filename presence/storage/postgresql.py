@@ -55,6 +55,15 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def patient_arguments() -> dict[str, Any]:
+    """Return the arguments of connections for one long job, which are waited for as it takes."""
+
+    class Patient(_connection_class()):  # type: ignore[misc]
+        patience = None
+
+    return {"connection_factory": Patient, "connect_timeout": 10, "application_name": "presence"}
+
+
 def configure(engine: Engine, settings: Settings) -> None:
     """Give every connection of an engine its time limits, on both sides."""
     _wait_with_an_end()

@@ -14,7 +14,18 @@ from typing import Any, cast
 
 import click
 from flask import Flask
-from sqlalchemy import Column, Connection, MetaData, String, Table, func, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+)
 
 from presence.storage import postgresql
 from presence.storage.database import BUSY_TIMEOUT_MS, CannotServe
@@ -23,6 +34,8 @@ from presence.storage.models import Usage, db
 MIGRATIONS = Path(__file__).parent / "migrations"
 REVISIONS = sorted(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 HEAD = REVISIONS[-1]
+# What stands for the revision while rows are being brought into a database.
+UNFINISHED = "unfinished"
 
 # A second process may have to wait until the first has migrated a large database.
 _TIMEOUT_MS = 60_000
@@ -44,7 +57,7 @@ def init_app(app: Flask) -> None:
 def is_current() -> bool:
     """Tell whether the tables are those of this version of the server. Needs an app context."""
     with db.engine.connect() as connection:
-        return _revision(connection) == HEAD
+        return revision(connection) == HEAD
 
 
 def state() -> str:
@@ -53,12 +66,12 @@ def state() -> str:
     Raises `CannotServe` where they are of a newer version, or another program's.
     """
     with db.engine.connect() as connection:
-        revision = _revision(connection)
-        if revision is None:
+        found = revision(connection)
+        if found is None:
             _refuse_foreign(connection)
             return "empty"
-    _check_revision(revision)
-    return "current" if revision == HEAD else "older"
+    _check_revision(found)
+    return "current" if found == HEAD else "older"
 
 
 def upgrade() -> None:
@@ -71,17 +84,15 @@ def upgrade() -> None:
     if is_current():
         return
     with alone() as connection:
-        revision = _revision(connection)
-        if revision == HEAD:
+        found = revision(connection)
+        if found == HEAD:
             return  # another process was faster
-        if revision is None:
+        if found is None:
             _refuse_foreign(connection)
-            db.metadata.create_all(connection)
+            create(connection, HEAD)
             connection.execute(insert(Usage).values(id=1, rooms=0, file_bytes=0, first_version=0))
-            _VERSION.create(connection)
-            connection.execute(_VERSION.insert().values(version_num=HEAD))
             return
-    _check_revision(revision)
+    _check_revision(found)
     import alembic.command  # noqa: PLC0415
     import alembic.config  # noqa: PLC0415
 
@@ -90,17 +101,22 @@ def upgrade() -> None:
     alembic.command.upgrade(config, "head")
 
 
-def _check_revision(revision: str) -> None:
+def _check_revision(found: str) -> None:
     """Raise `CannotServe` for tables that no version up to this one has made."""
-    if not re.fullmatch(r"\d{4}", revision):
+    if found == UNFINISHED:
+        raise CannotServe(
+            "The database has only a part of its rows yet: a “flask move-database” to it has not "
+            "ended. Run that again, with the settings of then, until it says that all is there."
+        )
+    if not re.fullmatch(r"\d{4}", found):
         raise CannotServe(
             "The database belongs to another program (its migrations are at "
-            f"{revision!r}). It was left as it is. Give this server one of its own: DATABASE_URL."
+            f"{found!r}). It was left as it is. Give this server one of its own: DATABASE_URL."
         )
-    if revision not in REVISIONS:
+    if found not in REVISIONS:
         raise CannotServe(
             "The tables of the database are of a version that this one does not know "
-            f"({revision!r}). They were left as they are. Start the version that made them, or put "
+            f"({found!r}). They were left as they are. Start the version that made them, or put "
             "back the backup from before the upgrade."
         )
 
@@ -147,7 +163,20 @@ def alone() -> Generator[Connection]:
             driver.patience = patience
 
 
-def _revision(connection: Connection) -> str | None:
+def create(connection: Connection, named: str) -> None:
+    """Make the tables of this version, without a row, and name their revision."""
+    db.metadata.create_all(connection)
+    _VERSION.create(connection)
+    connection.execute(_VERSION.insert().values(version_num=named))
+
+
+def set_revision(connection: Connection, named: str) -> None:
+    """Name the revision of the tables anew."""
+    connection.execute(delete(_VERSION))
+    connection.execute(_VERSION.insert().values(version_num=named))
+
+
+def revision(connection: Connection) -> str | None:
     """Return which version the tables are of; None where there are none."""
     if not inspect(connection).has_table(_VERSION.name):
         return None

@@ -1,1 +1,1 @@
-"""What an operator types: ``flask token``, ``flask sweep``."""
+"""What an operator types: ``flask token``, ``flask sweep``, ``flask move-database``."""

@@ -1,0 +1,1 @@
+"""All rows and files at once: moved to another database, backed up, and restored."""

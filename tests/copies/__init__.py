@@ -1,0 +1,1 @@
+"""Everything at once: moved to another database, backed up and restored."""
