@@ -51,10 +51,12 @@ from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
 from presence.transport.commands import (
+    backup,
     development,
     doctor,
     listening,
     move_database,
+    restore,
     sweep,
     token,
     version,
@@ -126,6 +128,8 @@ PARTS: tuple[Part, ...] = (
     version.init_app,
     watchdog.init_app,
     move_database.init_app,
+    backup.init_app,
+    restore.init_app,
 )
 
 # The routes, by what they are about.

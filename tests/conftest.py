@@ -22,8 +22,9 @@ from tests.support.bare_domain import app, session
 from tests.support.chromium import chromium
 from tests.support.clients import KINDS, Client
 from tests.support.paths import ROOT
+from tests.support.small_disks import small_disk
 
-__all__ = ["app", "chromium", "session"]
+__all__ = ["app", "chromium", "session", "small_disk"]
 
 
 # What tests of the shared server run against; those marked `cluster` also run against a cluster.

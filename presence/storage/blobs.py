@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 log = logging.getLogger(__name__)
 
@@ -214,6 +214,26 @@ class LocalBlobs:
     def path(self, stored_name: str) -> Path:
         """Return where the bytes of a stored file are."""
         return self.folder / stored_name
+
+    @contextmanager
+    def reading(self, stored_name: str) -> Generator[BinaryIO]:
+        """Open the bytes of a stored file, also while it is on its way in or out.
+
+        Raises `FileNotFoundError` where they are gone, and `OSError`.
+        """
+        file = self._open_anywhere(stored_name)
+        try:
+            yield file
+        finally:
+            file.close()
+
+    def _open_anywhere(self, stored_name: str) -> BinaryIO:
+        place = self.path(stored_name)
+        pending = (self.folder / PENDING).glob(f"*/{stored_name}")
+        for path in (place, *pending, place):
+            with suppress(FileNotFoundError):
+                return path.open("rb")
+        raise FileNotFoundError(stored_name)
 
     def stored_before(self, instant: datetime) -> Iterator[str]:
         """Yield the names of the files in place that were written before an instant."""

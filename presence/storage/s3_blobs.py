@@ -153,6 +153,21 @@ class S3Blobs(LocalBlobs):
         )
         return address
 
+    @contextmanager
+    def reading(self, stored_name: str) -> Generator[Any]:
+        """Open an object, to be read once; raises `FileNotFoundError` where it is gone."""
+        with _reaching():
+            try:
+                body = self._client.get_object(**self._address(stored_name))["Body"]
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    raise FileNotFoundError(stored_name) from error
+                raise
+            try:
+                yield body
+            finally:
+                body.close()
+
     def stored_before(self, instant: datetime) -> Iterator[str]:
         """Yield the names of the objects that were written before an instant."""
         with _reaching():

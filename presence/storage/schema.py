@@ -44,6 +44,8 @@ _POSTGRESQL_LOCK = 3_001_001
 # As alembic makes it.
 _VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 _VERSION.primary_key.name = "alembic_version_pkc"
+# Tables of this server that hold nothing of anybody's.
+OWN = {_VERSION.name, "move_progress"}
 
 
 def init_app(app: Flask) -> None:
@@ -93,12 +95,7 @@ def upgrade() -> None:
             connection.execute(insert(Usage).values(id=1, rooms=0, file_bytes=0, first_version=0))
             return
     _check_revision(found)
-    import alembic.command  # noqa: PLC0415
-    import alembic.config  # noqa: PLC0415
-
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    alembic.command.upgrade(config, "head")
+    _migrate("head")
 
 
 def _check_revision(found: str) -> None:
@@ -168,6 +165,30 @@ def create(connection: Connection, named: str) -> None:
     db.metadata.create_all(connection)
     _VERSION.create(connection)
     connection.execute(_VERSION.insert().values(version_num=named))
+
+
+def build(connection: Connection, named: str) -> None:
+    """Make the tables as this version or an earlier one had them, in the transaction given."""
+    if named == HEAD:
+        create(connection, HEAD)
+    else:
+        _migrate(named, connection)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring tables of an earlier version up to date, in the transaction given."""
+    if revision(connection) != HEAD:
+        _migrate("head", connection)
+
+
+def _migrate(named: str, connection: Connection | None = None) -> None:
+    import alembic.command  # noqa: PLC0415
+    import alembic.config  # noqa: PLC0415
+
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, named)
 
 
 def set_revision(connection: Connection, named: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +25,6 @@ from presence.storage.models import (
     Usage,
     Worker,
 )
-from tests.support.paths import ROOT
 
 # Peers of a campaign; a large one takes minutes.
 PEERS = int(os.environ.get("PRESENCE_TEST_PEERS", "300"))
@@ -96,26 +93,6 @@ def sums(url: str) -> dict[str, Any]:
 def sums_of(engine: Engine) -> dict[str, Any]:
     with engines.snapshot(engine) as connection:
         return {t.name: rows.digest(connection, t).body() for t in rows.described()}
-
-
-def flask(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command of the server with these settings."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", *arguments],
-        cwd=ROOT,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def environment(**settings: Any) -> dict[str, str]:
-    """Return the environment of a command with these settings."""
-    return os.environ | {name: str(value) for name, value in settings.items()}
 
 
 def _peer(n: int, rooms_: int) -> dict[str, Any]:

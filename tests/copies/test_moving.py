@@ -22,7 +22,8 @@ from presence.storage.copies import engines, moving, rows
 from presence.storage.copies.engines import CannotCopy
 from presence.storage.database import CannotServe
 from presence.transport.commands.unserved import unserved
-from tests.copies.filled import PEERS, fill, flask, sums, sums_of
+from tests.copies.filled import PEERS, fill, sums, sums_of
+from tests.support.commands import flask
 from tests.support.rest import Rest
 
 
@@ -97,9 +98,10 @@ def test_a_move_that_was_killed_twice_goes_on_and_brings_everything(
 def test_a_file_that_is_served_is_not_moved(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_CLAIM_SECONDS", 0.1)
     engine = engines.open_database(filled)
-    with engines.claimed(engine):  # as a server does
-        with pytest.raises(CannotServe, match="Another process"), unserved(engine):
-            pytest.fail("both have it")
+    serving = engines.claimed(engine)
+    refused = pytest.raises(CannotServe, match="Another process")
+    with serving, refused, unserved(engine):
+        pytest.fail("both have it")
 
 
 def moved(source: str, target: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from presence.config import Settings
 from presence.storage import database, postgresql
 from presence.storage.database import CannotServe
 
+# Tells an operator how far a long job is.
+Say = Callable[[str], None]
+
 # How long another process may hold the lock of an SQLite file, as a server does for moments.
 _LOCK_MS = 60_000
 
@@ -24,10 +27,11 @@ class CannotCopy(Exception):
     """Rows or files cannot be brought where they are to go; the message says why and what to do."""
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, references: bool = True) -> Engine:
     """Return an engine for the database that DATABASE_URL would name so.
 
-    Raises `presence.config.InvalidSetting`. Nothing is connected to or made yet.
+    Without `references` SQLite does not look after them. Raises `presence.config.InvalidSetting`.
+    Nothing is connected to or made yet.
     """
     settings = Settings(database_url=url)
     shared = settings.has_shared_database
@@ -40,7 +44,7 @@ def open_database(url: str) -> Engine:
         connect_args=postgresql.patient_arguments() if shared else {},
     )
     if not shared:
-        _configure_sqlite(engine)
+        _configure_sqlite(engine, references)
     return engine
 
 
@@ -98,11 +102,15 @@ def name(engine: Engine) -> str:
     return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
 
 
-def _configure_sqlite(engine: Engine) -> None:
+def _configure_sqlite(engine: Engine, references: bool) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in (f"busy_timeout={_LOCK_MS}", "foreign_keys=ON", "journal_mode=WAL"):
+        for pragma in (
+            f"busy_timeout={_LOCK_MS}",
+            f"foreign_keys={'ON' if references else 'OFF'}",
+            "journal_mode=WAL",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

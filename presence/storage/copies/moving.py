@@ -8,7 +8,7 @@ committed together with how many there are by then; a move that was ended by for
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from sqlalchemy import (
     BigInteger,
@@ -31,11 +31,9 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from presence.storage import schema
 from presence.storage.copies import engines, rows
-from presence.storage.copies.engines import CannotCopy
+from presence.storage.copies.engines import CannotCopy, Say
 from presence.storage.copies.rows import Described, Digest, Row
 from presence.storage.models import db
-
-Say = Callable[[str], None]
 
 # How often progress is told.
 _TELL_SECONDS = 2.0
@@ -159,7 +157,7 @@ def _refuse_source(reading: Connection, source: Engine) -> None:
 def _is_moved(reading: Connection, target: Engine, tables: list[Described]) -> bool:
     """Tell whether the target is a finished move of just these rows, as when the end was unseen."""
     with engines.changing(target) as connection:
-        if schema.revision(connection) != schema.HEAD or _is_empty(connection):
+        if schema.revision(connection) != schema.HEAD or is_empty(connection):
             return False
         there = {table.name: rows.digest(connection, table) for table in tables}
     return all(rows.digest(reading, table) == there[table.name] for table in tables)
@@ -183,7 +181,7 @@ def _begin(source: Engine, target: Engine) -> dict[str, int]:
             found = connection.execute(select(_PROGRESS).where(name != ""))
             return {row.table_name: row.rows for row in found}
         names = set(inspect(connection).get_table_names())
-        if revision == schema.HEAD and _is_empty(connection):
+        if revision == schema.HEAD and is_empty(connection):
             for table in reversed(db.metadata.sorted_tables):
                 connection.execute(delete(table))
             schema.set_revision(connection, schema.UNFINISHED)
@@ -200,7 +198,7 @@ def _begin(source: Engine, target: Engine) -> dict[str, int]:
     return {}
 
 
-def _is_empty(connection: Connection) -> bool:
+def is_empty(connection: Connection) -> bool:
     """Tell whether nothing but what every start makes is in the tables of this version."""
     made = {"usage", "workers"}
     return not any(

@@ -1,11 +1,17 @@
-"""Runs the migrations in one transaction that only one process can hold at a time."""
+"""Runs the migrations in one transaction that only one process can hold at a time.
+
+Or in the transaction of whoever brings a copy up to date.
+"""
+
+from contextlib import nullcontext
 
 from alembic import context
 
 from presence.storage import schema
 from presence.storage.models import db
 
-with schema.alone() as connection:
+given = context.config.attributes.get("connection")
+with schema.alone() if given is None else nullcontext(given) as connection:
     context.configure(
         connection=connection,
         target_metadata=db.metadata,

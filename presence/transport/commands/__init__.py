@@ -1,1 +1,1 @@
-"""What an operator types: ``flask token``, ``flask sweep``, ``flask move-database``."""
+"""What an operator types, such as ``flask token``, ``flask sweep`` and ``flask backup``."""

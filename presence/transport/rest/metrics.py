@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from presence.config import VERSION
 from presence.domain.rooms import census
 from presence.storage import database
+from presence.storage.copies import backing_up
 from presence.transport.engine.connections import EVICTIONS
 from presence.transport.process.counters import Histogram
 from presence.transport.process.runtime import Runtime
@@ -133,6 +134,13 @@ class _Server(Collector):
         yield _counter(
             "presence_evictions", "Those of them that the server ended.", ["reason"], evicted
         )
+        backed_up = backing_up.last_backup(self._run.settings.upload_path)
+        if backed_up is not None:
+            yield _gauge(
+                "presence_last_backup_timestamp_seconds",
+                "When a backup was last finished.",
+                backed_up,
+            )
         yield _counter("presence_uploads", "Files taken in.", [], {(): counters.uploads})
         yield _counter(
             "presence_peers_erased",
