@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +17,6 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.private_s3 import BUCKET, PREFIX, PrivateS3
 from local_cluster.waiting import eventually
-from tests.support.commands import flask
 from tests.support.paths import ROOT, SAMPLES
 from tests.support.rest import Rest, refusal
 
@@ -202,19 +200,3 @@ def test_objects_without_a_row_are_swept_away(server: LiveServer, bucket: Privat
     )
     assert "and 1 file without a row" in ran.stdout
     assert bucket.names() == sorted([kept, "README"])
-
-
-def test_a_backup_has_the_objects_and_puts_them_back(
-    server: LiveServer, bucket: PrivateS3, tmp_path: Path
-) -> None:
-    stored = upload(server, b"kept", "a.txt").json()
-    place = tmp_path / "backup"
-    assert flask("backup", str(place), **server.settings).returncode == 0
-    assert (place / "files" / stored["filename"]).read_bytes() == b"kept"
-    server.kill()
-    bucket.empty()
-    settings = {**server.settings, "DATABASE_URL": f"sqlite:///{tmp_path}/new.db"}
-    done = flask("restore", str(place), **settings)
-    assert done.returncode == 0, done.stderr
-    (found,) = bucket.client().list_objects_v2(Bucket=BUCKET)["Contents"]
-    assert found["Key"] == f"{PREFIX}/{stored['filename']}"

@@ -20,12 +20,14 @@ from sqlalchemy import text
 
 from local_cluster.live_server import LiveServer
 from local_cluster.private_postgresql import PrivatePostgresql
+from local_cluster.private_s3 import BUCKET, CREDENTIALS, PREFIX, PrivateS3
 from local_cluster.waiting import eventually
 from presence.storage import schema
 from presence.storage.blobs import LocalBlobs
 from presence.storage.copies import archives, backing_up, engines, moving, restoring, rows
 from presence.storage.copies.archives import Archive
 from presence.storage.copies.engines import CannotCopy
+from presence.storage.s3_blobs import S3Blobs
 from tests.copies.filled import fill, sums
 from tests.support.commands import flask
 
@@ -376,3 +378,32 @@ def test_a_file_that_is_deleted_meanwhile_takes_its_row_with_it(
     monkeypatch.undo()
     monkeypatch.setattr(backing_up, "_PAUSE_SECONDS", 0)
     assert backing_up.back_up(engine, kept.blobs, tmp_path / "third", print).lost == [lost]
+
+
+def test_files_in_a_bucket_are_kept_and_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = PrivateS3().start()
+    try:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        url, client = f"sqlite:///{tmp_path}/a.db", s3.client()
+        fill(url, 5)
+        names = {f"{PREFIX}/{n:032x}.txt" for n in range(5)}
+        for name in names:
+            client.put_object(Bucket=BUCKET, Key=name, Body=b"x")
+        address = s3.settings["UPLOAD_URL"]
+        blobs = S3Blobs(address, tmp_path / "uploads", WORKER, endpoint=s3.endpoint)
+        place = tmp_path / "b.tar"
+        made = backing_up.back_up(engines.open_database(url), blobs, place, print)
+        assert (made.files, made.lost) == (5, [])
+        s3.empty()
+        archive, other = Archive(place), f"sqlite:///{tmp_path}/b.db"
+        restoring.check(archive, print)
+        restoring.restore(archive, engines.open_database(other), blobs, print, replace=False)
+        found = client.list_objects_v2(Bucket=BUCKET)["Contents"]
+        assert {item["Key"] for item in found} == names
+        assert not [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+        assert sums(other) == sums(url)
+    finally:
+        s3.close()
