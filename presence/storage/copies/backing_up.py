@@ -66,12 +66,12 @@ def back_up(engine: Engine, blobs: LocalBlobs, place: Path, say: Say) -> BackedU
         archive.discard()
 
 
-def last_backup(folder: Path) -> float | None:
-    """Return when the last backup was finished, in seconds since 1970; None if there was none."""
+def last_backup(folder: Path) -> float:
+    """Return when the last backup was finished, in seconds since 1970; 0 if there was none."""
     try:
         return (folder / LAST).stat().st_mtime
     except OSError:
-        return None
+        return 0
 
 
 def _fill(

@@ -134,13 +134,11 @@ class _Server(Collector):
         yield _counter(
             "presence_evictions", "Those of them that the server ended.", ["reason"], evicted
         )
-        backed_up = backing_up.last_backup(self._run.settings.upload_path)
-        if backed_up is not None:
-            yield _gauge(
-                "presence_last_backup_timestamp_seconds",
-                "When a backup was last finished.",
-                backed_up,
-            )
+        yield _gauge(
+            "presence_last_backup_timestamp_seconds",
+            "When a backup was last finished; 0 for never.",
+            backing_up.last_backup(self._run.settings.upload_path),
+        )
         yield _counter("presence_uploads", "Files taken in.", [], {(): counters.uploads})
         yield _counter(
             "presence_peers_erased",
