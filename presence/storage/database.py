@@ -31,7 +31,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.orm import Session
 
 from presence.config import Settings
-from presence.storage import postgresql, transactions
+from presence.storage import postgresql, round_trips, transactions
 from presence.storage.models import Base, UtcDateTime, db
 
 # Waiting inside SQLite stops every greenlet of the process, so it is kept short; `writing` tries
@@ -120,7 +120,7 @@ def writing() -> Generator[Session]:
             transactions.commit(session)
         return
     try:
-        with postgresql.turn(engine), transactions.begun(engine) as session:
+        with postgresql.turn(engine), transactions.conversed(engine, round_trips.BEGIN) as session:
             yield session
             transactions.commit(session)
     except DBAPIError as error:
@@ -171,9 +171,9 @@ def reading() -> Generator[Session]:
         with transactions.begun(engine, _begin_reading) as session:
             yield session
     else:
-        begin, end = postgresql.begin_reading, postgresql.end_reading
+        reading = round_trips.BEGIN_READING
         try:
-            with postgresql.turn(engine), transactions.begun(engine, begin, end) as session:
+            with postgresql.turn(engine), transactions.conversed(engine, reading) as session:
                 yield session
         except postgresql.NoTurn as error:
             raise DatabaseBusy from error

@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from presence.config import Settings
 from presence.storage.turnstile import Turnstile
@@ -38,14 +38,14 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the options of an engine for greenlets or threads that come by the hundred.
 
     A connection is borrowed for one transaction. Whoever finds none waits a bounded time, and
-    one that PostgreSQL has closed meanwhile, as a restart does, is replaced before it is used.
+    one that PostgreSQL has closed meanwhile, as a restart does, is replaced before it is used (see
+    `configure`).
     """
     seconds = _statement_seconds(settings)
     return {
         "pool_size": settings.database_connections,
         "max_overflow": 0,
         "pool_timeout": seconds,
-        "pool_pre_ping": True,
         "pool_use_lifo": True,
         "connect_args": {
             "connection_factory": _connection_class(),
@@ -76,7 +76,9 @@ def configure(engine: Engine, settings: Settings) -> None:
         f"SET lock_timeout = {milliseconds * 4 // 5};"
         f"SET idle_in_transaction_session_timeout = {milliseconds * 4};"
         # Every query is small; compiling one would take longer than running it.
-        "SET jit = off"
+        "SET jit = off;"
+        # All of them find rows by keys that an index has, whatever the values are.
+        "SET plan_cache_mode = force_generic_plan"
     )
 
     @event.listens_for(engine, "connect")
@@ -85,6 +87,15 @@ def configure(engine: Engine, settings: Settings) -> None:
         with connection.cursor() as cursor:
             cursor.execute(limits)
         connection.commit()
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, _record: Any, _proxy: Any) -> None:
+        # An idle connection has nothing to read but its end. Asking the server would take as long
+        # as a statement does.
+        try:
+            connection.poll()
+        except connection.OperationalError as error:
+            raise InvalidatePoolError from error
 
 
 class NoTurn(Exception):
@@ -120,16 +131,6 @@ def take_all_the_time(connection: Any) -> None:
         cursor.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
 
 
-def begin_reading(connection: Any) -> None:
-    """Let the coming transaction see one picture, and not what is committed meanwhile."""
-    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-
-
-def end_reading(connection: Any) -> None:
-    """Make a connection again what it was before `begin_reading`; its transaction has ended."""
-    connection.set_session(isolation_level="DEFAULT", readonly="DEFAULT")
-
-
 def _statement_seconds(settings: Settings) -> float:
     return min(_MAX_STATEMENT_SECONDS, settings.ping_timeout / 2)
 
@@ -142,9 +143,18 @@ def _connection_class() -> type:
     import psycopg2.extensions  # noqa: PLC0415
 
     class Connection(psycopg2.extensions.connection):
-        """A connection; ``patience`` is how many seconds an answer may take, None for ever."""
+        """A connection; ``patience`` is how many seconds an answer may take, None for ever.
+
+        ``is_unanswered`` tells that one took longer; ``prepared`` are the names of its statements,
+        None where that is not known.
+        """
 
         patience: float | None = _MAX_STATEMENT_SECONDS
+        is_unanswered = False
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.prepared: set[str] | None = set()
 
     return Connection
 
@@ -201,6 +211,7 @@ def _wait_with_an_end() -> None:
             while not poll(None):
                 pass
         elif not suspicion.wait(poll, patience):
+            connection.is_unanswered = True
             raise psycopg2.OperationalError(f"PostgreSQL does not answer ({patience:g} s)")
 
     extensions.set_wait_callback(wait)

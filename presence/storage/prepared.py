@@ -9,56 +9,17 @@ not run with every event is better off with `session.execute`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from presence.storage.drivers import Compiled, Driver
+
 Row = tuple[Any, ...]
-_Processor = Callable[[Any], Any]
-# Where a session keeps the driver's connection of the transaction that it is in.
+# Where a session keeps the driver of the transaction that it is in.
 DRIVER = "driver"
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """The driver's own connection, and the dialect of its database."""
-
-    connection: Any
-    dialect: Dialect
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A statement as one dialect has it."""
-
-    sql: str
-    # The names of its values in the order in which the SQL has them; None where it names them.
-    order: Sequence[str] | None
-    fixed: dict[str, Any]
-    before: list[tuple[str, _Processor]]
-    after: list[tuple[int, _Processor]]
-    # The name of the value that is a list, for ``in_(bindparam(…, expanding=True))``.
-    many: str | None
-
-    def expanded(self, values: dict[str, Any]) -> tuple[str, Sequence[str] | None]:
-        """Return the SQL and the order of values with a place for each item of the list."""
-        assert self.many is not None
-        items = values.pop(self.many)
-        names = [f"{self.many}_{number}" for number in range(len(items))]
-        values.update(zip(names, items, strict=True))
-        places = ", ".join("?" if self.order is not None else f"%({name})s" for name in names)
-        sql = self.sql.replace(f"__[POSTCOMPILE_{self.many}]", places)
-        if self.order is None:
-            return sql, None
-        return sql, [
-            place for name in self.order for place in (names if name == self.many else [name])
-        ]
 
 
 class Prepared:
@@ -70,49 +31,50 @@ class Prepared:
 
     def __init__(self, statement: Any) -> None:
         self._statement = statement
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[str, Compiled] = {}
 
     def run(self, session: Session, **values: Any) -> int:
         """Run the statement; return how many rows it concerned."""
-        count: int = self._execute(session, values)[0].rowcount
+        driver, compiled = self._for(session)
+        count: int = driver.ask(compiled, values).rowcount
         return count
+
+    def later(self, session: Session, **values: Any) -> None:
+        """Run the statement, at the latest with the next whose answer is waited for."""
+        driver, compiled = self._for(session)
+        driver.tell(compiled, values)
 
     def rows(self, session: Session, **values: Any) -> list[Row]:
         """Run the statement and return its rows, each column as its type has it in Python."""
-        cursor, compiled = self._execute(session, values)
-        found: list[Row] = cursor.fetchall()
-        if not compiled.after:
-            return found
-        converted = [list(row) for row in found]
-        for index, process in compiled.after:
-            for row in converted:
-                row[index] = process(row[index])
-        return [tuple(row) for row in converted]
+        driver, compiled = self._for(session)
+        return _fetched(driver.ask(compiled, values), compiled)
+
+    def last_rows(self, session: Session, **values: Any) -> list[Row]:
+        """Like `rows`, of a statement after which the transaction has nothing more to do.
+
+        It may be committed by it, and whoever raises an error afterwards takes nothing back.
+        """
+        driver, compiled = self._for(session)
+        return _fetched(driver.ask_last(compiled, values), compiled)
 
     def row(self, session: Session, **values: Any) -> Row | None:
         """Run the statement and return its only row, or None."""
         rows = self.rows(session, **values)
         return rows[0] if rows else None
 
-    def _execute(self, session: Session, values: dict[str, Any]) -> tuple[Any, _Compiled]:
-        driver = session.info.get(DRIVER) or driver_of(session)
+    def last_row(self, session: Session, **values: Any) -> Row | None:
+        """Like `row`, of a statement after which the transaction has nothing more to do."""
+        rows = self.last_rows(session, **values)
+        return rows[0] if rows else None
+
+    def _for(self, session: Session) -> tuple[Driver, Compiled]:
+        driver: Driver = session.info.get(DRIVER) or driver_of(session)
         compiled = self._compiled.get(driver.dialect.name)
         if compiled is None:
             compiled = self._compiled[driver.dialect.name] = self._compile(driver.dialect)
-        if compiled.fixed:
-            values = compiled.fixed | values
-        for name, process in compiled.before:
-            values[name] = process(values[name])
-        sql, order = compiled.expanded(values) if compiled.many else (compiled.sql, compiled.order)
-        parameters: Any = values if order is None else [values[name] for name in order]
-        cursor = driver.connection.cursor()
-        try:
-            cursor.execute(sql, parameters)
-        except driver.dialect.loaded_dbapi.Error as error:
-            raise _as_database_error(error, driver.dialect, sql, parameters) from error
-        return cursor, compiled
+        return driver, compiled
 
-    def _compile(self, dialect: Dialect) -> _Compiled:
+    def _compile(self, dialect: Dialect) -> Compiled:
         statement = self._statement
         if not hasattr(statement, "compile"):
             insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
@@ -130,7 +92,7 @@ class Prepared:
             for index, column in enumerate(columns)
             if (process := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
-        return _Compiled(
+        return Compiled(
             compiled.string,
             tuple(compiled.positiontup) if compiled.positional else None,
             {name: bind.effective_value for name, bind in values.items() if not bind.required},
@@ -141,23 +103,17 @@ class Prepared:
 
 
 def driver_of(session: Session) -> Driver:
-    """Return the driver's connection of the transaction that a session is in."""
+    """Return the driver of the transaction that a session is in."""
     connection = session.connection()
-    return Driver(connection.connection.driver_connection, connection.dialect)
+    return Driver(connection.connection, connection.dialect)
 
 
-@contextmanager
-def database_errors(dialect: Dialect) -> Generator[None]:
-    """Raise what SQLAlchemy would raise for an error of the driver."""
-    try:
-        yield
-    except dialect.loaded_dbapi.Error as error:
-        raise _as_database_error(error, dialect) from error
-
-
-def _as_database_error(
-    error: Exception, dialect: Dialect, sql: str | None = None, parameters: Any = None
-) -> Exception:
-    base = dialect.loaded_dbapi.Error
-    # Without the parameters, which are people's data and have no business in the log.
-    return DBAPIError.instance(sql, parameters, error, base, hide_parameters=True, dialect=dialect)
+def _fetched(cursor: Any, compiled: Compiled) -> list[Row]:
+    found: list[Row] = cursor.fetchall()
+    if not compiled.after:
+        return found
+    converted = [list(row) for row in found]
+    for index, process in compiled.after:
+        for row in converted:
+            row[index] = process(row[index])
+    return [tuple(row) for row in converted]

@@ -9,14 +9,15 @@ session is joined to the transaction all the same, and takes part in it as soon 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from presence.storage import prepared
-from presence.storage.prepared import Driver
+from presence.storage.drivers import Driver, database_errors
+from presence.storage.round_trips import RoundTrips
 
 # Set on the driver's connection while a transaction is begun, so that a session which joins does
 # not begin another one.
@@ -30,15 +31,18 @@ class _SessionOnDemand:
     ask only for the driver.
     """
 
-    def __init__(self, engine: Engine, pooled: Any, driver: Driver) -> None:
+    def __init__(self, engine: Engine, driver: Driver) -> None:
         self.info = {prepared.DRIVER: driver}
-        self._made_of = engine, pooled
+        self._engine = engine
+        self._driver = driver
         self._made: Session | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Return what the session has by this name."""
+        self._driver.join()
         if self._made is None:
-            self._made = Session(bind=Connection(*self._made_of), info=self.info)
+            connection = Connection(self._engine, self._driver.pooled)
+            self._made = Session(bind=connection, info=self.info)
         return getattr(self._made, name)
 
     def joined(self) -> Session | None:
@@ -46,43 +50,50 @@ class _SessionOnDemand:
         made = self._made
         return made if made is not None and made.in_transaction() else None
 
+    def leave(self) -> None:
+        """Let the session go, with what it has not committed."""
+        joined = self.joined()
+        if joined is not None:
+            connection = cast(Connection, joined.get_bind())
+            joined.close()
+            connection.rollback()
+
 
 @contextmanager
-def begun(
-    engine: Engine,
-    begin: Callable[[Any], None] | None = None,
-    end: Callable[[Any], None] | None = None,
-) -> Generator[Session]:
+def begun(engine: Engine, begin: Callable[[Any], None]) -> Generator[Session]:
     """Give a session in a transaction, which is rolled back unless `commit` was called.
 
-    `begin` begins it on the driver's connection where the driver does not do so by itself; `end`
-    is called with the connection after the transaction.
+    `begin` begins it on the driver's connection.
     """
-    with prepared.database_errors(engine.dialect):
+    with database_errors(engine.dialect):
         pooled = engine.raw_connection()
-    driver = Driver(pooled.driver_connection, engine.dialect)
+    driver = Driver(pooled, engine.dialect)
     try:
-        if begin is not None:
-            with prepared.database_errors(driver.dialect):
-                begin(driver.connection)
+        with database_errors(driver.dialect):
+            begin(driver.connection)
         pooled.info[_BEGUN] = True
-        session = _SessionOnDemand(engine, pooled, driver)
+        session = _SessionOnDemand(engine, driver)
         try:
             yield cast(Session, session)
         finally:
-            joined = session.joined()
-            if joined is not None:
-                connection = cast(Connection, joined.get_bind())
-                joined.close()
-                connection.rollback()
+            session.leave()
     finally:
         pooled.info.pop(_BEGUN, None)
-        if end is not None:
-            # A connection that is broken is found out, and thrown away, on its way back.
-            with suppress(engine.dialect.loaded_dbapi.Error):
-                driver.connection.rollback()
-                end(driver.connection)
         pooled.close()  # rolls back what was not committed
+
+
+@contextmanager
+def conversed(engine: Engine, beginning: str) -> Generator[Session]:
+    """Like `begun`, on PostgreSQL: `beginning` goes with the first statement that is run."""
+    driver = RoundTrips(engine, beginning)
+    try:
+        session = _SessionOnDemand(engine, driver)
+        try:
+            yield cast(Session, session)
+        finally:
+            session.leave()
+    finally:
+        driver.close()
 
 
 def is_begun(connection: Connection) -> bool:
@@ -91,10 +102,9 @@ def is_begun(connection: Connection) -> bool:
 
 
 def commit(session: Session) -> None:
-    """Commit the transaction of a session that `begun` gave."""
+    """Commit the transaction of a session that `begun` or `conversed` gave."""
     joined = cast(_SessionOnDemand, session).joined()
     if joined is not None:
         joined.commit()
     driver: Driver = session.info[prepared.DRIVER]
-    with prepared.database_errors(driver.dialect):
-        driver.connection.commit()
+    driver.commit()
