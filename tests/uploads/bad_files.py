@@ -294,6 +294,37 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
         "HEIC.*iPhone.*JPEG|JPEG.*iPhone",
     ),
     "HEIC called JPEG": (b"\0\0\0\x18ftypheic" + b"\0" * 99, "IMG_1.jpg", TYPE, "HEIC.*iPhone"),
+    **{
+        f"{name}, called {called}": (head + b"\0" * 99, name, TYPE, f"{called}.*{instead}")
+        for called, head, name, instead in (
+            ("AVIF", b"\0\0\0\x20ftypavif", "a.avif", "JPEG or PNG"),
+            ("JPEG XL", b"\xff\x0a", "a.jxl", "JPEG or PNG"),
+            ("JPEG 2000", b"\0\0\0\x0cjP  ", "a.jp2", "JPEG or PNG"),
+            ("TIFF", b"II*\0", "a.tif", "JPEG or PNG"),
+            ("Photoshop", b"8BPS", "a.psd", "JPEG or PNG"),
+            ("BMP", b"BM\1\2\3\4\0\0\0\0", "a.bmp", "JPEG or PNG"),
+            ("an icon", b"\0\0\1\0", "a.ico", "JPEG or PNG"),
+            ("PostScript", b"%!PS-Adobe-3.0", "a.ps", "PDF"),
+            ("an archive", b"Rar!", "a.rar", "one by one"),
+            ("an archive", b"\x1f\x8b", "a.tgz", "one by one"),
+            ("a script", b"#!/bin/sh", "a.sh", "TXT"),
+            ("a film or a sound", b"RIFF\1\2\3\4WAVE", "a.wav", "link"),
+            ("a program", b"\x7fELF", "a.out", "Programs are not accepted"),
+        )
+    },
+    "a presentation": (
+        compound({"PowerPoint Document": b"x"}),
+        "a.ppt",
+        TYPE,
+        "PowerPoint.* Save it as PDF",
+    ),
+    **{
+        f"Office's {called} called DOCX": (docx(main_type=f"application/{kind}+xml"), *rest)
+        for called, kind, *rest in (
+            ("workbook", "x.spreadsheetml.main", "a.docx", TYPE, "Excel.* Save it as PDF"),
+            ("slides", "x.presentationml.main", "a.docx", TYPE, "PowerPoint.* Save it as PDF"),
+        )
+    },
     "a film": (b"\0\0\0\x18ftypmp42" + b"\0" * 99, "a.mp4", TYPE, "film.* Send"),
     "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg", TYPE, "SVG.* JPEG or PNG"),
     "a page": (b"<!DOCTYPE html><p>x", "a.html", TYPE, "web page.* PDF"),
