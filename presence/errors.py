@@ -1006,6 +1006,15 @@ class NotConnected(PresenceError):
         super().__init__("No socket is connected here: send Socket.IO's CONNECT packet first.")
 
 
+class AlreadyConnected(PresenceError):
+    """A second CONNECT packet came over a connection on which a socket is connected."""
+
+    code = "already_connected"
+
+    def __init__(self) -> None:
+        super().__init__("A socket is connected here already, and goes on as before.")
+
+
 class UpgradeIncomplete(PresenceError):
     """A request for a WebSocket lacks headers that make it one; ``missing`` lists them."""
 

@@ -17,7 +17,7 @@ import statistics
 import threading
 import time
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pytest
 import requests
@@ -149,7 +149,7 @@ class PollingStream(Stream):
 
     session = ""
 
-    def send(self, data: bytes | str) -> Stream:
+    def send(self, data: bytes | str) -> Self:
         """Post the data."""
         assert isinstance(data, bytes)
         head = f"POST {POLLING}&sid={self.session} HTTP/1.1\r\nHost: 127.0.0.1\r\n"

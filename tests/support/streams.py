@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import time
-from typing import Any
+from typing import Any, Self
 
 from local_cluster.live_server import LiveServer
 
@@ -33,7 +33,7 @@ class Stream:
         self.socket.connect(("127.0.0.1", server.port))
         self._buffer = b""
 
-    def send(self, data: bytes | str) -> Stream:
+    def send(self, data: bytes | str) -> Self:
         """Send bytes; a server that has hung up already is no error."""
         with contextlib.suppress(ConnectionError):
             self.socket.sendall(data.encode() if isinstance(data, str) else data)

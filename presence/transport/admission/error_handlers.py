@@ -99,6 +99,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.NamespaceUnknown: 404,
     errors.HeadersTooLarge: 431,
     errors.NotConnected: 409,
+    errors.AlreadyConnected: 409,
     errors.UpgradeIncomplete: 426,
     errors.AddressUnreadable: 400,
     errors.PrefixRefused: 400,

@@ -14,7 +14,7 @@ from presence.errors import PresenceError, ProtocolRefused, UpgradeIncomplete
 from presence.logs import OncePerMinute
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.error_handlers import http_answer
-from presence.transport.engine.draining import drain
+from presence.transport.engine.draining import throw_away_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,7 +39,7 @@ class SocketIoErrors:
             address = address_of(environ)
             if isinstance(error, _TO_MEND):
                 self._log.warning((address, error.code), "%s: %s", address, error.detail)
-            drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+            throw_away_body(environ)
             status, headers, body = http_answer(error, environ)
             # Readable for pages of other hosts too, like every answer.
             start_response(status, headers + self._engine._cors_headers(environ))

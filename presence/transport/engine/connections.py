@@ -19,7 +19,7 @@ import engineio.payload
 import engineio.socket
 
 from presence.errors import MessageTooLarge, PacketsUnreadable, RequestsOverlap, SessionUnknown
-from presence.transport.engine.draining import drain
+from presence.transport.engine.draining import throw_away_body
 from presence.transport.engine.send_queue import SendQueue
 from presence.transport.engine.throttle import FLOODING, TokenBucket
 from presence.transport.polling.bodies import PollingBodies
@@ -80,6 +80,8 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         self._is_answered = False
         # Why the server ends the connection, where it says something else to the client.
         self.evicted_for: str | None = None
+        # What was wrong with what it sent, where it is closed for that.
+        self.fault: str | None = None
         # How many binary attachments are to come before the next packet.
         self.attachments_due = 0
         self._bodies = PollingBodies(server.max_http_buffer_size)
@@ -166,6 +168,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
             super().receive(pkt)
         except engineio.exceptions.UnknownPacketError:
             # The library ignores these, and the sender would wait for an answer.
+            self.fault = "a packet's type is unknown"
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
         finally:
             self._is_answered = False
@@ -195,7 +198,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         """
         if not self._exchanged(self._posts, environ, lambda: self._take_in(environ)):
             raise SessionUnknown
-        drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+        throw_away_body(environ)
 
     def _exchanged(
         self, exchanges: Exchanges | None, environ: dict[str, Any], make: Callable[[], Any]
@@ -236,15 +239,16 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
             packets = engineio.payload.Payload(encoded_payload=body.decode()).packets
         except (ValueError, MessageTooLarge) as error:
             self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
-            drain(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0) or None)
             if isinstance(error, MessageTooLarge):
                 raise
             log.warning("closed a connection that sent an invalid request: %s", error)
-            raise PacketsUnreadable(str(error)) from error
+            raise PacketsUnreadable(getattr(error, "description", str(error))) from error
         for packet in packets:
             if self.closed:
                 break
             self.receive(packet)
+        if self.fault is not None:
+            raise PacketsUnreadable(self.fault)
         return True
 
     def let_it_read(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 _BYTES = 256 * 1024 * 1024
@@ -40,3 +41,11 @@ def drain(stream: Any, length: int | None) -> None:
             return
         left -= len(chunk)
         yield_to_others()
+
+
+def throw_away_body(environ: dict[str, Any]) -> None:
+    """Read and throw away the body of a request, as far as it comes and was not read before."""
+    length = environ.get("CONTENT_LENGTH")
+    if length or "HTTP_TRANSFER_ENCODING" in environ:
+        with suppress(ValueError):
+            drain(environ["wsgi.input"], int(length) if length else None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from socketio import Server, packet
 
-from presence.errors import NamespaceUnknown, NotConnected, PresenceError
+from presence.errors import AlreadyConnected, NamespaceUnknown, NotConnected, PresenceError
 from presence.transport.engine.packets import TextPacket
 from presence.transport.engine.throttle import Throttle
 
@@ -42,6 +42,8 @@ def install(server: Server, throttle: Throttle) -> None:
                 handle_message(eio_sid, data)
         except ValueError as error:
             log.warning("closed a connection that sent an invalid packet: %s", error)
+            if connection is not None:
+                connection.fault = str(error)
         except Exception:
             log.exception("closed a connection after an unexpected error")
         else:
@@ -71,22 +73,24 @@ def _answer_strays(server: Server) -> None:
     """
     handle_connect, manager = server._handle_connect, server.manager
 
-    def refuse(eio_sid: str, namespace: str) -> None:
-        error = NotConnected() if namespace == _NAMESPACE else NamespaceUnknown(namespace)
+    def refuse(eio_sid: str, namespace: str, error: PresenceError) -> None:
+        if namespace != _NAMESPACE:
+            error = NamespaceUnknown(namespace)
         refused = TextPacket(packet.CONNECT_ERROR, data=refusal(error), namespace=namespace)
         server._send_packet(eio_sid, refused)
 
     def connect(eio_sid: str, namespace: str | None, data: Any) -> None:
-        if (namespace or _NAMESPACE) == _NAMESPACE:
+        namespace = namespace or _NAMESPACE
+        if namespace == _NAMESPACE and manager.sid_from_eio_sid(eio_sid, namespace) is None:
             handle_connect(eio_sid, namespace, data)
         else:
-            refuse(eio_sid, str(namespace))
+            refuse(eio_sid, namespace, AlreadyConnected())
 
     def event(eio_sid: str, namespace: str | None, ack_id: int | None, data: Any) -> None:
         namespace = namespace or _NAMESPACE
         sid = manager.sid_from_eio_sid(eio_sid, namespace)
         if sid is None:
-            refuse(eio_sid, namespace)
+            refuse(eio_sid, namespace, NotConnected())
         elif manager.is_connected(sid, namespace):
             server._handle_event_internal(server, sid, eio_sid, data, namespace, ack_id)
 

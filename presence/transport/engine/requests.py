@@ -59,7 +59,7 @@ class Requests:
             raise TransportRefused("JSONP" if "j" in query else transport)
         if transport == _WEBSOCKET:
             _check_upgrade(environ)
-        if query.get("EIO") == old_clients.VERSION:
+        if query.get("EIO") == old_clients.VERSION and method in ("GET", "POST"):
             return self._tell_old_client(environ, start_response, transport, sid)
         if sid is None:
             if query.get("EIO") != _VERSION:

@@ -35,7 +35,6 @@ REQUIRED = (
     ("Connection", "Upgrade"),
     ("Sec-WebSocket-Version", VERSION),
 )
-_OLD = ("HTTP/1.1",)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _OPCODES = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
@@ -88,7 +87,7 @@ def check_request(environ: Mapping[str, Any]) -> None:
         missing.append("Upgrade: websocket")
     if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         # Such a request cannot be upgraded, whatever its headers say (RFC 9110, section 7.8).
-        raise BadHandshake("it came as HTTP/1.0, and must come as HTTP/1.1", tuple(missing) or _OLD)
+        raise BadHandshake("it came as HTTP/1.0", (*missing, "HTTP/1.1"))
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != VERSION:
         missing.append(f"Sec-WebSocket-Version: {VERSION}")
     if missing:

@@ -39,7 +39,7 @@ _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # The marks of frames: their number, unless a newer one may take their place.
 _serial = itertools.count()
-_PONG = object()
+_PONGS = itertools.cycle([object() for _ in range(16)])
 
 
 class Owner(Protocol):
@@ -296,8 +296,8 @@ class Stream:
         if isinstance(payload, str) or opcode == protocol.BINARY:
             self._owner.on_message(payload)
         elif opcode == protocol.PING:
-            # Whoever sends pings without reading gets one answer (RFC 6455, section 5.5.3).
-            self.put(protocol.frame(payload, protocol.PONG), replaces=_PONG)
+            # Whoever sends pings without reading gets an answer to the last ones (section 5.5.3).
+            self.put(protocol.frame(payload, protocol.PONG), replaces=next(_PONGS))
         elif opcode == protocol.CLOSE:
             self.close(protocol.close_code(payload))
 
