@@ -38,7 +38,7 @@ class SocketIoErrors:
         except PresenceError as error:
             address = address_of(environ)
             if isinstance(error, _TO_MEND):
-                self._log.warning((address, error.code), "%s: %s", address, error.detail)
+                self._log.warning((address, error.detail), "%s: %s", address, error.detail)
             throw_away_body(environ)
             status, headers, body = http_answer(error, environ)
             # Readable for pages of other hosts too, like every answer.
