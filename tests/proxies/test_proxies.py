@@ -103,14 +103,6 @@ WITHOUT_WEBSOCKET: dict[str, tuple[type, str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
-    """A server behind one proxy."""
-    live = LiveServer(tmp_path_factory.mktemp("behind"), PRESENCE_TRUSTED_PROXIES=1).start()
-    yield live
-    live.kill()
-
-
-@pytest.fixture(scope="module")
 def urls(behind: LiveServer) -> Generator[dict[str, str]]:
     """The server's address through each of the proxies."""
     made = {}
