@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -67,12 +68,26 @@ class _WithoutRetirementNotice(logging.Filter):
         return "eventlet worker is DEPRECATED" not in str(record.msg)
 
 
+class _WithoutRepetition(logging.Filter):
+    """Leaves out what gunicorn says when a worker has said already why it cannot start."""
+
+    _SAYS_NO_MORE = re.compile(
+        rf"Worker \(pid:\d+\) exited with code {CANNOT_BOOT}\.|Shutting down: Master"
+        r"|Reason: Worker failed to boot\."
+    )
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_error = record.levelno == logging.ERROR
+        return not (is_error and self._SAYS_NO_MORE.fullmatch(record.getMessage()))
+
+
 class logger_class(glogging.Logger):  # noqa: N801 – the setting's name
     """gunicorn's logger, whose records look like all others."""
 
     def setup(self, cfg):
         super().setup(cfg)
         self.error_log.addFilter(_WithoutRetirementNotice())
+        self.error_log.addFilter(_WithoutRepetition())
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
             handler.setFormatter(logs.Formatter(settings))
 
