@@ -65,7 +65,7 @@ def test_the_version_is_written_once_and_shown_everywhere(tmp_path: Path) -> Non
 
 def test_the_changelog_says_of_each_version_what_an_operator_has_to_do() -> None:
     sections = re.split(r"^## ", CHANGELOG, flags=re.MULTILINE)[1:]
-    assert sections[0].startswith("Unreleased\n")
+    assert sections[0].startswith(("Unreleased\n", f"{VERSION} "))
     assert any(section.startswith(f"{VERSION} ") for section in sections)
     for section in sections:
         assert "### What an operator has to do\n" in section, section[:40]
@@ -104,7 +104,11 @@ def test_what_cannot_be_released_is_told(project: Path, tmp_path: Path) -> None:
     with pytest.raises(releasing.CannotRelease, match="not committed"):
         releasing.check(project)
     (project / "new.txt").unlink()
-    (project / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n")
+    (project / "CHANGELOG.md").write_text(f"# Changelog\n\n## Unreleased\n\n## {VERSION}\n")
+    commit(project)
+    with pytest.raises(releasing.CannotRelease, match="Give it the version that it becomes"):
+        releasing.check(project)
+    (project / "CHANGELOG.md").write_text("# Changelog\n\n## 0.0.1\n")
     commit(project)
     with pytest.raises(releasing.CannotRelease, match=f"no section “## {VERSION}”"):
         releasing.check(project)

@@ -43,7 +43,13 @@ def check(root: Path = ROOT) -> None:
     """Raise `CannotRelease` unless git has all there is, and CHANGELOG.md tells of this version."""
     if _git(root, "status", "--porcelain"):
         raise CannotRelease("Some changes are not committed. Commit them first: git status.")
-    if not re.search(rf"^## {re.escape(VERSION)}\b", (root / "CHANGELOG.md").read_text(), re.M):
+    told = (root / "CHANGELOG.md").read_text()
+    if "\n## Unreleased\n" in told:
+        raise CannotRelease(
+            "CHANGELOG.md has a section “## Unreleased”, which no release has. Give "
+            "it the version that it becomes, also as VERSION in presence/config.py."
+        )
+    if not re.search(rf"^## {re.escape(VERSION)}\b", told, re.M):
         raise CannotRelease(
             f"CHANGELOG.md has no section “## {VERSION}”. Write what it brings and what an "
             "operator has to do, or set VERSION in presence/config.py."
