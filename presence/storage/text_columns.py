@@ -25,13 +25,18 @@ class _InstantText(TypeDecorator[str]):
         if value is None:
             return None
         if isinstance(value, datetime):
-            return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+            return text_of_instant(value)
         return str(value)
 
 
 def instant_text(column: Any) -> ColumnElement[str]:
     """Select an instant as text in UTC: ``2026-05-04 10:30:00.000000``, which sorts as it does."""
     return type_coerce(column, _InstantText())
+
+
+def text_of_instant(instant: datetime) -> str:
+    """Return the same of an instant that is at hand."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def json_text(column: Any) -> ColumnElement[str]:

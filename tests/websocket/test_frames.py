@@ -36,6 +36,13 @@ def test_the_masked_text_of_the_rfc_is_read() -> None:
     assert read(data) == read(*one_by_one(data)) == [(protocol.TEXT, "Hello")]
 
 
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 125, 1200, 70_001])
+def test_the_fallback_unmasks_like_the_part_in_c(size: int) -> None:
+    payload, mask = random.Random(size).randbytes(size), b"\x9b\x75\x9c\xf6"
+    bare = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    assert protocol.unmasked(payload, mask) == protocol._unmask(payload, mask) == bare
+
+
 def test_the_ping_of_the_rfc_is_read_and_its_pong_is_written() -> None:
     assert read(bytes.fromhex("898537fa213d7f9f4d5158")) == [(protocol.PING, b"Hello")]
     assert protocol.frame(b"Hello", protocol.PONG) == bytes.fromhex("8a0548656c6c6f")

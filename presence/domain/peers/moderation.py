@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain.peers import peer_rows, recovery, sessions
-from presence.domain.peers.peers import Left
+from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
 from presence.domain.permissions.bans import Bar
 from presence.domain.rooms import activity, erasure, occupancy, quotas, rooms

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Boolean, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain.peers import sessions
+from presence.domain.peers import looks, sessions
+from presence.domain.peers.looks import PeerRow
 from presence.domain.peers.sessions import Ended
 from presence.domain.rooms import rooms
 from presence.domain.values import clock
 from presence.errors import PeerNotFound
-from presence.storage.models import Peer, PeerSession
+from presence.storage.models import Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
-
-
-class PeerRow(NamedTuple):
-    """A peer as the functions that change it need it."""
-
-    id: int
-    peer_id: str
-    username: str
-    last_seen: datetime
-    user_data: dict[str, Any]
-    data_version: int
-    session_count: int
-
-
-def find(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow | None:
-    """Return a peer of a locked room, or None."""
-    row = _FIND.row(session, of_room=room.id, who=peer_id)
-    return PeerRow(*row) if row else None
 
 
 def get(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow:
     """Return a peer of a locked room; raises `PeerNotFound`."""
-    peer = find(session, room, peer_id)
+    peer = looks.find(session, room, peer_id)
     if peer is None:
         raise PeerNotFound(room.name, peer_id)
     return peer
@@ -51,9 +34,9 @@ def add(
     username: str,
     user_data: dict[str, Any],
     now: datetime,
-) -> int:
-    """Insert a peer of a locked room; return its row id."""
-    (row_id,) = _ADD.rows(
+) -> None:
+    """Insert a peer of a locked room."""
+    _ADD.later(
         session,
         of_room=room.id,
         who=peer_id,
@@ -61,9 +44,7 @@ def add(
         now=now,
         data=user_data,
         version=room.version,
-    )[0]
-    added: int = row_id
-    return added
+    )
 
 
 def store(
@@ -76,7 +57,7 @@ def store(
     user_data: dict[str, Any] | None = None,
 ) -> None:
     """Note that a peer of a locked room did something, and what changed of it by that, if given."""
-    _STORE.run(
+    _STORE.later(
         session,
         peer=peer.id,
         called=peer.username if username is None else username,
@@ -87,14 +68,36 @@ def store(
     )
 
 
+def store_known(
+    session: Session,
+    whose: dict[str, str],
+    version: int,
+    *,
+    now: datetime,
+    user_data: dict[str, Any],
+    is_changed: bool,
+) -> tuple[int, int] | None:
+    """Store the data of a socket's peer if it has not changed since a version of its room.
+
+    `whose` names the room (``room_name``), the peer (``who``) and the socket (``of_sid``). The room
+    is locked and gets its next version, and the transaction ends. Returns the room's row id and
+    that version, or None where nothing was stored.
+    """
+    _CHANGE_ROOM_OF_KNOWN.later(session, **whose, known=version)
+    row = _STORE_KNOWN.last_row(
+        session, **whose, known=version, now=now, data=user_data, is_changed=is_changed
+    )
+    return (row[0], row[1]) if row else None
+
+
 def saw(session: Session, peer_row_id: int, now: datetime) -> None:
     """Note that a peer did something just now."""
-    _SAW.run(session, peer=peer_row_id, now=now)
+    _SAW.later(session, peer=peer_row_id, now=now)
 
 
 def mark(session: Session, peer_row_id: int) -> None:
     """Note that something else changed by which a list shows a peer, such as its files."""
-    _MARK.run(session, peer=peer_row_id)
+    _MARK.later(session, peer=peer_row_id)
 
 
 def touch(session: Session, peer: PeerRow, renew_seconds: float) -> None:
@@ -118,7 +121,7 @@ def sessions_of(session: Session, room_name: str, peer_id: str) -> list[Ended]:
 
 def suspended_sessions(session: Session, peer: PeerRow | None) -> list[Ended]:
     """Return the sessions of a peer's sockets that were lost and may still come back."""
-    if peer is None or not peer.session_count:
+    if peer is None or not peer.suspended_sessions:
         return []
     return sessions.suspended_of(session, peer.id)
 
@@ -126,25 +129,13 @@ def suspended_sessions(session: Session, peer: PeerRow | None) -> list[Ended]:
 def version_where_known(session: Session, room_name: str, peer_id: str) -> int:
     """Return the version of a room that has this peer; raises what is missing."""
     room_id, version = rooms.identify(session, room_name)
-    if _FIND.row(session, of_room=room_id, who=peer_id) is None:
+    if not looks.knows(session, room_id, peer_id):
         raise PeerNotFound(room_name, peer_id)
     return version
 
 
-_FIND = Prepared(
-    select(
-        Peer.id,
-        Peer.peer_id,
-        Peer.username,
-        Peer.last_seen,
-        Peer.user_data,
-        Peer.data_version,
-        select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
-    ).where(Peer.room_id == bindparam("of_room"), Peer.peer_id == bindparam("who"))
-)
 _ADD = Prepared(
-    insert(Peer)
-    .values(
+    insert(Peer).values(
         room_id=bindparam("of_room"),
         peer_id=bindparam("who"),
         username=bindparam("called"),
@@ -154,7 +145,6 @@ _ADD = Prepared(
         data_version=bindparam("version"),
         changed_version=bindparam("version"),
     )
-    .returning(Peer.id)
 )
 _STORE = Prepared(
     update(Peer)
@@ -166,6 +156,38 @@ _STORE = Prepared(
         data_version=bindparam("of_version"),
         changed_version=bindparam("version"),
     )
+)
+# In both statements, for the first may wait for somebody else who changes the peer.
+_IS_AS_KNOWN = (
+    Peer.peer_id == bindparam("who"),
+    Peer.changed_version <= bindparam("known"),
+    exists().where(PeerSession.sid == bindparam("of_sid"), PeerSession.peer_row_id == Peer.id),
+)
+_CHANGE_ROOM_OF_KNOWN = Prepared(
+    update(Room)
+    .where(
+        Room.name == bindparam("room_name"),
+        exists().where(Peer.room_id == Room.id, *_IS_AS_KNOWN),
+    )
+    .values(version=Room.version + 1)
+)
+_STORE_KNOWN = Prepared(
+    update(Peer)
+    .where(
+        Peer.room_id
+        == select(Room.id).where(Room.name == bindparam("room_name")).scalar_subquery(),
+        *_IS_AS_KNOWN,
+    )
+    .values(
+        last_seen=bindparam("now"),
+        user_data=bindparam("data"),
+        data_version=case(
+            (bindparam("is_changed", type_=Boolean), rooms.VERSION_OF_PEER),
+            else_=Peer.data_version,
+        ),
+        changed_version=rooms.VERSION_OF_PEER,
+    )
+    .returning(Peer.room_id, Peer.changed_version)
 )
 _SAW = Prepared(
     update(Peer)

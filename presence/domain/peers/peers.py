@@ -7,18 +7,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from presence.domain.peers import peer_rows, recovery, sessions
+from presence.domain.peers import entering, looks, peer_rows, recovery, sessions
+from presence.domain.peers.entering import Wanted
+from presence.domain.peers.results import Erased, Joined, Left, Updated
 from presence.domain.peers.sessions import Ended, Presence, SocketPresence
 from presence.domain.permissions import bans
 from presence.domain.rooms import activity, erasure, occupancy, rooms
-from presence.domain.rooms.erasure import NOBODY, ErasedPeers
-from presence.domain.rooms.rooms import Maker
+from presence.domain.rooms.erasure import NOBODY
+from presence.domain.rooms.lists import Change, Known
+from presence.domain.rooms.rooms import LockedRoom, Maker
 from presence.domain.values import clock, user_data
 from presence.errors import Conflict, NotJoined, RoomFull
 from presence.storage.models import Peer, PeerSession, Room
+from presence.storage.text_columns import text_of_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,59 +41,6 @@ class Limits:
     heeds_bans: bool = False
     # Whether nothing may be added any more: no room, no peer, and no data to a peer's own.
     is_full: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A peer's leaving; ``sids`` are the sockets that stood for it, ``is_active`` if others do."""
-
-    room_name: str
-    peer_id: str
-    version: int
-    is_active: bool
-    sids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A peer's joining; ``left`` is what the same socket left by it, if anything.
-
-    ``is_news`` is false where nobody needs to hear of it: the peer was away for less than the
-    grace. ``replaced_sid`` is the lost socket whose place was taken. ``erased`` are peers that had
-    to go for a new one; the caller removes the bytes of their files.
-    """
-
-    room_name: str
-    peer_id: str
-    username: str
-    version: int
-    left: Left | None
-    is_news: bool = True
-    replaced_sid: str | None = None
-    erased: ErasedPeers = NOBODY
-
-
-@dataclass(frozen=True, slots=True)
-class Updated:
-    """A peer's changed user data; ``changed`` names the keys that differ from before."""
-
-    room_name: str
-    peer_id: str
-    username: str
-    user_data: dict[str, Any]
-    changed: list[str]
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """An erased peer: the sockets that stood for it and the files it owned."""
-
-    room_name: str
-    peer_id: str
-    version: int
-    sids: tuple[str, ...]
-    stored_names: tuple[str, ...]
 
 
 def join(
@@ -112,22 +64,19 @@ def join(
     `DatabaseFull`, `Banned` or `RoomClosed`.
     """
     now = clock.now()
-    previous: list[Ended] = []
-    if isinstance(presence, SocketPresence):
-        previous = sessions.of_socket(session, presence.sid)
-    # Whatever room is left is locked together with the one that is joined.
-    names = {room_name, *(item.room_name for item in previous)}
-    locked = rooms.change_or_make(
-        session, names, limits.max_peers, now, max_rooms=limits.max_rooms, maker=maker
-    )
-    room = locked[room_name]
-    if limits.heeds_bans:
+    sid = presence.sid if isinstance(presence, SocketPresence) else None
+    wanted = Wanted(room_name, peer_id, sid, limits.max_peers, limits.max_rooms, maker)
+    is_new = isinstance(presence, SocketPresence) and presence.is_new
+    seen, locked, previous = entering.lock(session, wanted, now, is_new=is_new)
+    room, peer = seen.room, seen.peer
+    if limits.heeds_bans and seen.is_barred:
         # With the room locked, so that a ban cannot come between this look and the joining.
         bans.check_join(session, room_name, peer_id)
 
     sessions.close(session, previous, now, sessions.LEFT)
-    is_news = _forget_expired(session, room, now)
-    peer = peer_rows.find(session, room, peer_id)
+    is_news = seen.any_expired and entering.forget_expired(session, room, now)
+    if previous or is_news:
+        peer = looks.find(session, room, peer_id)
     was_active = peer is not None and peer.session_count > 0
     # What the room has noted is right unless a session has just been ended.
     active = room.active_peers
@@ -152,7 +101,7 @@ def join(
     ):
         # Back within the grace, and as it was: its new socket takes the lost one's place.
         sessions.close(session, suspended[:1], peer.last_seen, sessions.LOST)
-        sessions.start(session, peer.id, presence, now)
+        entering.begin_session(session, room, peer, presence, now)
         room = rooms.unchanged(session, room)
         return Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
     if peer:
@@ -166,31 +115,28 @@ def join(
             user_data=merged if is_changed else None,
         )
         sessions.close(session, suspended, now, sessions.LOST)
-        peer_row_id = peer.id
+        entering.begin_session(session, room, peer, presence, now)
     else:
-        erased = erasure.make_place(session, room, limits.max_kept_peers)
-        peer_row_id = peer_rows.add(
-            session, room, peer_id=peer_id, username=username, user_data=merged, now=now
-        )
-    sessions.start(session, peer_row_id, presence, now)
+        if limits.max_kept_peers and seen.peers >= limits.max_kept_peers:
+            erased = erasure.make_place(session, room, limits.max_kept_peers)
+        peer_rows.add(session, room, peer_id=peer_id, username=username, user_data=merged, now=now)
+        sessions.start(session, room.id, peer_id, presence, now)
 
-    left = None
-    for item in previous:
-        if item.peer_row_id != peer_row_id:
-            peer_rows.saw(session, item.peer_row_id, now)
-            still_active = peer_rows.count_sessions(session, item.peer_row_id) > 0
-            from_room = locked[item.room_name]
-            left = Left(item.room_name, item.peer_id, from_room.version, still_active)
-            lost = {item.peer_row_id}
-            activity.record_lost(session, from_room.id, lost, now, sessions.LEFT)
-            occupancy.note(session, from_room.id, now)
+    own_id = peer.id if peer else None
+    left = _left_by_joining(
+        session, [item for item in previous if item.peer_row_id != own_id], locked, now
+    )
     # A socket that joins once more as who it is already has not come anew.
-    if not was_active and peer_row_id not in {item.peer_row_id for item in previous}:
+    if not was_active and own_id not in {item.peer_row_id for item in previous}:
         activity.record(
             session, room.id, activity.JOINED, peer_id=peer_id, username=username, at=now
         )
     occupancy.note(session, room.id, now, active if was_active else active + 1)
-    return Joined(room.name, peer_id, username, room.version, left, erased=erased)
+    change = None
+    if not (previous or is_news or suspended or erased.peer_ids):
+        who = {"peer_id": peer_id, "username": username, "user_data": merged}
+        change = entering.shown(session, seen, presence, who, now)
+    return Joined(room.name, peer_id, username, room.version, left, erased=erased, change=change)
 
 
 def resume(
@@ -219,7 +165,7 @@ def resume(
     )
     before = sessions.of_socket(session, place.sid)
     sessions.close(session, before, clock.now(), sessions.LOST)
-    return replace(joined, replaced_sid=place.sid)
+    return replace(joined, replaced_sid=place.sid, change=None if before else joined.change)
 
 
 def leave(session: Session, room_name: str, peer_id: str) -> Left:
@@ -233,29 +179,74 @@ def leave(session: Session, room_name: str, peer_id: str) -> Left:
     ended = peer_rows.sessions_of(session, room_name, peer_id)
     if not ended:
         return Left(room_name, peer_id, version, is_active=False)
-    return _leave(session, room_name, peer_id, ended)
+    return _leave(session, rooms.change(session, room_name), peer_id, ended)
 
 
-def leave_socket(session: Session, sid: str) -> Left:
+def leave_socket(session: Session, sid: str, in_room: str | None = None) -> Left:
     """Let the peer that a socket stands for leave its room, as it asked to; raises `NotJoined`.
 
     The socket's own session ends, and with it what an earlier REST join of the peer left behind;
-    the peer stays active while another socket stands for it.
+    the peer stays active while another socket stands for it. `in_room` is where its process knows
+    it to be.
     """
-    own = sessions.of_socket(session, sid)
-    if not own:
-        raise NotJoined
-    room_name, peer_id = own[0].room_name, own[0].peer_id
-    rooms.lock(session, room_name)
+    if in_room is None:
+        in_room = sessions.peer_of(session, sid)[0]
+    rooms.change_soon(session, in_room)
     recovery.withdraw(session, sid)
-    ended = [
+    seen = looks.look_at_socket(session, sid)
+    if seen is None or seen.room.name != in_room:
+        raise NotJoined  # another took its place meanwhile
+    room, peer = seen.room, seen.peer
+    if not peer.rest_sessions:
+        ended = sessions.end_seen(session, seen, sessions.LEFT)
+        return Left(
+            room.name, peer.peer_id, room.version, ended.is_active, (sid,), change=ended.change
+        )
+    own = [
         item
-        for item in peer_rows.sessions_of(session, room_name, peer_id)
+        for item in peer_rows.sessions_of(session, room.name, peer.peer_id)
         if item.sid is None or item.sid == sid
     ]
-    if not any(item.sid == sid for item in ended):
-        raise NotJoined  # another took its place meanwhile
-    return _leave(session, room_name, peer_id, ended)
+    return _leave(session, room, peer.peer_id, own)
+
+
+def update_data_of_socket(
+    session: Session,
+    sid: str,
+    *,
+    known: tuple[str, Known] | None,
+    new_data: dict[str, Any],
+    remove: Iterable[str] = (),
+    replace: bool = False,
+    if_version: int | None = None,
+    limits: Limits,
+) -> Updated:
+    """Like `update_user_data`, of the peer that a socket stands for; raises `NotJoined` too.
+
+    `known` is the name of its room and the peer, as the process of the socket remembers them: where
+    that is still so, everything is one step, with which the transaction ends.
+    """
+    if known is not None and if_version is None:
+        stored = orjson.loads(known[1].peer.user_data)
+        merged = user_data.merge(
+            stored, new_data, remove=remove, replace=replace, max_bytes=limits.max_user_data_bytes
+        )
+        if limits.is_full:
+            user_data.check_room_for(stored, merged)
+        updated = _store_known(session, sid, known, stored, merged)
+        if updated is not None:
+            return updated
+    room_name, peer_id = sessions.peer_of(session, sid)
+    return update_user_data(
+        session,
+        room_name=room_name,
+        peer_id=peer_id,
+        new_data=new_data,
+        remove=remove,
+        replace=replace,
+        if_version=if_version,
+        limits=limits,
+    )
 
 
 def update_user_data(
@@ -295,11 +286,11 @@ def update_user_data(
     peer_rows.store(session, peer, room, now=now, user_data=merged if changed else None)
     if renew_seconds is not None:
         sessions.renew(session, peer.id, renew_seconds, now)
-    if changed:
-        activity.record_update(
-            session, room.id, peer_id=peer_id, username=peer.username, at=now, keys=changed
-        )
-    return Updated(room.name, peer.peer_id, peer.username, merged, changed, room.version)
+    shown = peer.listed(session, user_data=merged, last_seen=now)
+    change = Change(room.name, room.id, room.version - 1, room.version, (shown,))
+    return Updated(
+        room.name, peer.peer_id, peer.username, merged, changed, room.version, now, change
+    )
 
 
 def erase(session: Session, room_name: str, peer_id: str) -> Erased:
@@ -336,9 +327,8 @@ def sockets(session: Session, room_name: str, peer_id: str) -> list[tuple[str, s
     return [(row.sid, row.worker_id) for row in rows]
 
 
-def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -> Left:
+def _leave(session: Session, room: LockedRoom, peer_id: str, ended: list[Ended]) -> Left:
     """End sessions of one peer because it leaves; it was last seen now, active or not."""
-    room = rooms.change(session, room_name)
     now = clock.now()
     sessions.close(session, ended, now, sessions.LEFT)
     peer_row_id = ended[0].peer_row_id
@@ -346,20 +336,51 @@ def _leave(session: Session, room_name: str, peer_id: str, ended: list[Ended]) -
     still_active = peer_rows.count_sessions(session, peer_row_id) > 0
     activity.record_lost(session, room.id, {peer_row_id}, now, sessions.LEFT)
     occupancy.note(session, room.id, now)
-    return Left(room_name, peer_id, room.version, still_active, _sids(ended))
+    return Left(room.name, peer_id, room.version, still_active, _sids(ended))
 
 
-def _forget_expired(session: Session, room: rooms.LockedRoom, now: datetime) -> bool:
-    """Free the places of REST sessions whose time is over but which nobody swept up yet.
+def _left_by_joining(
+    session: Session, ended: list[Ended], locked: dict[str, LockedRoom], now: datetime
+) -> Left | None:
+    """Note that a socket which joined something else has left what it stood for."""
+    left = None
+    for item in ended:
+        peer_rows.saw(session, item.peer_row_id, now)
+        still_active = peer_rows.count_sessions(session, item.peer_row_id) > 0
+        room = locked[item.room_name]
+        left = Left(item.room_name, item.peer_id, room.version, still_active)
+        activity.record_lost(session, room.id, {item.peer_row_id}, now, sessions.LEFT)
+        occupancy.note(session, room.id, now)
+    return left
 
-    Returns whether there were any.
+
+def _store_known(
+    session: Session,
+    sid: str,
+    known: tuple[str, Known],
+    stored: dict[str, Any],
+    merged: dict[str, Any],
+) -> Updated | None:
+    """Store a peer's data if it has not changed since it was known; None, and nothing, if it has.
+
+    Everything that lists show of a peer raises the version of its last change, its sessions too.
     """
-    expired = sessions.expired_in(session, room.id, now)
-    for reason, ended in sessions.by_reason(expired).items():
-        sessions.close(session, ended, now, reason)
-        lost = {item.peer_row_id for item in ended}
-        activity.record_lost(session, room.id, lost, now, reason)
-    return bool(expired)
+    room_name, (peer, as_of), now = *known, clock.now()
+    changed = user_data.changed_keys(stored, merged)
+    row = peer_rows.store_known(
+        session,
+        {"room_name": room_name, "who": peer.peer_id, "of_sid": sid},
+        as_of,
+        now=now,
+        user_data=merged,
+        is_changed=bool(changed),
+    )
+    if row is None:
+        return None
+    room_id, version = row
+    shown = peer._replace(user_data=user_data.json_of(merged), last_seen=text_of_instant(now))
+    change = Change(room_name, room_id, version - 1, version, (shown,))
+    return Updated(room_name, peer.peer_id, peer.username, merged, changed, version, now, change)
 
 
 def _sids(ended: list[Ended]) -> tuple[str, ...]:

@@ -37,12 +37,12 @@ class Place(NamedTuple):
 
 def offer(session: Session, sid: str, secret: str, *, deltas: bool) -> None:
     """Keep the secret of a socket that has joined, for the peer that it stands for now."""
-    _OFFER.run(session, secret=_hash(secret), of_sid=sid, by_deltas=deltas)
+    _OFFER.later(session, secret=_hash(secret), of_sid=sid, by_deltas=deltas)
 
 
 def withdraw(session: Session, sid: str) -> None:
     """Forget the secret of a socket that left in good order."""
-    _WITHDRAW.run(session, of_sid=sid)
+    _WITHDRAW.later(session, of_sid=sid)
 
 
 def withdraw_all(session: Session, room_name: str, peer_id: str) -> None:
@@ -66,9 +66,9 @@ def settle(session: Session, sid: str | None = None) -> None:
     """Start the time of secrets whose session has ended: of one socket, or of all."""
     until = clock.now() + LIFE
     if sid is None:
-        _SETTLE.run(session, until=until)
+        _SETTLE.later(session, until=until)
     else:
-        _SETTLE_ONE.run(session, until=until, of_sid=sid)
+        _SETTLE_ONE.later(session, until=until, of_sid=sid)
 
 
 def was_lost(session: Session, room_name: str, peer_id: str, seconds: float) -> bool:
@@ -127,7 +127,7 @@ def confirm(session: Session, sid: str) -> None:
 
 def forget_expired(session: Session) -> None:
     """Delete the secrets whose time is over."""
-    _FORGET.run(session, now=clock.now())
+    _FORGET.later(session, now=clock.now())
 
 
 def _delete(session: Session, *conditions: ColumnElement[bool]) -> None:

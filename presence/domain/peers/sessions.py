@@ -21,7 +21,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from presence.domain.peers import looks
+from presence.domain.peers.looks import SeenSocket
 from presence.domain.rooms import activity, occupancy, rooms
+from presence.domain.rooms.lists import Change
 from presence.domain.values import clock
 from presence.errors import NotJoined
 from presence.storage.models import Peer, PeerSession, Room, UtcDateTime
@@ -37,10 +40,14 @@ _BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SocketPresence:
-    """Present through a live socket, held by a worker."""
+    """Present through a live socket, held by a worker.
+
+    ``is_new`` says that it has stood for nobody so far, as far as its worker knows.
+    """
 
     sid: str
     worker_id: str
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,16 @@ class Ended:
     peer_row_id: int
     peer_id: str
     room_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSocket:
+    """A socket's session that has ended; ``is_active`` tells whether others of its peer live."""
+
+    room_name: str
+    peer_id: str
+    change: Change
+    is_active: bool
 
 
 def peer_of(session: Session, sid: str) -> tuple[str, str]:
@@ -111,21 +128,26 @@ def of_sockets(session: Session) -> list[Ended]:
     return find(session, PeerSession.sid.is_not(None))
 
 
-def start(session: Session, peer_row_id: int, presence: Presence, now: datetime) -> None:
-    """Record why a peer is active. A peer has at most one REST session, which is renewed."""
+def start(session: Session, room_id: int, peer_id: str, presence: Presence, now: datetime) -> None:
+    """Record why a peer is active. One that has a REST session already has it renewed instead."""
     if isinstance(presence, SocketPresence):
         sid, worker_id, expires_at = presence.sid, presence.worker_id, None
-    elif renew(session, peer_row_id, presence.seconds, now):
-        return
     else:
         sid, worker_id, expires_at = None, None, now + timedelta(seconds=presence.seconds)
-    _START.run(session, peer=peer_row_id, sid=sid, worker=worker_id, now=now, expires_at=expires_at)
+    _START.later(
+        session,
+        of_room=room_id,
+        who=peer_id,
+        sid=sid,
+        worker=worker_id,
+        now=now,
+        expires_at=expires_at,
+    )
 
 
-def renew(session: Session, peer_row_id: int, seconds: float, now: datetime) -> bool:
-    """Let a peer's REST session last `seconds` from now; return whether it has one."""
-    until = now + timedelta(seconds=seconds)
-    return _RENEW.run(session, peer=peer_row_id, until=until) > 0
+def renew(session: Session, peer_row_id: int, seconds: float, now: datetime) -> None:
+    """Let a peer's REST session last `seconds` from now, if it has one."""
+    _RENEW.later(session, peer=peer_row_id, until=now + timedelta(seconds=seconds))
 
 
 def end(
@@ -150,20 +172,52 @@ def close(session: Session, ended: Sequence[Ended], last_seen: datetime, reason:
     for start_at in range(0, len(ended), _BATCH):
         batch = ended[start_at : start_at + _BATCH]
         peer_row_ids = list({item.peer_row_id for item in batch})
-        _CLOSE.run(session, session_ids=[item.session_id for item in batch])
-        _CHANGED.run(session, peer_row_ids=peer_row_ids, seen=last_seen, reason=reason)
+        _CLOSE.later(session, session_ids=[item.session_id for item in batch])
+        _CHANGED.later(session, peer_row_ids=peer_row_ids, seen=last_seen, reason=reason)
 
 
-def end_socket(session: Session, sid: str) -> Ended | None:
-    """End the session of a socket that was lost; return it, or None if it had none.
+def end_socket(
+    session: Session, sid: str, reason: str = LOST, *, in_room: str | None = None
+) -> EndedSocket | None:
+    """End the session of a socket that was lost, or left; return what came of it.
 
-    Only this socket's own session ends: a peer with another one stays active.
+    Only this socket's own session ends: a peer with another one stays active. `in_room` is where
+    its process knows it to be. None if it stands for nobody.
     """
-    ended = of_socket(session, sid)
-    if not ended:
-        return None
-    end(session, ended, clock.now())
-    return ended[0]
+    if in_room is None:
+        found = of_socket(session, sid)
+        if not found:
+            return None
+        in_room = found[0].room_name
+    rooms.change_soon(session, in_room)
+    seen = looks.look_at_socket(session, sid)
+    if seen is None or seen.room.name != in_room:
+        rooms.take_back(session, in_room)
+        return None if seen is None else end_socket(session, sid, reason)
+    return end_seen(session, seen, reason)
+
+
+def end_seen(session: Session, seen: SeenSocket, reason: str) -> EndedSocket:
+    """Like `end_socket`, where the room is locked and it was looked at."""
+    room, peer, now = seen.room, seen.peer, clock.now()
+    left = peer.session_count - 1
+    last_seen = peer.last_seen if left and reason != LEFT else max(now, peer.last_seen)
+    _CLOSE.later(session, session_ids=[seen.session_id])
+    _PARTED.later(session, peer=peer.id, version=room.version, reason=reason, seen=last_seen)
+    if not left:
+        activity.record(
+            session,
+            room.id,
+            activity.LEFT,
+            peer_id=peer.peer_id,
+            username=peer.username,
+            at=now,
+            reason=reason,
+        )
+    occupancy.note(session, room.id, now, room.active_peers - (not left))
+    shown = peer.listed(session, session_count=left, away_reason=reason, last_seen=last_seen)
+    change = Change(room.name, room.id, room.version - 1, room.version, (shown,))
+    return EndedSocket(room.name, peer.peer_id, change, left > 0)
 
 
 def suspend(session: Session, sid: str, seconds: float) -> bool:
@@ -227,7 +281,9 @@ _EXPIRED = Prepared(
 )
 _START = Prepared(
     insert(PeerSession).values(
-        peer_row_id=bindparam("peer"),
+        peer_row_id=select(Peer.id)
+        .where(Peer.room_id == bindparam("of_room"), Peer.peer_id == bindparam("who"))
+        .scalar_subquery(),
         sid=bindparam("sid"),
         worker_id=bindparam("worker"),
         started_at=bindparam("now"),
@@ -251,6 +307,15 @@ _SUSPEND = Prepared(
 )
 _CLOSE = Prepared(
     delete(PeerSession).where(PeerSession.id.in_(bindparam("session_ids", expanding=True)))
+)
+_PARTED = Prepared(
+    update(Peer)
+    .where(Peer.id == bindparam("peer"))
+    .values(
+        changed_version=bindparam("version"),
+        away_reason=bindparam("reason"),
+        last_seen=bindparam("seen"),
+    )
 )
 _CHANGED = Prepared(
     update(Peer)

@@ -121,7 +121,7 @@ def forget_expired(session: Session) -> None:
     """Delete the bans and closings whose time is over."""
     now = clock.now()
     for forget in _FORGET:
-        forget.run(session, now=now)
+        forget.later(session, now=now)
 
 
 def _bar(room_name: str, peer_id: str | None, seconds: float | None, reason: str) -> Bar:

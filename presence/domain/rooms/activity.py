@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.storage.models import Activity, Peer, PeerSession
+from presence.storage.models import Activity, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
 
 JOINED = "joined"
@@ -25,8 +25,8 @@ KEPT = 200
 # How many entries more it comes to have on average, before what is too long ago is forgotten.
 _FORGET_EVERY = 32
 # Updates of one peer within this time are one entry: many clients send their state all the time.
-_SAME_UPDATE = timedelta(seconds=60)
-_MAX_KEYS = 12
+SAME_UPDATE = timedelta(seconds=60)
+MAX_KEYS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,21 @@ class Entry:
     detail: dict[str, Any]
 
 
+@dataclass(slots=True)
+class Updates:
+    """What a peer changed of its user data, `times` times since ``at``; ``keys`` are the changed.
+
+    They are gathered in memory, and noted together.
+    """
+
+    room_id: int
+    peer_id: str
+    username: str
+    at: datetime
+    times: int
+    keys: list[str]
+
+
 def record(
     session: Session,
     room_id: int,
@@ -50,37 +65,80 @@ def record(
     peer_id: str,
     username: str,
     at: datetime,
+    times: int = 1,
     **detail: Any,
 ) -> None:
     """Note that a peer did something, and forget what is too long ago to be kept."""
-    _RECORD.run(
+    _RECORD.later(
         session,
         of_room=room_id,
         now=at,
         what=kind,
         who=peer_id,
         called=username,
+        number=times,
         about=detail,
     )
     # Not every time, since it looks through all that is kept; by chance, so that no room is left
     # out whatever order rooms take turns in.
     if random.randrange(_FORGET_EVERY) == 0:  # noqa: S311
-        _FORGET_OLD.run(session, of_room=room_id)
+        _FORGET_OLD.later(session, of_room=room_id)
 
 
-def record_update(
-    session: Session, room_id: int, *, peer_id: str, username: str, at: datetime, keys: list[str]
-) -> None:
-    """Note that a peer changed these keys of its user data; with its last change if that is new."""
-    last = _LAST.row(session, of_room=room_id, who=peer_id)
-    if last is None or last[1] != UPDATED or at - last[2] > _SAME_UPDATE:
-        detail = {"keys": keys[:_MAX_KEYS]}
-        record(session, room_id, UPDATED, peer_id=peer_id, username=username, at=at, **detail)
-        return
-    entry_id, _, _, before = last
-    known: list[str] = before["keys"]
-    merged = [*known, *(key for key in keys if key not in known)][:_MAX_KEYS]
-    _REPEAT.run(session, entry=entry_id, called=username, about={"keys": merged})
+def record_updates(session: Session, gathered: Sequence[Updates]) -> None:
+    """Note what peers changed of their user data; with their last change if that is new.
+
+    Nothing of peers that were erased meanwhile: the rooms are locked, so that none is just now.
+    """
+    room_ids = sorted({item.room_id for item in gathered})
+    peer_ids = sorted({item.peer_id for item in gathered})
+    _LOCK_ROOMS.later(session, rooms=room_ids)
+    found = session.execute(
+        select(
+            Peer.room_id,
+            Peer.peer_id,
+            Peer.joined_at,
+            select(Activity.id)
+            .where(Activity.room_id == Peer.room_id, Activity.peer_id == Peer.peer_id)
+            .order_by(Activity.at.desc(), Activity.id.desc())
+            .limit(1)
+            .scalar_subquery(),
+        ).where(Peer.room_id.in_(room_ids), Peer.peer_id.in_(peer_ids))
+    )
+    peers = {(row[0], row[1]): (row[2], row[3]) for row in found}
+    last_ids = [last_id for _, last_id in peers.values() if last_id is not None]
+    rows = session.execute(
+        select(Activity.id, Activity.kind, Activity.at, Activity.detail).where(
+            Activity.id.in_(last_ids)
+        )
+    )
+    last = {row[0]: row for row in rows}
+    for item in gathered:
+        joined_at, last_id = peers.get((item.room_id, item.peer_id), (None, None))
+        if joined_at is None or item.at < joined_at:
+            continue  # erased, and perhaps another has come by that name
+        entry = last.get(last_id)
+        if entry is None or entry[1] != UPDATED or item.at - entry[2] > SAME_UPDATE:
+            record(
+                session,
+                item.room_id,
+                UPDATED,
+                peer_id=item.peer_id,
+                username=item.username,
+                at=item.at,
+                times=item.times,
+                keys=item.keys[:MAX_KEYS],
+            )
+            continue
+        known: list[str] = entry[3]["keys"]
+        merged = [*known, *(key for key in item.keys if key not in known)][:MAX_KEYS]
+        _REPEAT.later(
+            session,
+            entry=last_id,
+            called=item.username,
+            more=item.times,
+            about={"keys": merged},
+        )
 
 
 def record_lost(
@@ -146,7 +204,7 @@ _RECORD = Prepared(
         kind=bindparam("what"),
         peer_id=bindparam("who"),
         username=bindparam("called"),
-        times=1,
+        times=bindparam("number"),
         detail=bindparam("about"),
     )
 )
@@ -160,16 +218,21 @@ _FORGET_OLD = Prepared(
         )
     )
 )
-_LAST = Prepared(
-    select(Activity.id, Activity.kind, Activity.at, Activity.detail)
-    .where(Activity.room_id == bindparam("of_room"), Activity.peer_id == bindparam("who"))
-    .order_by(Activity.at.desc(), Activity.id.desc())
-    .limit(1)
+# Always in the same order, like everybody who locks several rooms.
+_LOCK_ROOMS = Prepared(
+    select(Room.id)
+    .where(Room.id.in_(bindparam("rooms", expanding=True)))
+    .order_by(Room.name)
+    .with_for_update(key_share=True)
 )
 _REPEAT = Prepared(
     update(Activity)
     .where(Activity.id == bindparam("entry"))
-    .values(times=Activity.times + 1, username=bindparam("called"), detail=bindparam("about"))
+    .values(
+        times=Activity.times + bindparam("more"),
+        username=bindparam("called"),
+        detail=bindparam("about"),
+    )
 )
 _LOST = Prepared(
     select(Peer.peer_id, Peer.username)

@@ -47,6 +47,28 @@ class ListedPeer(NamedTuple):
     files: tuple[str, ...]
 
 
+class Change(NamedTuple):
+    """What one transaction changed of a room, to be put over its list as of ``previous_version``.
+
+    ``peers`` are those that it touched, as the list shows them at ``version``. ``head`` is given
+    where they are all that a room has which was just made.
+    """
+
+    room_name: str
+    room_id: int
+    previous_version: int
+    version: int
+    peers: tuple[ListedPeer, ...]
+    head: Head | None = None
+
+
+class Known(NamedTuple):
+    """A peer as somebody remembers it, who knows that it was so at a version of its room."""
+
+    peer: ListedPeer
+    version: int
+
+
 class Totals(NamedTuple):
     """What differs whenever the list of all rooms shows something else."""
 
@@ -103,6 +125,11 @@ def count(session: Session, room_id: int) -> int:
     (found,) = _COUNT.rows(session, of_room=room_id)[0]
     total: int = found
     return total
+
+
+def files_of(session: Session, peer_row_id: int) -> tuple[str, ...]:
+    """Return the stored names of a peer's files, oldest first."""
+    return tuple(_files(session, [peer_row_id]).get(peer_row_id, ()))
 
 
 def _listed(row: Row, files: dict[int, list[str]]) -> ListedPeer:

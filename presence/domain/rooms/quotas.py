@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ScalarSelect, case, func, select, update
+from sqlalchemy import ScalarSelect, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from presence.errors import (
@@ -25,6 +25,7 @@ from presence.errors import (
     TooManyRoomsMade,
 )
 from presence.storage.models import File, Peer, PeerSession, Room, Usage
+from presence.storage.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +88,10 @@ def add_rooms(session: Session, number: int, max_rooms: int) -> int:
 
     Raises `TooManyRooms`.
     """
-    row = session.execute(
-        update(Usage)
-        .values(rooms=Usage.rooms + number)
-        .returning(Usage.rooms, Usage.first_version)
-        .execution_options(synchronize_session=False)
-    ).one()
-    _hold(row.rooms, max_rooms, TooManyRooms)
-    first_version: int = row.first_version
-    return first_version
+    ((rooms, first_version),) = _ADD_ROOMS.rows(session, number=number)
+    _hold(rooms, max_rooms, TooManyRooms)
+    first: int = first_version
+    return first
 
 
 def check_maker(session: Session, maker: str, number: int, max_rooms: int) -> None:
@@ -205,3 +201,10 @@ def _change(session: Session, condition: Any, model: type[Room] | type[Usage], s
 def _hold(wanted: int, limit: int, exceeded: type[QuotaExceeded]) -> None:
     if limit and wanted > limit:
         raise exceeded(limit)
+
+
+_ADD_ROOMS = Prepared(
+    update(Usage)
+    .values(rooms=Usage.rooms + bindparam("number"))
+    .returning(Usage.rooms, Usage.first_version)
+)

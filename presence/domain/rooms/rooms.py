@@ -89,13 +89,18 @@ def change(session: Session, name: str) -> LockedRoom:
     return LockedRoom(*row)
 
 
+def change_soon(session: Session, name: str) -> None:
+    """Like `change`, with the next that is asked of the database, which sees what came of it."""
+    _CHANGE.later(session, room_name=name)
+
+
 def lock(session: Session, name: str) -> None:
     """Lock a room until the transaction ends, without a change; nothing if there is none.
 
     For transactions that touch secrets (see `recovery`) before they know whether they change the
     room: all lock the room first, or two of them could wait for each other for ever.
     """
-    _LOCK.rows(session, room_name=name)
+    _LOCK.later(session, room_name=name)
 
 
 def change_or_make(
@@ -144,6 +149,40 @@ def change_or_make(
     return locked
 
 
+def make_soon(
+    session: Session,
+    name: str,
+    max_peers: int,
+    now: datetime,
+    *,
+    max_rooms: int,
+    maker: Maker | None,
+) -> int:
+    """Make a room with the next that is asked of the database, and change it.
+
+    Returns the version that it gets by that: where it has another one then, somebody else was
+    faster, and `not_made` is to be called. Raises `TooManyRooms` or `TooManyRoomsMade`.
+    """
+    first_version = quotas.add_rooms(session, 1, max_rooms)
+    if maker is not None:
+        quotas.check_maker(session, maker.name, 1, maker.max_rooms)
+    _MAKE.later(
+        session,
+        room_name=name,
+        places=max_peers,
+        now=now,
+        first=first_version,
+        maker=maker.name if maker else None,
+    )
+    change_soon(session, name)
+    return first_version + 1
+
+
+def not_made(session: Session) -> None:
+    """Count one room less, which somebody else has made."""
+    quotas.add_rooms(session, -1, 0)
+
+
 def identify(session: Session, name: str) -> tuple[int, int]:
     """Return a room's row id and its version; raises `RoomNotFound`."""
     row = _IDENTIFY.row(session, room_name=name)
@@ -154,8 +193,13 @@ def identify(session: Session, name: str) -> tuple[int, int]:
 
 def unchanged(session: Session, room: LockedRoom) -> LockedRoom:
     """Take back the version that `change` gave a room, because nothing that it shows is new."""
-    _TAKE_BACK.run(session, room_id=room.id)
+    _TAKE_BACK.later(session, room_id=room.id)
     return replace(room, version=room.version - 1)
+
+
+def take_back(session: Session, name: str) -> None:
+    """Like `unchanged`, of a room of which only the name is known, and which may not exist."""
+    _TAKE_BACK_BY_NAME.later(session, room_name=name)
 
 
 def versions(session: Session, names: Collection[str]) -> dict[str, int]:
@@ -217,11 +261,27 @@ _CHANGE = Prepared(
 _VERSIONS = Prepared(
     select(Room.name, Room.version).where(Room.name.in_(bindparam("names", expanding=True)))
 )
+_MAKE = Prepared(
+    lambda insert: (
+        insert(Room)
+        .values(
+            name=bindparam("room_name"),
+            max_peers=bindparam("places"),
+            created_at=bindparam("now"),
+            version=bindparam("first"),
+            made_by=bindparam("maker"),
+        )
+        .on_conflict_do_nothing()
+    )
+)
 # As strongly as an update does; SQLite locks all there is when the transaction begins.
 _LOCK = Prepared(
     select(Room.id).where(Room.name == bindparam("room_name")).with_for_update(key_share=True)
 )
 _TAKE_BACK = Prepared(
     update(Room).where(Room.id == bindparam("room_id")).values(version=Room.version - 1)
+)
+_TAKE_BACK_BY_NAME = Prepared(
+    update(Room).where(Room.name == bindparam("room_name")).values(version=Room.version - 1)
 )
 _IDENTIFY = Prepared(select(Room.id, Room.version).where(Room.name == bindparam("room_name")))

@@ -30,6 +30,11 @@ def check(value: object, max_bytes: int, field: str = "user_data") -> dict[str, 
     return value
 
 
+def json_of(value: dict[str, Any]) -> str:
+    """Return user data as compact JSON."""
+    return orjson.dumps(value).decode()
+
+
 def check_size(value: dict[str, Any], max_bytes: int) -> None:
     """Raise `UserDataTooLarge` if `value` is longer than `max_bytes` as compact JSON."""
     size = len(orjson.dumps(value))

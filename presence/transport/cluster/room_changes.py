@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+from presence.domain.rooms.lists import Change, ListedPeer
 from presence.transport.cluster.messaging import Messenger
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
@@ -42,7 +45,8 @@ class RoomChanges:
 
     def _tell_changed(self, view: RoomList) -> None:
         """Let the workers with sockets in a room know that it changed, and watchers of the list."""
-        self._messenger.tell_room(view.name, "changed", version=view.version)
+        content = {"version": view.version, "changes": self._untold(view.name)}
+        self._messenger.tell_room(view.name, "changed", **content)
         is_first = not self._listed
         self._listed.add(view.name)
         if is_first:
@@ -50,7 +54,8 @@ class RoomChanges:
 
     def _tell_notice(self, event: str, body: Body, room_name: str) -> None:
         """Let the workers with sockets in a room send what this one told its own."""
-        self._messenger.tell_room(room_name, "notice", event=event, body=body)
+        content = {"event": event, "body": body, "changes": self._untold(room_name)}
+        self._messenger.tell_room(room_name, "notice", **content)
 
     def _tell_shut_out(self, room_name: str, peer_id: str) -> None:
         self._messenger.tell_room(room_name, "shut_out", peer_id=peer_id)
@@ -61,13 +66,30 @@ class RoomChanges:
         self._messenger.tell_lobby("listed", room_names=sorted(listed))
 
     def _on_changed(self, message: Body) -> None:
-        name = message["room_name"]
-        if self._announcer.announced(name) < message["version"]:
-            self._sockets.start_background_task(self._announcer.mark_from_elsewhere, name)
+        name, version = message["room_name"], message["version"]
+        self._take_in(message)
+        if self._announcer.announced(name) < version:
+            mark = partial(self._announcer.mark_from_elsewhere, name, version=version)
+            self._sockets.start_background_task(mark)
         for tell in self.listeners:
             tell(name)
 
+    def _untold(self, room_name: str) -> list[Any]:
+        """Return what others have not been told of a room, as it goes over the line."""
+        return [
+            [*change[1:4], [list(peer) for peer in change.peers]]
+            for change in self._announcer.untold(room_name)
+        ]
+
+    def _take_in(self, message: Body) -> None:
+        """Put what another worker has changed over the list that is kept here."""
+        for room_id, previous_version, version, peers in message["changes"]:
+            rows = tuple(ListedPeer._make((*row[:-1], tuple(row[-1]))) for row in peers)
+            change = Change(message["room_name"], room_id, previous_version, version, rows)
+            self._announcer.note_from_elsewhere(change)
+
     def _on_notice(self, message: Body) -> None:
         # In a greenlet of its own, because whoever changes the room just now is waited for.
+        self._take_in(message)
         content = (message["event"], message["body"], message["room_name"])
         self._sockets.start_background_task(self._announcer.pass_on, *content)

@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session
 
 from presence import errors
 from presence.domain.peers import peers, recovery, sessions
-from presence.domain.peers.peers import Joined
+from presence.domain.peers.results import Joined
 from presence.domain.peers.sessions import SocketPresence
 from presence.domain.permissions.tokens import JOIN
 from presence.domain.rooms.rooms import Maker
 from presence.storage import database
 from presence.transport.admission import socket_access
 from presence.transport.admission.error_handlers import as_presence_error, is_passing
-from presence.transport.admission.room_makers import maker_of
 from presence.transport.events import dispatch
+from presence.transport.live.room_makers import maker_of
 from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import described, messages, room_list, room_responses, serializers
@@ -71,12 +71,15 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
                 peer_id=message.peer_id,
                 username=message.username,
                 new_data=message.user_data,
-                presence=SocketPresence(sid, run.worker_id),
+                presence=SocketPresence(
+                    sid, run.worker_id, is_new=run.members.room_of(sid) is None
+                ),
                 limits=run.limits,
                 maker=_maker(run, sid),
             )
             _offer_recovery(run, session, sid, deltas)
             withdraw(joined.erased.stored_names)
+        run.announcer.note(joined.change)
         with _looked_after(run):
             erasing.note_erased(run, joined.room_name, joined.erased)
             body = _answer_join(run, sid, joined, deltas, messages.hinted(data, JoinRoom))
@@ -104,7 +107,7 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
             socket_access.check_place(run.access, sid, place.room_name, place.peer_id)
             with run.announcer.in_order(place.room_name):
                 with database.writing() as session:
-                    presence = SocketPresence(sid, run.worker_id)
+                    presence = SocketPresence(sid, run.worker_id, is_new=True)
                     joined = peers.resume(session, secret, presence, run.limits)
                     if joined is not None:
                         _offer_recovery(run, session, sid, place.deltas)
@@ -139,11 +142,12 @@ def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
     room_name = run.members.room_of(sid)
     with run.announcer.in_order(room_name):
         with database.writing() as session:
-            left = peers.leave_socket(session, sid)
+            left = peers.leave_socket(session, sid, room_name)
+        run.announcer.note(left.change)
         run.members.exit([sid], left.room_name)
         body = serializers.left(left, reason="left")
         run.sockets.send(sid, "leave_room_success", body)
-    run.announcer.mark(left.room_name)
+    run.announcer.mark_change(left.change, left.room_name)
     return body
 
 
@@ -185,7 +189,7 @@ def _answer_join(
     if joined.replaced_sid is not None:
         run.members.exit([joined.replaced_sid], joined.room_name)
     run.members.enter(sid, joined.room_name, joined.peer_id)
-    view = run.announcer.read(joined.room_name)
+    view = run.announcer.read(joined.room_name, joined.known_version)
     run.announcer.enter(sid, view, deltas=deltas)
     body = {**room_list.joined(view, joined.peer_id), **(hinted or {})}
     run.sockets.send(sid, "join_room_success", body)
@@ -208,7 +212,9 @@ def _looked_after(run: Runtime) -> Generator[None]:
 def _announce_join(run: Runtime, sid: str, joined: Joined) -> None:
     run.waiting.deliver(sid)
     if joined.is_news:
-        run.announcer.mark(joined.room_name, *([joined.left.room_name] if joined.left else []))
+        if joined.left is not None:
+            run.announcer.mark(joined.left.room_name)
+        run.announcer.mark_change(joined.change, joined.room_name)
     if not run.sockets.is_connected(sid):
         # The connection was lost meanwhile, and its disconnect found nothing to end yet.
         run.switchboard.lost(sid)
@@ -224,15 +230,18 @@ def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
     grace = run.settings.disconnect_grace
     gone_since = time.monotonic() - run.sockets.silence_of(sid)
     try:
-        with run.announcer.in_order(room_name), database.writing() as session:
-            if lost and grace > 0 and not run.stopping:
-                sessions.suspend(session, sid, grace)
-                return
-            ended = sessions.end_socket(session, sid)
-            if lost:
-                recovery.settle(session, sid)
-            else:
-                recovery.withdraw(session, sid)
+        with run.announcer.in_order(room_name):
+            with database.writing() as session:
+                if lost and grace > 0 and not run.stopping:
+                    sessions.suspend(session, sid, grace)
+                    return
+                ended = sessions.end_socket(session, sid, in_room=room_name)
+                if lost:
+                    recovery.settle(session, sid)
+                else:
+                    recovery.withdraw(session, sid)
+            if ended is not None:
+                run.announcer.note(ended.change)
     except Exception:
         log.exception("the end of a connection could not be recorded; it will be")
         run.counters.unrecorded_ends.append(gone_since)
@@ -240,4 +249,4 @@ def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
         return
     run.counters.ghosts["socket"].observe(time.monotonic() - gone_since)
     if ended is not None:
-        run.announcer.mark(ended.room_name)
+        run.announcer.mark_change(ended.change, ended.room_name)

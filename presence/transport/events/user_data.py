@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from presence import errors
-from presence.domain.peers import peers, sessions
+from presence.domain.peers import peers
 from presence.domain.permissions.tokens import UPDATE
 from presence.storage import database
 from presence.transport.events import dispatch
@@ -31,23 +31,25 @@ def init_app(run: Runtime) -> None:
 def on_update_user_data(run: Runtime, sid: str, data: Any) -> Body:
     """Change the peer's user data, announcing it to the others in the room."""
     message = messages.parse_update(data, run.settings.max_user_data_bytes)
-    with run.announcer.in_order(run.members.room_of(sid)):
+    seat = run.switchboard.seat(sid)
+    with run.announcer.in_order(seat.room_name if seat else None):
+        known = run.room_lists.known(*seat) if seat else None
         with database.writing() as session:
-            room_name, peer_id = sessions.peer_of(session, sid)
-            updated = peers.update_user_data(
+            updated = peers.update_data_of_socket(
                 session,
-                room_name=room_name,
-                peer_id=peer_id,
+                sid,
+                known=(seat.room_name, known) if seat and known else None,
                 new_data=message.user_data,
                 remove=message.remove,
                 replace=message.replace,
                 if_version=message.if_version,
                 limits=run.limits,
             )
+        run.announcer.note(updated.change)
         body = serializers.user_data_success(updated) | messages.hinted(data, UpdateUserData)
         run.sockets.send(sid, "update_user_data_success", body)
-        run.announcer.emit(
-            "user_data_updated", serializers.user_data_notice(updated), room_name, skip=sid
-        )
-    run.announcer.mark(room_name, told=True)
+        notice = serializers.user_data_notice(updated)
+        run.announcer.emit("user_data_updated", notice, updated.room_name, skip=sid)
+    run.diary.note(updated)
+    run.announcer.mark_change(updated.change, updated.room_name, told=True)
     return body

@@ -11,14 +11,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask
 from flask_socketio import SocketIO
 
 from presence.domain.rooms import rooms
-from presence.domain.rooms.lists import Head
+from presence.domain.rooms.lists import Change, Head
 from presence.errors import RoomNotFound
 from presence.storage import database
 from presence.transport.engine import packets
@@ -29,6 +28,7 @@ from presence.transport.live.deltas import History
 from presence.transport.live.room_lists import RoomLists
 from presence.transport.live.room_locks import InOrder, RoomLocks
 from presence.transport.live.told_versions import ToldVersions
+from presence.transport.live.windows import Window
 from presence.transport.wire import room_list
 from presence.transport.wire.room_list import RoomList
 from presence.transport.wire.serializers import Body, unsigned
@@ -54,19 +54,6 @@ _LOOKS = 5
 _READS = 3
 
 
-@dataclass
-class _Window:
-    """The time during which a room's changes share an announcement."""
-
-    marked: bool = False  # changed since the last announcement
-    since: float = field(default_factory=time.perf_counter)  # when the first change was marked
-    announced: int = 0  # the version that was announced last
-    own: bool = False  # changed by this process, so that others are to be told
-    news: bool = False  # changed in a way that no notice told of
-    writing: float = 0.0  # about how many seconds writing the last announcement took
-    hurry: threading.Event | None = None  # set when a list that could wait tells news after all
-
-
 class Announcer:
     """Sends to sockets what happened in their rooms."""
 
@@ -87,11 +74,13 @@ class Announcer:
         self._is_busy: Callable[[], bool] = socketio.server.eio.is_behind
         self._guard = threading.Lock()
         self._locks = RoomLocks()
-        self._windows: dict[str, _Window] = {}
+        self._windows: dict[str, Window] = {}
         # The sockets that get changes instead of lists, and what they were told of their rooms.
         self._delta_sids: set[str] = set()
         self._histories: dict[str, History] = {}
         self._told = ToldVersions()
+        # What this process has changed and other workers have not been told yet, by room.
+        self._untold: dict[str, list[Change]] = {}
         self._notices = Gatherer(
             socketio.server.eio,
             window,
@@ -115,6 +104,25 @@ class Announcer:
         """
         return self._locks.of({name for name in room_names if name is not None})
 
+    def note(self, change: Change | None) -> None:
+        """Take in what a transaction of this process has changed, as far as it knows that.
+
+        To be called within the `in_order` in which it was committed, before the room is read.
+        """
+        if change is None:
+            return
+        self._room_lists.put(change)
+        if self.tell_others is not None:
+            self._untold.setdefault(change.room_name, []).append(change)
+
+    def note_from_elsewhere(self, change: Change) -> None:
+        """Take in what another process has changed."""
+        self._room_lists.put(change, own=False)
+
+    def untold(self, room_name: str) -> list[Change]:
+        """Return, once, what was noted of a room and other workers have not been told."""
+        return self._untold.pop(room_name, [])
+
     def mark(self, *room_names: str, told: bool = False) -> None:
         """Note that rooms changed: announce each now, or with the others of its open window.
 
@@ -122,14 +130,20 @@ class Announcer:
         """
         self._mark(room_names, own=True, news=not told)
 
-    def mark_from_elsewhere(self, *room_names: str) -> None:
-        """Like `mark`, for changes that another process made."""
-        self._mark(room_names, own=False, news=True)
+    def mark_change(self, change: Change | None, room_name: str, *, told: bool = False) -> None:
+        """Like `mark`, for a room of which a change was noted, so that nothing need be read."""
+        version = change.version if change is not None else None
+        self._mark([room_name], own=True, news=not told, version=version)
+
+    def mark_from_elsewhere(self, *room_names: str, version: int | None = None) -> None:
+        """Like `mark`, for changes that another process made; `version` is theirs if it is one."""
+        self._mark(room_names, own=False, news=True, version=version)
 
     def removed(self, room_name: str, version: int) -> None:
         """Tell whoever watches that a room, which had come to this version, is no more."""
         self._room_lists.forget(room_name)
         self._told.forget(room_name)
+        self._untold.pop(room_name, None)
         view = RoomList(Head(0, room_name, 0, "", version), [])
         for tell in self.listeners:
             tell(view)
@@ -148,7 +162,9 @@ class Announcer:
             if isinstance(name, str) and name.startswith((ROOM, WATCHERS))
         }
 
-    def _mark(self, room_names: Iterable[str], *, own: bool, news: bool) -> None:
+    def _mark(
+        self, room_names: Iterable[str], *, own: bool, news: bool, version: int | None = None
+    ) -> None:
         for name in sorted(room_names):
             with self._guard:
                 if name in self._windows:
@@ -158,10 +174,13 @@ class Announcer:
                         open_window.since = time.perf_counter()
                     open_window.own |= own
                     open_window.news |= news
+                    open_window.asks |= version is None
+                    open_window.version = max(open_window.version, version or 0)
                     if news and open_window.hurry is not None:
                         open_window.hurry.set()
                     continue
-                window = self._windows[name] = _Window(own=own)
+                window = self._windows[name] = Window(own=own)
+                window.asks, window.version = version is None, version or 0
             began = time.perf_counter()
             self._announce(name, window)
             self._socketio.start_background_task(self._close_window, name, window, began)
@@ -184,7 +203,8 @@ class Announcer:
         """Send a notice as the room is by now, unless the room or the peer is no more."""
         if body["version"] < self._told.newest(room_name):
             try:
-                late = told_versions.as_shown(event, body, self.read(room_name))
+                newest = self._told.newest(room_name)
+                late = told_versions.as_shown(event, body, self.read(room_name, newest))
             except RoomNotFound:
                 return
             if late is None:
@@ -245,7 +265,7 @@ class Announcer:
         missed = [name for name in names if versions.get(name, 0) > self.announced(name)]
         self.mark_from_elsewhere(*missed)
 
-    def _close_window(self, name: str, window: _Window, began: float) -> None:
+    def _close_window(self, name: str, window: Window, began: float) -> None:
         """Announce once more at the window's end while marks keep coming, then forget the room.
 
         The announcement that opened it `began` then.
@@ -268,13 +288,13 @@ class Announcer:
                 self._socketio.sleep(0)  # streams write when the others have had their turn
                 wait, rest = self._rests_since(began, window)
 
-    def _rests_since(self, began: float, window: _Window) -> tuple[float, float]:
+    def _rests_since(self, began: float, window: Window) -> tuple[float, float]:
         """Return for how many seconds the next list waits, and one that tells nothing new."""
         took = time.perf_counter() - began
         wait = max(self._window, min(_REST * took, _MAX_REST_SECONDS))
         return wait, max(wait, min(_REST_WHEN_TOLD * window.writing, _MAX_REST_SECONDS))
 
-    def _wait_while_told(self, window: _Window, seconds: float) -> None:
+    def _wait_while_told(self, window: Window, seconds: float) -> None:
         """Wait with a list that only repeats what notices have told, until it does not."""
         if seconds <= 0:
             return
@@ -284,14 +304,15 @@ class Announcer:
             hurry.wait(seconds)
         window.hurry = None
 
-    def _announce(self, name: str, window: _Window) -> bool:
+    def _announce(self, name: str, window: Window) -> bool:
         """Send a room's list to its sockets, unless the last one already showed all of it.
 
         On a failure the room is marked again, and False returned.
         """
         try:
             with self.in_order(name):
-                view = self.read(name)
+                asks, window.asks = window.asks, False
+                view = self.read(name, None if asks else window.version)
                 if view.version != window.announced:
                     window.writing = self._send(view)
                     window.announced = view.version
@@ -306,16 +327,21 @@ class Announcer:
         except Exception:
             log.exception("room %r could not be announced; trying again", name)
             with self._guard:
-                window.marked = window.news = True
+                window.marked = window.news = window.asks = True
             return False
         return True
 
-    def read(self, name: str) -> RoomList:
+    def read(self, name: str, version: int | None = None) -> RoomList:
         """Return a room's list, no older than what was told of it; raises `RoomNotFound`.
 
-        To be called within `in_order`. While another database is asked, a notice of what another
-        process has changed since may be sent, and then it is asked again.
+        To be called within `in_order`. The database is not asked for what is known as of a
+        `version`. While another database is asked, a notice of what another process has changed
+        since may be sent, and then it is asked again.
         """
+        if version is not None:
+            known = self._room_lists.at_least(name, max(version, self._told.newest(name)))
+            if known is not None:
+                return known
         with self._app.app_context():
             for _ in range(_READS):
                 with database.reading() as session:

@@ -115,6 +115,7 @@ def _rooms() -> dict[str, Any]:
     page = request.args.get("page", 1, type=int)
     if _is_veiled():
         return {"shown": RoomPage([], 0, 1, 1), "search": search, "hours": {}, "newest": {}}
+    runtime().diary.catch_up()
     with database.reading() as session:
         only = request_access.visible_condition(session)
         shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE, only)
@@ -129,6 +130,7 @@ def _room(room_name: str) -> dict[str, Any]:
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
     if _is_veiled():
         return _unknown_room(name)
+    runtime().diary.catch_up()
     with database.reading() as session:
         try:
             room_id, _ = rooms.identify(session, name)

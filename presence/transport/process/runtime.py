@@ -36,6 +36,7 @@ from presence.transport.live.signal_delivery import SignalDelivery
 from presence.transport.live.switchboard import HoldLimits, Switchboard
 from presence.transport.live.watchers import Watchers
 from presence.transport.process.counters import Counters
+from presence.transport.process.diary import Diary
 from presence.transport.process.file_checks import FileChecks
 from presence.transport.process.stall_meter import StallMeter
 from presence.transport.process.upkeep import Upkeep
@@ -83,6 +84,7 @@ class Runtime:
         self.room_lists = RoomLists()
         self.shared_bodies = SharedBodies(settings.max_answer_bytes)
         self.secrets = RecoverySecrets()
+        self.diary = Diary()
         self.announcer = Announcer(
             app,
             socketio,

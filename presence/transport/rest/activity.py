@@ -9,6 +9,7 @@ from presence.domain.permissions.tokens import LIST
 from presence.domain.rooms import activity, occupancy, rooms
 from presence.errors import InvalidField
 from presence.storage import database
+from presence.transport.process.runtime import runtime
 from presence.transport.wire import described, messages, room_responses, serializers
 from presence.transport.wire.messages import ActivityQuery, RoomAddress
 from presence.transport.wire.needs import needs
@@ -29,6 +30,7 @@ def get_activity(room_name: str) -> Body:
     """Return a room's newest entries, newest first, and its occupancy over the last hour."""
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
     limit = _limit()
+    runtime().diary.catch_up()
     with database.reading() as session:
         room_id, version = rooms.identify(session, name)
         entries = activity.recent(session, room_id, limit)

@@ -8,7 +8,7 @@ from flask import Blueprint
 
 from presence import errors
 from presence.domain.peers import moderation
-from presence.domain.peers.peers import Left
+from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
 from presence.domain.permissions.tokens import ADMIN
 from presence.storage import database

@@ -15,8 +15,8 @@ from presence.domain.rooms import rooms
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
 from presence.transport.admission import request_access
-from presence.transport.admission.room_makers import maker_of
 from presence.transport.live import room_lists
+from presence.transport.live.room_makers import maker_of
 from presence.transport.live.shared_bodies import SharedBody
 from presence.transport.process import erasing
 from presence.transport.process.runtime import runtime
@@ -120,10 +120,10 @@ def join(room_name: str) -> Body:
                 maker=maker_of(run.settings, request_access.caller(), request.environ),
             )
             withdraw(joined.erased.stored_names)
+        run.announcer.note(joined.change)
         erasing.note_erased(run, joined.room_name, joined.erased)
-        with database.reading() as session:
-            view = run.room_lists.read(session, joined.room_name)
-    run.announcer.mark(joined.room_name)
+        view = run.announcer.read(joined.room_name, joined.known_version)
+    run.announcer.mark_change(joined.change, joined.room_name)
     return {"success": True, **room_list.joined(view, joined.peer_id)}
 
 
@@ -176,10 +176,12 @@ def update_data(room_name: str) -> Body:
                 renew_seconds=run.settings.rest_session_seconds,
                 limits=run.limits,
             )
+        run.announcer.note(updated.change)
         run.announcer.emit(
             "user_data_updated", serializers.user_data_notice(updated), updated.room_name
         )
-    run.announcer.mark(updated.room_name, told=True)
+    run.diary.note(updated)
+    run.announcer.mark_change(updated.change, updated.room_name, told=True)
     return {"success": True, **serializers.user_data_success(updated)}
 
 

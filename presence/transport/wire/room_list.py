@@ -13,8 +13,8 @@ from presence.transport.wire.serializers import Body, listed_peer, timestamp_of_
 class RoomList:
     """What a room shows at one version; never changed, for the next version is another one.
 
-    ``peers`` are JSON by peer_id, in the list's order; ``active`` says how many sessions each has
-    of those that are active.
+    ``peers`` are JSON by peer_id, in the list's order; ``rows`` are the same as they were read;
+    ``active`` says how many sessions each has of those that are active.
     """
 
     def __init__(self, head: Head, peers: list[ListedPeer], base: RoomList | None = None) -> None:
@@ -22,21 +22,21 @@ class RoomList:
         self.peers: dict[str, bytes] = dict(base.peers) if base else {}
         self.active: dict[str, int] = dict(base.active) if base else {}
         self.size: int = base.size if base else 0
-        self._order: dict[str, str] = dict(base._order) if base else {}
-        last = next(reversed(self._order.items()), ("", ""))
+        self.rows: dict[str, ListedPeer] = dict(base.rows) if base else {}
+        newest = next(reversed(self.rows.values()), None)
+        last = _place(newest) if newest else ("", "")
         in_order = True
         for peer in peers:
-            key = (peer.peer_id, peer.joined_at)
-            if peer.peer_id not in self._order:
-                in_order = in_order and (last[1], last[0]) < (key[1], key[0])
-                last = key
-            elif self._order[peer.peer_id] != peer.joined_at:
+            before = self.rows.get(peer.peer_id)
+            if before is None:
+                in_order = in_order and last < _place(peer)
+                last = _place(peer)
+            elif before.joined_at != peer.joined_at:
                 in_order = False
             self._put(peer)
         if not in_order:
-            ids = sorted(self._order, key=lambda peer_id: (self._order[peer_id], peer_id))
-            self.peers = {peer_id: self.peers[peer_id] for peer_id in ids}
-            self._order = {peer_id: self._order[peer_id] for peer_id in ids}
+            self.rows = {peer.peer_id: peer for peer in sorted(self.rows.values(), key=_place)}
+            self.peers = {peer_id: self.peers[peer_id] for peer_id in self.rows}
 
     @property
     def name(self) -> str:
@@ -74,11 +74,16 @@ class RoomList:
         body = orjson.dumps(listed_peer(peer))
         self.size += len(body) - len(self.peers.get(peer.peer_id, b""))
         self.peers[peer.peer_id] = body
-        self._order[peer.peer_id] = peer.joined_at
+        self.rows[peer.peer_id] = peer
         if peer.session_count > 0:
             self.active[peer.peer_id] = peer.session_count
         else:
             self.active.pop(peer.peer_id, None)
+
+
+def _place(peer: ListedPeer) -> tuple[str, str]:
+    """Return what lists are ordered by."""
+    return peer.joined_at, peer.peer_id
 
 
 def room(shown: RoomList) -> Body:

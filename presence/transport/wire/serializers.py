@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import orjson
 
 from presence.domain.files.files import FileChange, StoredFile
-from presence.domain.peers.peers import Left, Updated
+from presence.domain.peers.results import Left, Updated
 from presence.domain.permissions.bans import Bar
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.rooms.rooms import PeerView

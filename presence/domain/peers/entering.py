@@ -1,0 +1,122 @@
+"""The steps of a joining: the room is locked or made, the session begins, and what lists show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from presence.domain.peers import looks, sessions
+from presence.domain.peers.looks import PeerRow, Seen
+from presence.domain.peers.sessions import Ended, Presence, RestPresence
+from presence.domain.rooms import activity, rooms
+from presence.domain.rooms.lists import Change, Head, ListedPeer
+from presence.domain.rooms.rooms import LockedRoom, Maker
+from presence.domain.values import user_data
+from presence.storage.text_columns import text_of_instant
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who joins which room, through which socket if any, and how the room is made if need be."""
+
+    room_name: str
+    peer_id: str
+    sid: str | None
+    max_peers: int
+    max_rooms: int
+    maker: Maker | None
+
+
+def lock(
+    session: Session, wanted: Wanted, now: datetime, *, is_new: bool
+) -> tuple[Seen, dict[str, LockedRoom], list[Ended]]:
+    """Lock the room, made where it does not exist, and look at the peer that joins.
+
+    Returns also every room that is locked, by name, and what the socket has stood for so far: it
+    is left, so its room is locked too. `is_new` says that there is probably nothing. Raises
+    `TooManyRooms` or `TooManyRoomsMade`.
+    """
+    name, peer_id, sid = wanted.room_name, wanted.peer_id, wanted.sid
+    previous = [] if sid is None or is_new else sessions.of_socket(session, sid)
+    others = {item.room_name for item in previous} - {name}
+    seen = None
+    if not others:
+        rooms.change_soon(session, name)
+        seen = looks.look(session, name, peer_id, sid, now)
+        if seen is None:
+            version = rooms.make_soon(
+                session,
+                name,
+                wanted.max_peers,
+                now,
+                max_rooms=wanted.max_rooms,
+                maker=wanted.maker,
+            )
+            seen = looks.look(session, name, peer_id, sid, now)
+            if seen is not None and seen.room.version != version:
+                rooms.not_made(session)
+    if seen is not None:
+        locked = {name: seen.room}
+    else:
+        locked = rooms.change_or_make(
+            session,
+            {name, *others},
+            wanted.max_peers,
+            now,
+            max_rooms=wanted.max_rooms,
+            maker=wanted.maker,
+        )
+        seen = looks.look(session, name, peer_id, sid, now)
+        assert seen is not None
+    if sid is not None and seen.has_session and not previous:
+        # It stands for somebody after all: what followed its last joining has failed.
+        previous = sessions.of_socket(session, sid)
+        for other in sorted({item.room_name for item in previous} - {name}):
+            locked[other] = rooms.change(session, other)
+    return seen, locked, previous
+
+
+def begin_session(
+    session: Session, room: LockedRoom, peer: PeerRow, presence: Presence, now: datetime
+) -> None:
+    """Let a peer be active; it has at most one REST session, which is renewed."""
+    if isinstance(presence, RestPresence) and peer.rest_sessions:
+        sessions.renew(session, peer.id, presence.seconds, now)
+    else:
+        sessions.start(session, room.id, peer.peer_id, presence, now)
+
+
+def forget_expired(session: Session, room: LockedRoom, now: datetime) -> bool:
+    """Free the places of REST sessions whose time is over but which nobody swept up yet.
+
+    Returns whether there were any.
+    """
+    expired = sessions.expired_in(session, room.id, now)
+    for reason, ended in sessions.by_reason(expired).items():
+        sessions.close(session, ended, now, reason)
+        lost = {item.peer_row_id for item in ended}
+        activity.record_lost(session, room.id, lost, now, reason)
+    return bool(expired)
+
+
+def shown(
+    session: Session, seen: Seen, presence: Presence, joined: dict[str, Any], now: datetime
+) -> Change:
+    """Return what a joining changed that ended no session and erased nobody.
+
+    `joined` has ``peer_id``, ``username`` and ``user_data`` of who joined.
+    """
+    room, peer, head = seen.room, seen.peer, None
+    if peer is not None:
+        is_renewed = isinstance(presence, RestPresence) and peer.rest_sessions
+        count = peer.session_count if is_renewed else peer.session_count + 1
+        listed = peer.listed(session, **joined, last_seen=now, session_count=count)
+    else:
+        at, data = text_of_instant(now), user_data.json_of(joined["user_data"])
+        listed = ListedPeer(joined["peer_id"], joined["username"], at, at, data, 1, None, ())
+        if not seen.peers:
+            head = Head(room.id, room.name, room.max_peers, seen.created_at, room.version)
+    return Change(room.name, room.id, room.version - 1, room.version, (listed,), head)
