@@ -319,10 +319,15 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
         "PowerPoint.* Save it as PDF",
     ),
     **{
-        f"Office's {called} called DOCX": (docx(main_type=f"application/{kind}+xml"), *rest)
-        for called, kind, *rest in (
-            ("workbook", "x.spreadsheetml.main", "a.docx", TYPE, "Excel.* Save it as PDF"),
-            ("slides", "x.presentationml.main", "a.docx", TYPE, "PowerPoint.* Save it as PDF"),
+        f"Office's {called} called DOCX": (
+            docx(main_type=f"application/{kind}+xml"),
+            "a.docx",
+            TYPE,
+            f"{program}.* Save it as PDF",
+        )
+        for called, kind, program in (
+            ("workbook", "x.spreadsheetml.main", "Excel"),
+            ("slides", "x.presentationml.main", "PowerPoint"),
         )
     },
     "a film": (b"\0\0\0\x18ftypmp42" + b"\0" * 99, "a.mp4", TYPE, "film.* Send"),
