@@ -14,7 +14,7 @@ const ABSENT_STEPS = 3;
 
 /**
  * Takes the next step towards a connection for as long as there is none. `connection` says what it is
- * like (`isWell`, `isDead`, `isBuilding`, `state`) and does what is to be done (`start`, `nudge`,
+ * like (`isWell`, `hasPath`, `isDead`, `isBuilding`, `state`) and does what is to be done (`start`, `nudge`,
  * `fail`, `finish`).
  */
 export class Attempts {
@@ -72,7 +72,11 @@ export class Attempts {
 
   #step() {
     const connection = this.#connection;
-    if (connection.state === "closed" || connection.isWell) return;
+    if (connection.state === "closed") return;
+    if (connection.isWell) {
+      this.#steps = 0;
+      return;
+    }
     if (this.#link.isReplaced(connection)) {
       return connection.finish("Another connection to the same peer took its place.");
     }
@@ -89,7 +93,8 @@ export class Attempts {
   #waitForPeer() {
     const now = Date.now();
     this.#absentSince ??= now;
-    if (!this.#link.isHere()) this.#absentSince = now;
+    // What is up is not given up because the peer cannot be told of a change.
+    if (!this.#link.isHere() || this.#connection.hasPath) this.#absentSince = now;
     else if (now - this.#absentSince > ABSENT_STEPS * this.#link.patience) {
       return this.#connection.finish(`“${this.#connection.peerId}” is not in the room any more.`);
     }

@@ -229,7 +229,11 @@ export class Connection extends Emitter {
   // What the attempts ask, and do.
 
   get isWell() {
-    return !this.isDead && this.pc.connectionState === "connected" && this.pc.signalingState === "stable";
+    return this.hasPath && this.pc.signalingState === "stable";
+  }
+
+  get hasPath() {
+    return !this.isDead && this.pc.connectionState === "connected";
   }
 
   get isDead() {
@@ -334,6 +338,8 @@ export class Connection extends Emitter {
       if (pc !== this.pc || pc.signalingState !== "have-local-offer") return;
       this.#offers += 1;
       this.#describe(this.#offers);
+      // It, or its answer, may be lost with somebody's line although it was handed over.
+      if (this.state === "connected") this.#attempts.plan();
     } catch (error) {
       if (pc === this.pc) this.#attempts.error = error;
     } finally {

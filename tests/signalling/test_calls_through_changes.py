@@ -109,6 +109,34 @@ def test_a_track_is_replaced_and_paused_in_its_place(
 
 
 @ON_EVENTLET
+@pytest.mark.parametrize("what", ["offer", "answer"])
+def test_what_is_lost_on_its_way_while_the_call_is_up_is_said_again(
+    server: LiveServer, client_page: NewPage, room: str, what: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone) }")
+    ann, ben = pages["ann"], pages["ben"]
+    ann.connected_to("ben")
+    ben.connected_to("ann")
+    for page in pages.values():
+        page.run(
+            """(what) => {
+              const { signal } = client;
+              client.signal = (to, data, how) => {
+                if (how?.type !== what) return signal(to, data, how);
+                client.signal = signal;
+                return Promise.resolve({ status: "delivered" });
+              };
+            }""",
+            what,
+        )
+    ann.run("() => call.addStream(painted('red'))")
+    sees(ben, {"ann": ["red"]})
+
+
+@ON_EVENTLET
 def test_a_session_that_takes_no_calls_lets_another_of_the_peer_take_it(
     server: LiveServer, client_page: NewPage, room: str
 ) -> None:

@@ -17,8 +17,9 @@ class Room:
         self.version: int = joined["version"]
         self.max_peers: int = joined["max_peers"]
         self.peers: list[Peer] = joined["peers"]
-        # Our own data as an answer told of it, which may be newer than the list.
-        self._stored: tuple[int, UserData] = (-1, {})
+        # Our own data as an answer told of it, which may be newer than the list; as long as nobody
+        # has told, an update as of version 0 is refused with what it is.
+        self._stored: tuple[int, UserData] = (0, {})
 
     def replace(self, listed: Body) -> bool:
         """Take a whole list, unless it is an old one; return whether it was taken."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from presence_client.room import Room
 
 from . import kinds
 from .conftest import NewClient, NewLine
@@ -241,3 +242,9 @@ def test_a_ban_while_the_connection_is_away_ends_the_stay(
     eventually(lambda: ada.state == "idle", "it gives up")
     eventually(lambda: [v["reason"] for e, v in heard if e == "left"] == ["banned"], "it says why")
     assert [v.code for e, v in heard if e == "error"] == ["banned"]
+
+
+def test_a_client_that_is_in_no_list_yet_counts_up_as_of_the_beginning() -> None:
+    # The server refuses that with what there is, and the function is called again.
+    joined = {"room_name": "r", "peer_id": "ada", "version": 7, "max_peers": 2, "peers": []}
+    assert Room(joined).own_data == (0, {})
