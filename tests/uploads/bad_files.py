@@ -323,11 +323,11 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
             docx(main_type=f"application/{kind}+xml"),
             "a.docx",
             TYPE,
-            f"{program}.* Save it as PDF",
+            words,
         )
-        for called, kind, program in (
-            ("workbook", "x.spreadsheetml.main", "Excel"),
-            ("slides", "x.presentationml.main", "PowerPoint"),
+        for called, kind, words in (
+            ("workbook", "x.spreadsheetml.main", "Excel.* Save it as PDF"),
+            ("slides", "x.presentationml.main", "PowerPoint.* Save it as PDF"),
         )
     },
     "a film": (b"\0\0\0\x18ftypmp42" + b"\0" * 99, "a.mp4", TYPE, "film.* Send"),
