@@ -5,6 +5,7 @@ Run as a program it prints its address and serves until its input ends.
 
 from __future__ import annotations
 
+import socket
 import sys
 import warnings
 from typing import Any
@@ -16,6 +17,7 @@ with warnings.catch_warnings():
 
 eventlet.monkey_patch()
 
+from presence.transport.engine.connections import limit_kernel_buffer  # noqa: E402
 from presence.transport.websocket import protocol  # noqa: E402
 from presence.transport.websocket.streams import Stream  # noqa: E402
 from presence.transport.websocket.turns import Turns  # noqa: E402
@@ -63,6 +65,7 @@ def serve(turns: Turns, sock: Any) -> None:
     reader.feed(early)
     echo = Echo(compress=compress)
     echo.stream = Stream(turns, sock.fd.dup(), reader, echo)
+    limit_kernel_buffer(echo.stream.socket)
     echo.stream.put(answer)
     echo.stream.go_on()
 
@@ -70,6 +73,8 @@ def serve(turns: Turns, sock: Any) -> None:
 def main() -> None:
     """Serve on a free port."""
     listener = eventlet.listen(("127.0.0.1", 0))
+    # As the server's sockets have it: else long answers wait for receipts, 40 ms for each.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     turns = Turns()
     print(listener.getsockname()[1], flush=True)
 

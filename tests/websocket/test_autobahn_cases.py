@@ -1,6 +1,7 @@
 """The cases of the Autobahn test suite, run by kosoku: a campaign, for they take minutes.
 
-``PRESENCE_TEST_AUTOBAHN`` says which, as patterns: ``"*"`` for all, or ``"1.* 2.*"``.
+``PRESENCE_TEST_AUTOBAHN`` says which, as patterns: ``"*"`` for all, or ``"1.* 2.*"``. Those of 1 to
+10 are 301; 12 and 13 send a thousand compressed messages each.
 """
 
 from __future__ import annotations
