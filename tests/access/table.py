@@ -18,6 +18,9 @@ PUBLIC_PATHS = {
     "/clients/<name>.whl",
     "/doctor",
     "/doctor/elsewhere",
+    "/doctor/seen/<key>",
+    "/doctor/trickle",
+    "/doctor/upgrade/<key>",
     "/api/openapi.json",
     "/api/asyncapi.json",
     # For whoever runs the server; the figures have a token of their own.
