@@ -53,7 +53,7 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 # bits, timers of the system, which count milliseconds in as many. Sizes go as far as a disk might.
 _MOST = 2**31 - 1
 _MOST_SECONDS = 2_000_000
-_MOST_BYTES = 2**53
+_MOST_BYTES = 2**62
 
 # What HMAC-SHA256 asks of a key (RFC 7518, section 3.2).
 _MIN_KEY_BYTES = 32
