@@ -31,7 +31,7 @@ from presence.errors import PresenceError
 from presence.storage import database
 from presence.transport.live.room_lists import RoomLists
 from presence.transport.wire import serializers
-from tests.rooms.test_room_lists import WORKER, make_app, read_anew, shown
+from tests.rooms.kept_lists import WORKER, make_app, read_anew, shown
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "15"))
 LIMITS = Limits(max_peers=4, max_user_data_bytes=1000, max_kept_peers=5)

@@ -15,15 +15,12 @@ from typing import Any
 
 import orjson
 import pytest
-from flask import Flask
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from app import create_app
-from presence.config import Settings
 from presence.domain.files import file_types, files
 from presence.domain.peers import peers, sessions, workers
 from presence.domain.peers.peers import Limits
@@ -31,58 +28,20 @@ from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
 from presence.domain.values import clock
 from presence.errors import PresenceError
-from presence.storage import database, schema
+from presence.storage import database
 from presence.storage.models import Room
 from presence.transport.live import room_lists
 from presence.transport.live.deltas import History
 from presence.transport.live.room_lists import RoomLists
-from presence.transport.wire import room_list, serializers
-from presence.transport.wire.room_list import RoomList
+from tests.rooms.kept_lists import WORKER, make_app, read_anew, shown
 
 EXAMPLES = int(os.environ.get("PRESENCE_TEST_EXAMPLES", "25"))
 LIMITS = Limits(max_peers=5, max_user_data_bytes=1000)
-WORKER = "w" * 32
 
 ROOMS = st.sampled_from(["r", "s"])
 NAMES = st.sampled_from(["a", "b", "é", "d"])
 SIDS = st.sampled_from(["sid1", "sid2", "sid3"])
 DATA = st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from([1, True, "ü", None, [1.0]]))
-
-
-def make_app(folder: Path) -> Flask:
-    """An app over an empty database with one worker, not serving."""
-    url = f"sqlite:///{folder}/test.db"
-    app = create_app(Settings(database_url=url, upload_dir=str(folder / "uploads")))
-    with app.app_context():
-        schema.upgrade()
-        with database.writing() as session:
-            workers.register(session, WORKER, alone=True)
-    return app
-
-
-def read_anew(session: Session, room_name: str) -> dict[str, Any]:
-    """What a room shows, read with every value parsed and nothing kept."""
-    view = rooms.view(session, room_name)
-    body: dict[str, Any] = orjson.loads(
-        orjson.dumps(
-            {
-                "room_name": view.name,
-                "active_peers": view.active_peers,
-                "total_peers": len(view.peers),
-                "max_peers": view.max_peers,
-                "version": view.version,
-                "peers": [serializers.peer(peer) for peer in view.peers],
-            }
-        )
-    )
-    return body
-
-
-def shown(kept: RoomList) -> dict[str, Any]:
-    body: dict[str, Any] = orjson.loads(orjson.dumps(room_list.peer_list(kept)))
-    assert list(kept.peers) == [peer["peer_id"] for peer in body["peers"]]
-    assert kept.size == sum(map(len, kept.peers.values()))
-    return body
 
 
 class Histories(RuleBasedStateMachine):
