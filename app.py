@@ -55,6 +55,7 @@ from presence.transport.commands import (
     development,
     doctor,
     listening,
+    maintenance,
     move_database,
     restore,
     sweep,
@@ -128,6 +129,7 @@ PARTS: tuple[Part, ...] = (
     version.init_app,
     watchdog.init_app,
     move_database.init_app,
+    maintenance.init_app,
     backup.init_app,
     restore.init_app,
 )

@@ -671,6 +671,21 @@ class StorageUnavailable(PresenceError):
         )
 
 
+class UnderMaintenance(PresenceError):
+    """Whoever runs the server is at work on it, and lets nothing be changed meanwhile."""
+
+    code = "maintenance"
+    retry_after: int
+
+    def __init__(self, note: str = "") -> None:
+        super().__init__(
+            "Nothing can be changed at the moment: whoever runs this server is at work on it. "
+            + (f"They say: {note} " if note else "")
+            + "Everything can be read; try again in a little while.",
+            retry_after=5,
+        )
+
+
 class InternalError(PresenceError):
     """Something failed that nobody foresaw; the log has the details beside `ref`."""
 

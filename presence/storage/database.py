@@ -31,7 +31,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.orm import Session
 
 from presence.config import Settings
-from presence.storage import postgresql, round_trips, transactions
+from presence.storage import maintenance, postgresql, round_trips, transactions
 from presence.storage.models import Base, UtcDateTime, db
 
 # Waiting inside SQLite stops every greenlet of the process, so it is kept short; `writing` tries
@@ -106,12 +106,15 @@ def _configure_sqlite(engine: Engine) -> None:
 
 
 @contextmanager
-def writing() -> Generator[Session]:
+def writing(*, upkeep: bool = False) -> Generator[Session]:
     """Give a session in a write transaction; commit at the end, roll back on an exception.
 
-    Needs an app context. Nothing inside may emit, sleep or do other input and output. Raises
-    `DatabaseBusy` when somebody else has been writing for too long.
+    Needs an app context. Nothing inside may emit, sleep or do other input and output. `upkeep` is
+    for what has to be true whatever happens, such as who is connected. Raises `DatabaseBusy` when
+    somebody else has been writing for too long, and `maintenance.ReadOnly` during maintenance.
     """
+    if not upkeep:
+        maintenance.check()
     engine = db.engine
     if engine.dialect.name == "sqlite":
         until = time.monotonic() + WRITE_TIMEOUT_SECONDS

@@ -225,6 +225,16 @@ class Usage(Base):
     first_version: Mapped[int] = mapped_column(BigInteger)
 
 
+class Maintenance(Base):
+    """That nothing may be changed now, in one row while it is so."""
+
+    __tablename__ = "maintenance"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    note: Mapped[str] = mapped_column(String(200))
+
+
 class Activity(Base):
     """Something a peer did, for the room's diary; it stays when the peer's name changes."""
 

@@ -188,6 +188,7 @@ export type ErrorCode =
   | "file_type_refused"
   | "storage_full"
   | "storage_unavailable"
+  | "maintenance"
   | "internal_error"
   | "token_required"
   | "token_refused"

@@ -21,6 +21,7 @@ const PASSING = new Set([
   "upload_offset_wrong",
   "file_check_busy",
   "storage_unavailable",
+  "maintenance",
   "shutting_down",
   "too_many_requests",
   "too_many_at_once",

@@ -9,6 +9,7 @@ PASSING = frozenset(
     {
         "connection_lost",
         "internal_error",
+        "maintenance",
         "room_full",
         "server_full",
         "shutting_down",

@@ -243,6 +243,17 @@ def end_expired(session: Session) -> set[str]:
     return names
 
 
+def prolong_rest(session: Session, seconds: float) -> None:
+    """Let no REST session end within half of `seconds`, what each lasts from its last renewal."""
+    now = clock.now()
+    session.execute(
+        update(PeerSession)
+        .where(PeerSession.sid.is_(None))
+        .where(PeerSession.expires_at < now + timedelta(seconds=seconds / 2))
+        .values(expires_at=now + timedelta(seconds=seconds))
+    )
+
+
 def by_reason(expired: Sequence[Ended]) -> dict[str, list[Ended]]:
     """Return sessions whose time is over by why that is: a lost socket's, or a REST join's."""
     reasons: dict[str, list[Ended]] = {}

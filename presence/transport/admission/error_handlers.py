@@ -21,6 +21,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from presence import errors, logs
 from presence.errors import PresenceError
 from presence.storage.database import DatabaseBusy
+from presence.storage.maintenance import ReadOnly
 from presence.transport.admission import error_page
 from presence.transport.engine.draining import drain
 from presence.transport.websocket import protocol
@@ -110,6 +111,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.NotReady: 503,
     errors.ShuttingDown: 503,
     errors.StorageUnavailable: 503,
+    errors.UnderMaintenance: 503,
     errors.PeerUnreachable: 503,
     errors.SignalUnconfirmed: 504,
     errors.StorageFull: 507,
@@ -132,6 +134,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(DBAPIError, _answer_storage)
     app.register_error_handler(PoolTimeout, _answer_storage)
     app.register_error_handler(DatabaseBusy, _answer_storage)
+    app.register_error_handler(ReadOnly, _answer_storage)
     app.register_error_handler(OSError, _answer_storage)
     app.register_error_handler(HTTPException, answer_http)
 
@@ -142,6 +145,8 @@ def as_presence_error(exception: Exception, **during: str) -> PresenceError:
     What the client is told has a ``ref`` then, by which its line in the log is found. `during` is
     what that line says besides of what was being done; of a request it says so by itself.
     """
+    if isinstance(exception, ReadOnly):
+        exception = errors.UnderMaintenance(exception.note)
     if isinstance(exception, PresenceError):
         return exception
     ref = _ref_of_request() or secrets.token_hex(_REF_BYTES)

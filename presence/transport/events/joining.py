@@ -106,7 +106,7 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
                 return True
             socket_access.check_place(run.access, sid, place.room_name, place.peer_id)
             with run.announcer.in_order(place.room_name):
-                with database.writing() as session:
+                with database.writing(upkeep=True) as session:
                     presence = SocketPresence(sid, run.worker_id, is_new=True)
                     joined = peers.resume(session, secret, presence, run.limits)
                     if joined is not None:
@@ -141,7 +141,7 @@ def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
     """Leave the room; the peer is shown as inactive unless another socket stands for it."""
     room_name = run.members.room_of(sid)
     with run.announcer.in_order(room_name):
-        with database.writing() as session:
+        with database.writing(upkeep=True) as session:
             left = peers.leave_socket(session, sid, room_name)
         run.announcer.note(left.change)
         run.members.exit([sid], left.room_name)
@@ -231,7 +231,7 @@ def _end_socket(run: Runtime, sid: str, room_name: str, *, lost: bool) -> None:
     gone_since = time.monotonic() - run.sockets.silence_of(sid)
     try:
         with run.announcer.in_order(room_name):
-            with database.writing() as session:
+            with database.writing(upkeep=True) as session:
                 if lost and grace > 0 and not run.stopping:
                     sessions.suspend(session, sid, grace)
                     return

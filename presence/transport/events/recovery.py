@@ -72,7 +72,7 @@ def init_app(run: Runtime) -> None:
         # Only a client that has its CONNECT packet sends events.
         sid = server.manager.sid_from_eio_sid(eio_sid, namespace or "/")
         if run.secrets.has_sign_of(sid):
-            with run.app.app_context(), database.writing() as session:
+            with run.app.app_context(), database.writing(upkeep=True) as session:
                 recovery.confirm(session, sid)
         handle_event(eio_sid, namespace, ack_id, data)
 

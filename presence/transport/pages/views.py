@@ -16,7 +16,7 @@ from presence.domain.rooms.overview import RoomPage
 from presence.domain.rooms.rooms import PeerView, RoomView
 from presence.domain.values import clock
 from presence.errors import InvalidField, PresenceError, RoomNotFound
-from presence.storage import database
+from presence.storage import database, maintenance
 from presence.transport.admission import error_handlers, error_page, request_access
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.admission.security_headers import protect_page
@@ -64,7 +64,12 @@ def explain_unknown_address(error: NotFound) -> Any:
 @bp.app_context_processor
 def page_context() -> dict[str, Any]:
     """Give every template the time, for the browser’s idea of “ago”, and what this server is."""
-    return {"now": clock.now(), "locked": runtime().access.is_locked, "presence_version": VERSION}
+    return {
+        "now": clock.now(),
+        "locked": runtime().access.is_locked,
+        "presence_version": VERSION,
+        "maintenance": maintenance.known(),
+    }
 
 
 @bp.get("/")

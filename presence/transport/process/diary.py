@@ -52,7 +52,7 @@ class Diary:
                 return
             entries = [entry for own in taken.values() for entry in own]
             try:
-                with database.writing() as session:
+                with database.writing(upkeep=True) as session:
                     activity.record_updates(session, entries)
             except Exception:
                 with self._guard:

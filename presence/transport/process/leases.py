@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from presence.domain.peers import recovery, sessions, workers
 from presence.domain.permissions import bans
-from presence.storage import database
+from presence.storage import database, maintenance
 from presence.transport.live.switchboard import Seat
 from presence.transport.process.runtime import Runtime
 
@@ -48,7 +48,7 @@ class _Leases:
         # Only one process can use an SQLite file for serving, so it is alone there.
         alone = database.is_sqlite()
         left_behind: list[sessions.Ended] = []
-        with database.writing() as session:
+        with database.writing(upkeep=True) as session:
             self._note_ghosts(workers.outlived(session, everybody=alone))
             if alone:
                 left_behind = sessions.of_sockets(session)
@@ -58,11 +58,17 @@ class _Leases:
             run.switchboard.lost(str(item.sid), Seat(item.room_name, item.peer_id))
 
     def end_expired(self) -> None:
-        """End REST sessions, and those of lost sockets, whose time is over."""
+        """End REST sessions, and those of lost sockets, whose time is over.
+
+        During maintenance nobody can renew a REST session, so they are renewed here.
+        """
+        if maintenance.known() is not None:
+            with database.writing(upkeep=True) as session:
+                sessions.prolong_rest(session, self._run.settings.rest_session_seconds)
         with database.reading() as session:
             expired = sessions.any_expired(session)
         if expired:
-            with database.writing() as session:
+            with database.writing(upkeep=True) as session:
                 changed = sessions.end_expired(session)
                 recovery.settle(session)
             self._run.announcer.mark(*changed)
@@ -70,7 +76,7 @@ class _Leases:
     def renew(self) -> None:
         """Renew the lease, and forget what has run out."""
         run = self._run
-        with database.writing() as session:
+        with database.writing(upkeep=True) as session:
             held = workers.renew(session, run.worker_id)
             recovery.forget_expired(session)
             bans.forget_expired(session)
@@ -88,7 +94,7 @@ class _Leases:
         with database.reading() as session:
             dead = workers.any_dead(session)
         if dead:
-            with database.writing() as session:
+            with database.writing(upkeep=True) as session:
                 outlived = workers.outlived(session)
                 ended = workers.end_dead(session)
             if ended:  # and not by another survivor at the same time
@@ -103,7 +109,7 @@ class _Leases:
         # Cleared before looking, so that one more meanwhile is not overlooked.
         run.lost_a_disconnect = False
         try:
-            with database.writing() as session:
+            with database.writing(upkeep=True) as session:
                 changed = workers.end_lost_sockets(session, run.worker_id, run.sockets.is_connected)
             run.counters.end_unrecorded()
         except Exception:
@@ -119,7 +125,7 @@ class _Leases:
 
     def leave(self) -> None:
         """Take this worker out, with whatever sessions it still has."""
-        with database.writing() as session:
+        with database.writing(upkeep=True) as session:
             left = workers.leave(session, self._run.worker_id)
         self._run.announcer.mark(*left)
 
@@ -135,7 +141,7 @@ class _Leases:
         log.warning(
             "this process was taken for dead; closing its connections, which will come back"
         )
-        with database.writing() as session:
+        with database.writing(upkeep=True) as session:
             changed = workers.register(session, run.worker_id, alone=False)
         for connection in run.sockets.connections():
             connection.close(wait=False)

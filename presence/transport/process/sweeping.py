@@ -20,7 +20,7 @@ from presence.domain.rooms import retention
 from presence.domain.rooms.erasure import ErasedPeers
 from presence.domain.rooms.retention import Rules, Window
 from presence.errors import RoomNotFound, UploadedFileNotFound
-from presence.storage import database
+from presence.storage import database, maintenance
 from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import serializers
@@ -85,7 +85,9 @@ class Sweeper:
         )
 
     def step(self) -> None:
-        """Look at the next few rows of each table. Needs an app context."""
+        """Look at the next few rows of each table, if they may be changed. Needs an app context."""
+        if maintenance.known() is not None:
+            return
         with database.reading() as session:
             windows = [(remove, self._next(session, find)) for find, remove in self._kinds]
         for remove, window in windows:
@@ -93,7 +95,12 @@ class Sweeper:
                 remove(window.overdue)
 
     def sweep(self) -> Swept:
-        """Look at every row, and return what was removed. Needs an app context."""
+        """Look at every row, and return what was removed. Needs an app context.
+
+        Raises `presence.storage.maintenance.ReadOnly`, unless it only counts.
+        """
+        if not self._dry_run:
+            maintenance.check()
         self._after.clear()
         for find, remove in self._kinds:
             while self._walk_on(find, remove):

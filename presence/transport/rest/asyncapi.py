@@ -30,6 +30,7 @@ _ANY = (
     errors.TokenExpired,
     errors.StorageFull,
     errors.StorageUnavailable,
+    errors.UnderMaintenance,
 )
 
 # By the name of an event: its handler, and the name in its success and error events.

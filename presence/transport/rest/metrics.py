@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from presence.config import VERSION
 from presence.domain.rooms import census
-from presence.storage import database
+from presence.storage import database, maintenance
 from presence.storage.copies import backing_up
 from presence.transport.engine.connections import EVICTIONS
 from presence.transport.process.counters import Histogram
@@ -138,6 +138,11 @@ class _Server(Collector):
             "presence_last_backup_timestamp_seconds",
             "When a backup was last finished; 0 for never.",
             backing_up.last_backup(self._run.settings.upload_path),
+        )
+        yield _gauge(
+            "presence_maintenance",
+            "1 while nothing can be changed (flask maintenance on), else 0.",
+            maintenance.known() is not None,
         )
         yield _counter("presence_uploads", "Files taken in.", [], {(): counters.uploads})
         yield _counter(

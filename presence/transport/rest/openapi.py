@@ -47,7 +47,7 @@ _ANY = (
     errors.OriginRefused,
 )
 _STORED = (errors.StorageUnavailable,)
-_WRITES = (errors.StorageFull,)
+_WRITES = (errors.StorageFull, errors.UnderMaintenance)
 _WITH_BODY = (errors.InvalidJson, errors.InvalidField, errors.MessageTooLarge)
 _WITH_NAMES = (errors.InvalidField, errors.AddressUnknown)
 

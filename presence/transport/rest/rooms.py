@@ -141,7 +141,7 @@ def leave(room_name: str) -> Body:
     run = runtime()
     address = _acting(JOIN, room_name)
     with run.announcer.in_order(address.room_name):
-        with database.writing() as session:
+        with database.writing(upkeep=True) as session:
             left = peers.leave(session, address.room_name, address.peer_id)
         body = serializers.left(left, reason="left_over_rest")
         run.members.put_out(left.sids, left.room_name, body)
