@@ -55,7 +55,7 @@ check_venv() {
 
 # Make .venv if there is none, and install the given requirements files when they have changed.
 prepare_venv() {
-  local python wanted stamp=.venv/.installed-$1
+  local python wanted included stamp=.venv/.installed-$1
   check_venv || return 1
   if [ ! -e .venv ]; then
     python=$(find_python) || return 1
@@ -77,5 +77,8 @@ prepare_venv() {
     echo "Installing $1 ..." >&2
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1"
     echo "$wanted" >"$stamp"
+    for included in $(sed -n 's/^-r //p' "$1"); do
+      echo "$wanted" >".venv/.installed-$included"
+    done
   fi
 }

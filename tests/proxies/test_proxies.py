@@ -88,6 +88,14 @@ WITHOUT_WEBSOCKET: dict[str, tuple[type, str, str]] = {
         bare('proxy_http_version 1.1; proxy_set_header Connection "";'),
         "",
     ),
+    "nginx that hands on Upgrade and not Connection": (
+        PrivateNginx,
+        bare(
+            "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;"
+            ' proxy_set_header Connection "";'
+        ),
+        "",
+    ),
     "nginx that buffers": (PrivateNginx, bare("proxy_buffering on; proxy_buffers 8 4k;"), ""),
     "nginx that caches what it may": (
         PrivateNginx,
