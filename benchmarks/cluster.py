@@ -1,14 +1,16 @@
-"""``python -m benchmarks.cluster``: relays and updates with 1, 2 and 3 workers, and their limits.
+"""``python -m benchmarks.cluster``: what relays and updates cost on PostgreSQL, beside a rival's.
 
-Clients are connected to the workers directly and spread over them evenly. Beside the rate stands
-the processor time that each part took for one relay or update: on a machine with few cores, shared
-with the clients, that tells more than the rate does.
+Clients are connected to the workers directly and spread over them evenly. Contenders take turns in
+every round, and what is printed are medians. Beside the rate stands the processor time that each
+part took for one relay or update: on a machine with few cores, shared with the clients, that tells
+more than the rate does.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -16,21 +18,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks import node_cluster
 from benchmarks.clients import SocketClient
 from benchmarks.frames import event_frame
 from benchmarks.load import ConnectionLost, Load
+from benchmarks.node_cluster import NodeCluster
 from benchmarks.relay_workload import Relayed
 from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_postgresql import PrivatePostgresql
 
 _PAIRS = 12
 _ROOMS = 24
+_PEERS = 20
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Nothing here is what a limit is made for.
-_UNLIMITED: dict[str, Any] = {"PRESENCE_EVENTS_PER_SECOND": 0, "PRESENCE_PING_TIMEOUT": 60}
+_UNLIMITED: dict[str, Any] = {
+    "PRESENCE_EVENTS_PER_SECOND": 0,
+    "PRESENCE_PING_TIMEOUT": 60,
+    "PRESENCE_STALL_SECONDS": 60,
+}
+_COALESCE_MS = {"node": 0, "node-coalesced": 50}
+
+AnyCluster = PrivateCluster | NodeCluster
+Workload = Callable[[Load, AnyCluster], Callable[[], int]]
 
 
-def connect(load: Load, cluster: PrivateCluster, worker: int) -> SocketClient:
+def connect(load: Load, cluster: AnyCluster, worker: int) -> SocketClient:
     """Return a client that is connected to a worker, counted round from 0."""
     load.port = cluster.workers[worker % len(cluster.workers)].port
     client = SocketClient(load)
@@ -44,7 +57,7 @@ def join(load: Load, client: SocketClient, room_name: str, peer_id: str) -> None
     load.await_(lambda: client.joined_at > 0, "join_room_success")
 
 
-def relays(load: Load, cluster: PrivateCluster, distance: int) -> Callable[[], int]:
+def relays(load: Load, cluster: AnyCluster, distance: int = 0) -> Callable[[], int]:
     """Relay signals between pairs in rooms of their own; returns what counts those delivered.
 
     The second of a pair is connected to the worker that stands `distance` behind the first's.
@@ -59,8 +72,13 @@ def relays(load: Load, cluster: PrivateCluster, distance: int) -> Callable[[], i
     return lambda: relayed.delivered
 
 
-def updates(load: Load, cluster: PrivateCluster, _distance: int) -> Callable[[], int]:
-    """Change user data, one update after the other, by clients alone in their rooms."""
+def relays_between(load: Load, cluster: AnyCluster) -> Callable[[], int]:
+    """Relay signals between clients of different workers."""
+    return relays(load, cluster, 1)
+
+
+def updates(load: Load, cluster: AnyCluster, rooms: int = _ROOMS) -> Callable[[], int]:
+    """Change user data, one update after the other, by clients spread over so many rooms."""
     done = 0
 
     def again(client: SocketClient, head: bytes, _now: float) -> None:
@@ -69,12 +87,28 @@ def updates(load: Load, cluster: PrivateCluster, _distance: int) -> Callable[[],
             done += 1
             client.send(event_frame("update_user_data", {"user_data": {"mark": done}}, 1))
 
-    for number in range(_ROOMS):
+    clients = []
+    for number in range(max(rooms, _PEERS)):
         client = connect(load, cluster, number)
-        join(load, client, f"updates {number}", "alone")
+        join(load, client, f"updates {rooms} {number % rooms}", f"peer-{number}")
         client.on_message = again
+        clients.append(client)
+    for client in clients:
         again(client, b"43", 0.0)
     return lambda: done
+
+
+def updates_of_one_room(load: Load, cluster: AnyCluster) -> Callable[[], int]:
+    """Change user data by all the peers of one room."""
+    return updates(load, cluster, 1)
+
+
+WORKLOADS: dict[str, Workload] = {
+    "relays within a worker": relays,
+    "relays between workers": relays_between,
+    "updates, each in its room": updates,
+    f"updates, {_PEERS} in one room": updates_of_one_room,
+}
 
 
 def processor_time(group: int) -> float:
@@ -88,16 +122,11 @@ def processor_time(group: int) -> float:
     return ticks / _TICKS
 
 
-def measure(
-    cluster: PrivateCluster,
-    workload: Callable[[Load, PrivateCluster, int], Callable[[], int]],
-    distance: int,
-    seconds: float,
-) -> str:
-    """Return one line: how many a second, and what each part took for one."""
+def measure(cluster: AnyCluster, workload: Workload, seconds: float) -> dict[str, float]:
+    """Return how many a second, and the µs of processor time that each part took for one."""
     load = Load(cluster.workers[0].port)
     try:
-        count = workload(load, cluster, distance)
+        count = workload(load, cluster)
         load.run(seconds / 3)
         groups = {
             "workers": [worker.group for worker in cluster.workers],
@@ -113,41 +142,63 @@ def measure(
             name: (sum(map(processor_time, members)) - before[name]) / max(done, 1) * 1e6
             for name, members in groups.items()
         }
-        parts = "  ".join(f"{name} {time_:5.0f}" for name, time_ in took.items())
-        return f"{done / wall:8.0f}/s   µs each: {parts}"
+        return {"rate": done / wall, **took}
     finally:
         load.close()
 
 
+def measured(
+    postgresql: PrivatePostgresql, contender: str, workers: int, seconds: float
+) -> dict[str, dict[str, float]]:
+    """Start a contender, and return the figures of each of its workloads."""
+    cluster: AnyCluster
+    if contender == "presence":
+        cluster = PrivateCluster(postgresql, workers, **_UNLIMITED)
+    else:
+        cluster = NodeCluster(postgresql, workers, _COALESCE_MS[contender])
+    try:
+        cluster.start()
+        return {
+            name: measure(cluster, workload, seconds)
+            for name, workload in WORKLOADS.items()
+            if not (name.startswith("relays") and contender != "presence")
+            and not (name == "relays between workers" and workers == 1)
+        }
+    except ConnectionLost:
+        print(cluster.log_text()[-3000:], file=sys.stderr)
+        raise
+    finally:
+        cluster.close()
+
+
 def main() -> None:
-    """Measure every workload with 1, 2 and 3 workers."""
+    """Measure every workload and contender with each number of workers, in rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rivals", action="store_true", help="measure Node's Socket.IO, too")
     arguments = parser.parse_args()
+    contenders = ["presence", *(_COALESCE_MS if arguments.rivals else ())]
+    if arguments.rivals and node_cluster.missing():
+        parser.error(node_cluster.missing())
+    figures: dict[tuple[str, int, str], list[dict[str, float]]] = {}
     postgresql = PrivatePostgresql()
     try:
         postgresql.start()
-        for workers in arguments.workers:
-            cluster = PrivateCluster(postgresql, workers, **_UNLIMITED)
-            try:
-                cluster.start()
-                for name, workload, distance in (
-                    ("relays within a worker", relays, 0),
-                    ("relays between workers", relays, 1),
-                    ("updates, each in its room", updates, 0),
-                ):
-                    if distance and workers == 1:
-                        continue
-                    line = measure(cluster, workload, distance, arguments.seconds)
-                    print(f"{workers} workers, {name:26} {line}", flush=True)
-            except ConnectionLost:
-                print(cluster.log_text()[-3000:], file=sys.stderr)
-                raise
-            finally:
-                cluster.close()
+        for _ in range(arguments.rounds):
+            for workers in arguments.workers:
+                for contender in contenders:
+                    found = measured(postgresql, contender, workers, arguments.seconds)
+                    for name, values in found.items():
+                        figures.setdefault((name, workers, contender), []).append(values)
     finally:
         postgresql.close()
+        for (name, workers, contender), rounds in sorted(figures.items()):
+            medians = {part: statistics.median(one[part] for one in rounds) for part in rounds[0]}
+            rate = medians.pop("rate")
+            parts = "  ".join(f"{part} {time_:5.0f}" for part, time_ in medians.items())
+            print(f"{name:26} {workers} × {contender:15} {rate:6.0f}/s   µs each: {parts}")
 
 
 if __name__ == "__main__":

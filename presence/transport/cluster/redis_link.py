@@ -72,6 +72,9 @@ class RedisLink:
         self._hears = False
         self._cut_before = False
         self._guard = threading.RLock()
+        # Two connections of the library's, one to publish on and one to hear. What its client does
+        # around each message costs twice as much as the message does.
+        self._publishing: Any = self._new_connection()
         self._connection: Any = None
         # The channels to hear, and whether Redis has confirmed it.
         self._channels: dict[str, threading.Event] = {}
@@ -84,7 +87,7 @@ class RedisLink:
     def start(self) -> None:
         """Begin to publish and to hear; a first attempt is waited for."""
         try:
-            self._client.ping()
+            self._connect_to_publish()
             self._sends = True
         except (redis.RedisError, OSError) as error:
             self._cut_before = True
@@ -147,19 +150,30 @@ class RedisLink:
 
     def _try_to_send_again(self) -> None:
         try:
-            self._client.ping()
+            self._connect_to_publish()
         except (redis.RedisError, OSError):
             time.sleep(_RETRY_SECONDS)
         else:
             self._sends = True
             self._tell()
 
+    def _connect_to_publish(self) -> None:
+        """Open the connection anew, since answers to earlier messages may still come on it."""
+        self._publishing.disconnect()
+        self._publishing.connect()
+        self._publishing.send_command("PING")
+        self._publishing.read_response()
+
+    def _new_connection(self) -> Any:
+        pool = self._client.connection_pool
+        return pool.connection_class(**pool.connection_kwargs)
+
     def _publish(self, batch: list[_Outgoing]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for item in batch:
-            pipeline.publish(item.channel, item.message)
+        line = self._publishing
         try:
-            counts: list[int | None] = pipeline.execute()
+            commands = [("PUBLISH", item.channel, item.message) for item in batch]
+            line.send_packed_command(line.pack_commands(commands))
+            counts: list[int | None] = [line.read_response() for _ in batch]
         except (redis.RedisError, OSError) as error:
             self._cut(error)
             self._sends = False
@@ -188,8 +202,7 @@ class RedisLink:
             time.sleep(_RETRY_SECONDS)
 
     def _listen(self) -> None:
-        pool = self._client.connection_pool
-        connection = pool.connection_class(**pool.connection_kwargs)
+        connection = self._new_connection()
         connection.connect()
         with self._guard:
             self._connection = connection
