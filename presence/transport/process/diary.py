@@ -44,21 +44,27 @@ class Diary:
             entry.keys = [*entry.keys, *new][:MAX_KEYS]
 
     def write(self) -> None:
-        """Write what has been gathered. Needs an app context."""
-        while True:
+        """Write what has been gathered until now. Needs an app context."""
+        with self._guard:
+            waiting = list(self._gathered)
+        # Not what comes meanwhile, or a busy server would never have written everything.
+        for first in range(0, len(waiting), _AT_ONCE):
+            self._write(waiting[first : first + _AT_ONCE])
+
+    def _write(self, keys: list[tuple[int, str]]) -> None:
+        with self._guard:
+            taken = {key: self._gathered.pop(key) for key in keys if key in self._gathered}
+        if not taken:
+            return
+        try:
+            with database.writing(upkeep=True) as session:
+                entries = [entry for own in taken.values() for entry in own]
+                activity.record_updates(session, entries)
+        except Exception:
             with self._guard:
-                taken = {key: self._gathered.pop(key) for key in list(self._gathered)[:_AT_ONCE]}
-            if not taken:
-                return
-            entries = [entry for own in taken.values() for entry in own]
-            try:
-                with database.writing(upkeep=True) as session:
-                    activity.record_updates(session, entries)
-            except Exception:
-                with self._guard:
-                    for key, own in taken.items():
-                        self._gathered[key] = own + self._gathered.get(key, [])
-                raise
+                for key, own in taken.items():
+                    self._gathered[key] = own + self._gathered.get(key, [])
+            raise
 
     def catch_up(self) -> None:
         """Write it before somebody looks, if that can be done now. Needs an app context."""
