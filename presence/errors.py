@@ -934,8 +934,8 @@ class ProtocolRefused(PresenceError):
 
     code = "protocol_refused"
 
-    def __init__(self, version: str | None) -> None:
-        asked = f"version “{version[:40]}”" if version else "no version (EIO)"
+    def __init__(self, named: str | None) -> None:
+        asked = f"version “{named[:40]}”" if named else "no version (EIO)"
         super().__init__(
             f"This server speaks version 4 of the Engine.IO protocol, and the request names "
             f"{asked}: use socket.io-client 3 or newer, or python-socketio 5 or newer."

@@ -164,6 +164,18 @@ def test_every_condition_is_described(routes: Body, events: Body, app: Flask) ->
         errors.TooManyConnects,
         errors.TooManySockets,
         errors.ServerFull,
+        errors.UpgradeIncomplete,
+        errors.UpgradeRefused,
+        errors.TransportRefused,
+        errors.ProtocolRefused,
+        errors.SessionUnknown,
+        errors.SessionUpgraded,
+        errors.RequestsOverlap,
+        errors.PacketsUnreadable,
+        errors.NamespaceUnknown,
+        errors.HeadersTooLarge,
+        errors.NotConnected,
+        errors.AlreadyConnected,
     }
     for condition in set(CONDITIONS) - unseen:
         assert f'"{condition.code}"' in documents, condition

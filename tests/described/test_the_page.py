@@ -108,7 +108,7 @@ def test_the_search_finds_and_the_buttons_copy(chromium: Browser, live: LiveServ
     tab.keyboard.press("/")
     tab.keyboard.type("room_full capacity-nothing")
     tab.locator("#api-found", has_text="0 of").wait_for()
-    tab.fill("#api-search", "peaks")
+    tab.fill("#api-search", "occupancy")
     tab.locator("#api-found", has_text="1 of").wait_for()
     assert tab.locator("#get-activity").is_visible()
     assert not tab.locator("#join").is_visible()

@@ -263,8 +263,8 @@ def test_what_is_unknown_or_incomplete_is_answered(
     assert (status == 405) == ("Allow" in response.headers)
 
 
-def test_a_trailing_slash_is_answered_with_json(rest: Rest) -> None:
-    assert refusal(rest.get("/rooms/x/")) == (404, "not_found")
+def test_a_trailing_slash_does_not_matter(rest: Rest) -> None:
+    assert refusal(rest.get("/rooms/x/")) == (404, "room_not_found")
 
 
 @pytest.mark.parametrize(

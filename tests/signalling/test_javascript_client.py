@@ -130,5 +130,5 @@ def test_the_types_name_everything_that_the_client_offers() -> None:
         assert missing <= {
             *("start", "verify", "offered", "answered", "candidate", "ended", "rebuild"),
             *("refresh", "finish", "remoteClient", "sendMedia", "heardOfMedia", "isRinging"),
-            *("here", "isWell", "isDead", "nudge", "fail", "adopt", "announce"),
+            *("here", "isWell", "isDead", "hasPath", "nudge", "fail", "adopt", "announce"),
         }

@@ -317,7 +317,14 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         transport = self._transport()
         if transport is not None:
             limit_kernel_buffer(transport)
-        return super()._websocket_handler(ws)
+        try:
+            return super()._websocket_handler(ws)
+        except ValueError as error:
+            # The library decodes a message outside of what it guards.
+            log.warning("closed a connection that sent an invalid packet: %s", error)
+            self.queue.put(None)  # ends its writer
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+            return []
 
     def _give_up(self) -> None:
         """Close a connection whose client does not read."""

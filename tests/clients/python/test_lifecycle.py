@@ -58,8 +58,11 @@ def test_changing_rooms_is_leaving_the_first(
     ada.call("join", f"{room}-1")
     ada.call("join", f"{room}-2")
     eventually(lambda: "joined" in [e for e, _ in heard[-3:]] or len(heard) > 8, "it is told")
-    events = [event for event, _ in heard if event in ("joined", "left")]
-    eventually(lambda: events == ["joined", "left", "joined"], f"{events}")
+
+    def told_of() -> list[str]:
+        return [event for event, _ in heard if event in ("joined", "left")]
+
+    eventually(lambda: told_of() == ["joined", "left", "joined"], "both rooms are told of")
     left = told(heard, "left")[0]
     assert (left["room_name"], left["peer_id"], left["reason"]) == (f"{room}-1", "ada", "left")
     after = heard[heard.index(("left", left)) :]
@@ -162,8 +165,8 @@ def test_everything_that_waits_ends_when_the_client_is_closed(
     assert timed(lambda: ada.call("close")) < 6
     assert [failure(call).code for call in calls] == ["closed"] * len(calls)
     wire.open()
-    eventually(lambda: active(open_server, room) == {}, "it has left")
-    assert active(open_server, f"{room}-2") == {}
+    for name in (room, f"{room}-2"):
+        eventually(lambda name=name: active(open_server, name) == {}, f"it has left {name}")  # type: ignore[misc]
 
 
 def fill(client: NewClient, server: LiveServer, room: str) -> list[Driven]:
