@@ -25,7 +25,7 @@ ALERTS = {rule["alert"]: rule for rule in RULES["groups"][0]["rules"]}
 DASHBOARD: dict[str, Any] = json.loads((WATCHING / "dashboard.json").read_text())
 # One of the server's own with its filters; Prometheus and node_exporter know others.
 FIGURE = re.compile(r"\b((?:presence|process)_\w+)(?:\{([^}]*)\})?")
-# When each alert has to be raised and when not: what is seen minute by minute, and after how many.
+# When each alert has to be raised and when not: what is seen minute by minute, from 1970 on.
 SERIES = """
 rule_files: [{rules}]
 evaluation_interval: 1m
@@ -75,11 +75,17 @@ HAPPENINGS = {
         False,
     ),
     "PresenceRestarts": (['process_start_time_seconds{job="presence"} 0+1x30'], True),
+    "PresenceBackupsStopped": (["presence_last_backup_timestamp_seconds 60x4000"], True),
+    # There never was one.
+    "no PresenceBackupsStopped": (["presence_last_backup_timestamp_seconds 0x4000"], False),
     "PresenceDiskFillsUp": (
         ['node_filesystem_avail_bytes{mountpoint="/"} 100000-100x200'],
         True,
     ),
 }  # fmt: skip
+
+# After how long those that take longer are looked at.
+SLOW = {"PresenceDiskFillsUp": "3h", "PresenceBackupsStopped": "60h"}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +161,7 @@ def test_prometheus_takes_the_rules_and_they_are_raised_when_they_should(tmp_pat
             for one in series
         )
         # Whatever else an alert says is not looked at here, but a wrong expectation names it all.
-        expected = [{"eval_time": "3h" if "Disk" in name else "20m", "alertname": alert}]
+        expected = [{"eval_time": SLOW.get(alert, "20m"), "alertname": alert}]
         test = tmp_path / "test.yaml"
         test.write_text(SERIES.format(rules=rules, series=written, expected=json.dumps(expected)))
         done = subprocess.run(
