@@ -73,7 +73,6 @@ ALL = (
     Program("coturn", ("turnserver",), "coturn", "coturn", "coturn"),
     Program("curl", ("curl",), "curl", "curl", "curl"),
     Program("OpenSSL", ("openssl",), "openssl", "openssl", "openssl"),
-    Program("sqlite3", ("sqlite3",), "sqlite3", "sqlite", "sqlite"),
     Program("ip", ("ip",), "iproute2", "iproute"),
     Program("systemd-analyze", ("systemd-analyze",), "systemd", "systemd"),
     Program(

@@ -24,8 +24,8 @@ NEEDY = {
     "::test_the_types_compile_and_refuse_what_is_wrong",
     "npm": "tests/signalling/test_packages.py"
     "::test_a_program_without_a_browser_needs_no_types_of_one",
-    "PostgreSQL": "tests/storage/test_backups.py"
-    "::test_a_backup_made_while_files_come_and_go_is_whole",
+    "PostgreSQL": "tests/copies/test_backups.py"
+    "::test_a_backup_of_a_busy_server_has_what_was_acknowledged_and_every_file",
     "Redis": "tests/abuse/test_rates_in_redis.py",
     "nginx": "tests/cluster/test_deploy.py",
     "coturn": "tests/signalling/test_ice_servers.py"
@@ -39,7 +39,6 @@ NEEDY = {
 SEVERAL = {
     "Redis": "tests/cluster/test_script.py::test_a_cluster_starts_serves_and_is_gone_after_ctrl_c",
     "Node": NEEDY["npm"],
-    "sqlite3": f"{NEEDY['PostgreSQL']}[sqlite]",
 }
 # What a shell that can run the scripts has in any case.
 COMMON = {"bash", "sh", "sed", "mount", "umount", "git", "sleep", "true", "cat", "/bin/sh"}
