@@ -231,6 +231,8 @@ def _reaching() -> Generator[None]:
     try:
         yield
     except (BotoCoreError, Boto3Error, ClientError) as error:
-        status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
+        # Of a bucket that does not answer in time, `response` is there and None.
+        response = getattr(error, "response", None) or {}
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         is_lasting = status in _LASTING or isinstance(error, _NO_CREDENTIALS)
         raise ObjectStoreError(str(error).rstrip("."), is_lasting=is_lasting) from error
