@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import IO
+from contextlib import ExitStack, contextmanager
 
 from sqlalchemy.exc import DBAPIError
 
@@ -42,13 +41,19 @@ def keep_to_owner() -> None:
 
 def claim_storage(run: Runtime) -> None:
     """Claim the database first of all, and bring its tables up to date."""
-    held: list[IO[str] | None] = []
+    held: list[ExitStack] = []
 
     def claim() -> None:
-        # Held for as long as the process runs.
-        with _explained(run.settings):
-            held.append(_claim_database())
-        _try_uploads(run)
+        with ExitStack() as claimed:
+            with _explained(run.settings):
+                lock = database.claim()
+                if lock is not None:
+                    claimed.enter_context(lock)
+                # Also refuses tables of a newer version.
+                schema.upgrade()
+            _try_uploads(run)
+            # Held for as long as the process runs; if it cannot serve, another one may try.
+            held.append(claimed.pop_all())
 
     run.at_start(claim)
 
@@ -138,18 +143,3 @@ def hear_others(run: Runtime) -> None:
             )
 
     run.at_start(begin)
-
-
-def _claim_database() -> IO[str] | None:
-    """Claim the database, as `database.claim` does, and bring its tables up to date.
-
-    Raises `CannotServe`, also where they are of a newer version.
-    """
-    claim = database.claim()
-    try:
-        schema.upgrade()
-    except database.CannotServe:
-        if claim is not None:
-            claim.close()  # else the next try would find the database claimed
-        raise
-    return claim
