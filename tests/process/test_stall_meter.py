@@ -16,9 +16,11 @@ from tests.support.paths import ROOT
 _SERVER = """
 import eventlet, sys
 eventlet.monkey_patch()
+from pydantic import BaseModel
 from app import create_app
 from presence.config import Settings
 from presence.transport.events import dispatch
+from presence.transport.wire import described
 from presence.transport.wire.needs import PUBLIC
 from presence.transport.process.runtime import Runtime
 
@@ -29,6 +31,7 @@ app = create_app(Settings(
 ))
 run = app.extensions["presence"]
 
+@described.event(message=None, answer=BaseModel)
 def block(run, sid, data):
     stand_still(seconds)
     return {}

@@ -41,7 +41,7 @@ WRONG: dict[type, list[str]] = {
 }
 # What has the wrong form, by setting; the second value says what else is set.
 MISSHAPEN: list[tuple[str, list[str], dict[str, str]]] = [
-    ("HOST", ["http://127.0.0.1", "127.0.0.1:3001", "a b", "127.0.0.1/", "[::1]"], {}),
+    ("HOST", ["http://127.0.0.1", "127.0.0.1:3001", "a b", "127.0.0.1/", "[::1", "[::1]:80"], {}),
     (
         "DATABASE_URL",
         [
@@ -61,6 +61,7 @@ MISSHAPEN: list[tuple[str, list[str], dict[str, str]]] = [
     ("PRESENCE_S3_ENDPOINT", ["localhost:9000", "s3.example.org", "http://"], {}),
     ("PRESENCE_WORKER_NAME", ["A", "a.b", "a" * 17], {}),
     ("PRESENCE_REDIS_PREFIX", ["a b", "a*", "é" * 65], {}),
+    ("PRESENCE_PREFIX", ["presence", "/a b", "/..", "//a", "https://a.example/b", "/api"], {}),
     ("PRESENCE_MODE", ["close", "LOCKED"], {}),
     ("PRESENCE_ALLOWED_HOSTS", ["https://a.example", "a.example/x", "", "*"], LOCKED),
     ("PRESENCE_ALLOWED_ORIGINS", ["a.example", "https://a.example/x", "*"], LOCKED),
