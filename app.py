@@ -159,7 +159,6 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
     (lambda app, _: Headers(app), "every answer has them, also that of a layer which refuses"),
     (lambda app, _: HeaderSizes(app), "whatever looks at headers below is done soon"),
     (StartOnFirstRequest, "nothing below works before the runtime has started"),
-    (lambda app, _: TidyPaths(app), "everything below knows an address by one path"),
     (
         lambda app, run: client_addresses.behind_proxies(app, run.settings.trusted_proxies),
         "whose address it is, before anything is counted against it",
@@ -168,6 +167,7 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
         lambda app, run: Paths(app, run.settings),
         "which route it is for, before anything looks at the path",
     ),
+    (lambda app, _: TidyPaths(app), "everything below knows an address by one path"),
     (
         lambda app, run: RequestsInFlight(app, run.settings),
         "a place is held from here on, until the answer has been sent",
@@ -257,6 +257,9 @@ def _manager(settings: Settings) -> Manager:
 
 def main() -> None:
     """Serve on the address of the settings with eventlet's own server."""
+    # Not at the top: it imports eventlet.
+    from presence.transport.commands.eventlet_requests import Request  # noqa: PLC0415
+
     load_dotenv(ROOT / ".env")
     try:
         settings = Settings.from_environment()
@@ -276,7 +279,7 @@ def main() -> None:
     # One that is too long is answered by the app; eventlet would hang up without a word.
     eventlet.wsgi.MAX_HEADER_LINE = 65_536
     print(f"Presence is ready: {hosts_and_origins.whereabouts(settings)}", flush=True)
-    runtime.socketio.run(app, host=settings.address, port=settings.port)
+    runtime.socketio.run(app, host=settings.address, port=settings.port, protocol=Request)
 
 
 if __name__ == "__main__":
