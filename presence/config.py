@@ -432,9 +432,9 @@ class Settings:
         """Refuse values that would only fail later, far from their cause."""
         for item in fields(self):
             _check_range(item.metadata, getattr(self, item.name))
+        self._check_prefix()
         self._check_texts()
         self._check_host()
-        self._check_prefix()
         self._check_places()
         self._check_origins()
         self._check_hosts()
@@ -543,7 +543,8 @@ class Settings:
     def _check_hosts(self) -> None:
         """Refuse what nobody's ``Host`` can be."""
         for host in self.hosts:
-            if host != "*" and not re.fullmatch(_NAME_OR_ADDRESS, host.removeprefix(".")):
+            name = host.removeprefix(".")
+            if host != "*" and not re.fullmatch(_NAME_OR_ADDRESS, name) and not _is_ipv6(host):
                 raise InvalidSetting(
                     f"PRESENCE_ALLOWED_HOSTS: {host!r} is no name of a server. Write it without "
                     "scheme and path: presence.example.org."
@@ -711,6 +712,15 @@ class Settings:
 def is_prefix(path: str) -> bool:
     """Tell whether a server may stand below a path: ``/a/b``, and nothing that leads elsewhere."""
     return _PATH.fullmatch(path) is not None
+
+
+def _is_ipv6(host: str) -> bool:
+    """Tell whether this is an IPv6 address by itself, without brackets."""
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return "%" not in host
 
 
 def bracketed(host: str) -> str:

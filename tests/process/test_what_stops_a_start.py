@@ -63,7 +63,7 @@ MISSHAPEN: list[tuple[str, list[str], dict[str, str]]] = [
     ("PRESENCE_REDIS_PREFIX", ["a b", "a*", "é" * 65], {}),
     ("PRESENCE_PREFIX", ["presence", "/a b", "/..", "//a", "https://a.example/b", "/api"], {}),
     ("PRESENCE_MODE", ["close", "LOCKED"], {}),
-    ("PRESENCE_ALLOWED_HOSTS", ["https://a.example", "a.example/x", "", "*"], LOCKED),
+    ("PRESENCE_ALLOWED_HOSTS", ["https://a.example", "a.example/x", "1::2::3", "", "*"], LOCKED),
     ("PRESENCE_ALLOWED_ORIGINS", ["a.example", "https://a.example/x", "*"], LOCKED),
     ("SECRET_KEY", ["short"], LOCKED),
     ("PRESENCE_TOKEN_KEYS", ["short", "a:b,a:c"], {}),
