@@ -21,7 +21,12 @@ def addresses(tmp_path: Path) -> list[tuple[str, str]]:
     app = create_app(
         Settings(database_url=f"sqlite:///{tmp_path}/x.db", upload_dir=str(tmp_path / "up"))
     )
-    fillings = {"filename": "css/base.css", "room_name": "studio", "peer_id": "ada"}
+    fillings = {
+        "filename": "css/base.css",
+        "room_name": "studio",
+        "peer_id": "ada",
+        "key": "0123456789abcdef",
+    }
     found = []
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: fillings.get(match[1], "x"), rule.rule)
