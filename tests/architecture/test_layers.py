@@ -203,7 +203,10 @@ def test_nothing_below_imports_the_composition_root() -> None:
 
 
 def test_eventlet_is_imported_nowhere_but_where_it_must() -> None:
-    its_servers = {"streams.py", "turns.py", "stream_connections.py", "gunicorn_worker.py"}
+    its_servers = {
+        *("streams.py", "turns.py", "stream_connections.py", "gunicorn_worker.py"),
+        "eventlet_requests.py",
+    }
     for path in PRESENCE.rglob("*.py"):
         if path.name not in its_servers:
             assert not any(name.split(".")[0] == "eventlet" for name in imported(path)), path.name
