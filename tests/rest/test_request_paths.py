@@ -114,7 +114,9 @@ def check_below(
     assert f"http://localhost{prefix}/clients/presence-client.tgz" in get("/clients").text
     assert f"http://localhost{prefix}/api/webrtc" in get("/docs/api").text
     assert get("/static/css/base.css").status_code == 200
-    assert get("/socket.io/?EIO=4&transport=polling").text.startswith("0{")
+    handshake = get("/socket.io/?EIO=4&transport=polling")
+    assert handshake.text.startswith("0{")
+    assert handshake.headers["Cache-Control"] == "no-store"
     assert get("/nothing", Accept="text/html").status_code == 404
     assert not str(get("//evil.example/x").location).startswith(("//", "http://evil"))
     # What looks whether it is well asks it directly.

@@ -74,7 +74,7 @@ class Headers:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on."""
         more: tuple[tuple[str, str], ...] = ALWAYS
-        if str(environ.get("PATH_INFO", "")).startswith("/socket.io/"):
+        if "/socket.io/" in str(environ.get("PATH_INFO", "")):  # below a prefix, perhaps
             # A cache would give the connection of one client to another.
             more = (*more, ("Cache-Control", "no-store"))
         if environ.get("SERVER_SOFTWARE", "").startswith("Werkzeug"):
