@@ -20,7 +20,7 @@ from tests.support.keys import LOCKED, bearer, token
 REST_SECONDS = 1.0
 
 
-ADMIN = token("root", "*", "admin")
+ADMIN = token("root", "*", "admin", ttl=6 * 3600)
 AUTH = {"token": ADMIN}
 
 
