@@ -8,6 +8,7 @@ one transaction. A backup of an older version is brought up to date in that step
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 import sqlite3
 import time
@@ -141,7 +142,10 @@ def _put_aside(path: Path, say: Say) -> None:
     """Keep the old database under another name, with what its log still has."""
     if not path.exists():
         return
-    aside = f"{path}.before-{time.strftime('%Y-%m-%d-%H%M%S')}"
+    name = f"{path}.before-{time.strftime('%Y-%m-%d-%H%M%S')}"
+    aside = next(
+        free for number in itertools.count(1) if not Path(free := f"{name}-{number}").exists()
+    )
     with suppress(sqlite3.DatabaseError):  # a damaged one is put aside as it is
         old = sqlite3.connect(path)
         try:
