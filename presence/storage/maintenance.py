@@ -31,9 +31,9 @@ def begin(session: Session, note: str, now: datetime) -> None:
     session.add(Maintenance(id=1, since=now, note=note))
 
 
-def end(session: Session) -> bool:
-    """Let everything be changed again; return whether that was not so."""
-    return session.scalar(delete(Maintenance).returning(Maintenance.id)) is not None
+def end(session: Session) -> None:
+    """Let everything be changed again."""
+    session.execute(delete(Maintenance))
 
 
 def refresh(session: Session) -> bool:
