@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -314,7 +315,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def _websocket_handler(self, ws: Any) -> Any:
         self._websocket = ws
-        transport = self._transport()
+        transport = transport_below(ws)
         if transport is not None:
             limit_kernel_buffer(transport)
         try:
@@ -337,15 +338,32 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def cut(self) -> None:
         """End the connection below the WebSocket, which wakes whoever reads or writes it."""
-        transport = self._transport()
-        if transport is not None:
-            with suppress(OSError):
-                transport.shutdown(socket.SHUT_RDWR)
+        _cut(transport_below(self._websocket))
 
-    def _transport(self) -> Any:
-        """Return the socket below the WebSocket, whichever library made it."""
-        ws = getattr(self._websocket, "ws", self._websocket)
-        return getattr(ws, "socket", None) or getattr(ws, "sock", None)
+
+def transport_below(websocket: Any) -> Any:
+    """Return the socket below a WebSocket, whichever library made it."""
+    ws = getattr(websocket, "ws", websocket)
+    return getattr(ws, "socket", None) or getattr(ws, "sock", None)
+
+
+def _cut(transport: Any) -> None:
+    if transport is not None:
+        with suppress(OSError):
+            transport.shutdown(socket.SHUT_RDWR)
+
+
+def _closing(ws: Any, close: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that closes a WebSocket and its connection, if nobody did before."""
+    first = threading.Lock()
+
+    def close_once() -> None:
+        if first.acquire(blocking=False):
+            with suppress(OSError):
+                close()
+            _cut(transport_below(ws))
+
+    return close_once
 
 
 def limit_kernel_buffer(transport: Any) -> None:
@@ -359,14 +377,25 @@ def served(
 ) -> Any:
     """Open a WebSocket by the library that the async mode has for it, and call `handler` with it.
 
-    Raises `ConnectionError` at its end, so that nobody else answers on it.
+    Whoever closes it, and however the handler ends, the client is told, and the connection below
+    ends with it: the library's thread waits in a call on it, for which the kernel would keep it
+    open after everybody else had closed it. Raises `ConnectionError` at its end, so that nobody
+    else answers on it.
     """
+
+    def handle(ws: Any) -> Any:
+        ws.close = _closing(ws, ws.close)
+        try:
+            return handler(ws)
+        finally:
+            ws.close()
+
     early = sent_along(environ)
     if early:
         for name in SOCKETS & environ.keys():
             environ[name] = SocketWithMore(environ[name], early)
     chosen = protocol.chosen_subprotocol(environ)
-    websocket = server._async["websocket"](handler, server, subprotocols=[chosen] if chosen else [])
+    websocket = server._async["websocket"](handle, server, subprotocols=[chosen] if chosen else [])
     return websocket(environ, start_response)
 
 
