@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import re
 import socket
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 import requests
+from werkzeug.test import create_environ
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
@@ -169,6 +172,25 @@ def test_answers_that_are_being_sent_take_so_much_and_no_more() -> None:
         bodies.get("three", dict)
     held.pop()
     assert len(bodies.get("three", lambda: {"x": "y" * 5000})) > 1000
+
+
+def test_an_answer_is_let_go_with_its_end_and_not_when_garbage_is_collected() -> None:
+    class Answer(list[bytes]):
+        def close(self) -> None:
+            pass
+
+    gate = RequestsInFlight(lambda *_: Answer([b"x"]), Settings(requests_at_once=1))
+    gc.disable()
+    try:
+        answer = gate(create_environ(), lambda *_: lambda _: None)
+        held = weakref.ref(answer)
+        for _ in range(2):
+            answer.close()  # type: ignore[attr-defined]
+        del answer
+        assert held() is None
+        assert gate(create_environ(), lambda *_: lambda _: None), "and its place is free again"
+    finally:
+        gc.enable()
 
 
 def test_asking_for_readiness_without_end_looks_but_now_and_then(new_server: NewServer) -> None:

@@ -96,7 +96,7 @@ def test_a_reader_that_stops_reading_is_closed_and_the_others_do_not_notice(
     server = new_server(PRESENCE_PING_TIMEOUT=60)  # so that it is not found by its silence first
     deaf = RawSocket(server, receive_buffer=4096)
     deaf.send('42["join_room",{"room_name":"r","peer_id":"deaf","username":"Deaf"}]')
-    writers = [connect(server, "python", ["websocket"]) for _ in range(4)]
+    writers = [connect(server, "python", ["websocket"]) for _ in range(2)]
     for number, writer in enumerate(writers):
         writer.call("join_room", joining(f"w{number}"))
     shows(writers[0], "deaf", is_active=True)

@@ -166,10 +166,14 @@ def _with_end(answer: Iterable[bytes], end: Callable[[], None]) -> Iterable[byte
         return _Ending(answer, end)
 
     def close_and_end() -> None:
-        try:
-            close()
-        finally:
-            end()
+        # Once, and not to hold the answer that holds this: its body would wait for the collector.
+        nonlocal close
+        close_first, close = close, None
+        if close_first is not None:
+            try:
+                close_first()
+            finally:
+                end()
 
     try:
         answer.close = close_and_end  # type: ignore[attr-defined]

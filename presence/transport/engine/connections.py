@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,16 +21,15 @@ import engineio.socket
 from presence.errors import MessageTooLarge, PacketsUnreadable, RequestsOverlap, SessionUnknown
 from presence.transport.engine.draining import throw_away_body
 from presence.transport.engine.send_queue import SendQueue
+from presence.transport.engine.threaded_websockets import (
+    cut,
+    served,
+    transport_below,
+)
 from presence.transport.engine.throttle import FLOODING, TokenBucket
 from presence.transport.polling.bodies import PollingBodies
 from presence.transport.polling.exchanges import Exchanges, Overlapping, is_dead, mark_of
-from presence.transport.websocket import protocol
-from presence.transport.websocket.early_bytes import (
-    SOCKETS,
-    SocketWithMore,
-    sent_along,
-    transport_of,
-)
+from presence.transport.websocket.early_bytes import transport_of
 
 log = logging.getLogger(__name__)
 
@@ -338,79 +336,13 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
 
     def cut(self) -> None:
         """End the connection below the WebSocket, which wakes whoever reads or writes it."""
-        _cut(transport_below(self._websocket))
-
-
-def transport_below(websocket: Any) -> Any:
-    """Return the socket below a WebSocket, whichever library made it."""
-    ws = getattr(websocket, "ws", websocket)
-    return getattr(ws, "socket", None) or getattr(ws, "sock", None)
-
-
-def _cut(transport: Any) -> None:
-    if transport is not None:
-        with suppress(OSError):
-            transport.shutdown(socket.SHUT_RDWR)
-
-
-def _closing(ws: Any, close: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that closes a WebSocket and its connection, if nobody did before."""
-    first = threading.Lock()
-
-    def close_once() -> None:
-        if first.acquire(blocking=False):
-            with suppress(OSError):
-                close()
-            _cut(transport_below(ws))
-
-    return close_once
+        cut(transport_below(self._websocket))
 
 
 def limit_kernel_buffer(transport: Any) -> None:
     """Keep the kernel from taking in megabytes more for a client that does not read."""
     with suppress(OSError):
         transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
-
-
-def served(
-    server: Any, environ: dict[str, Any], start_response: Any, handler: Callable[[Any], Any]
-) -> Any:
-    """Open a WebSocket by the library that the async mode has for it, and call `handler` with it.
-
-    Whoever closes it, and however the handler ends, the client is told, and the connection below
-    ends with it: the library's thread waits in a call on it, for which the kernel would keep it
-    open after everybody else had closed it. Raises `ConnectionError` at its end, so that nobody
-    else answers on it.
-    """
-
-    def handle(ws: Any) -> Any:
-        ws.close = _closing(ws, ws.close)
-        try:
-            return handler(ws)
-        finally:
-            ws.close()
-
-    early = sent_along(environ)
-    if early:
-        for name in SOCKETS & environ.keys():
-            environ[name] = SocketWithMore(environ[name], early)
-    chosen = protocol.chosen_subprotocol(environ)
-    websocket = server._async["websocket"](handle, server, subprotocols=[chosen] if chosen else [])
-    return websocket(environ, start_response)
-
-
-def tell_and_close(
-    server: Any, environ: dict[str, Any], start_response: Any, texts: list[str]
-) -> Any:
-    """Open a WebSocket only to send these messages over it."""
-
-    def tell(ws: Any) -> list[Any]:
-        for text in texts:
-            ws.send(text)
-        ws.close()
-        return []
-
-    return served(server, environ, start_response, tell)
 
 
 def install(connection_class: type[Connection]) -> None:

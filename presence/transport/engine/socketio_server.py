@@ -12,7 +12,13 @@ from flask_socketio import SocketIO
 from socketio import Manager
 
 from presence.config import Settings
-from presence.transport.engine import connections, handshake_environ, packet_guard, packets
+from presence.transport.engine import (
+    connections,
+    handshake_environ,
+    packet_guard,
+    packets,
+    threaded_websockets,
+)
 from presence.transport.engine.connections import Connection
 from presence.transport.engine.heartbeat import Heartbeat
 from presence.transport.engine.requests import Requests
@@ -88,7 +94,7 @@ def _install_connections(mode: str) -> tuple[Callable[[], bool], Callable[..., A
         connections.install(stream_connections.StreamConnection)
         return stream_connections.is_behind, stream_connections.tell_and_close
     connections.install(Connection)
-    return lambda: False, connections.tell_and_close
+    return lambda: False, threaded_websockets.tell_and_close
 
 
 class UncompressedWebSocket:

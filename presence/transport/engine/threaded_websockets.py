@@ -1,0 +1,82 @@
+"""WebSockets of a threaded server: opened by the library, ended as a whole.
+
+Under eventlet they are streams of our own (see `stream_connections`).
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from presence.transport.websocket import protocol
+from presence.transport.websocket.early_bytes import SOCKETS, SocketWithMore, sent_along
+
+
+def transport_below(websocket: Any) -> Any:
+    """Return the socket below a WebSocket, whichever library made it."""
+    ws = getattr(websocket, "ws", websocket)
+    return getattr(ws, "socket", None) or getattr(ws, "sock", None)
+
+
+def cut(transport: Any) -> None:
+    """End a TCP connection, if one is given, which wakes whoever reads or writes it."""
+    if transport is not None:
+        with suppress(OSError):
+            transport.shutdown(socket.SHUT_RDWR)
+
+
+def _closing(ws: Any, close: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that closes a WebSocket and its connection, if nobody did before."""
+    first = threading.Lock()
+
+    def close_once() -> None:
+        if first.acquire(blocking=False):
+            with suppress(OSError):
+                close()
+            cut(transport_below(ws))
+
+    return close_once
+
+
+def served(
+    server: Any, environ: dict[str, Any], start_response: Any, handler: Callable[[Any], Any]
+) -> Any:
+    """Open a WebSocket by the library that the async mode has for it, and call `handler` with it.
+
+    Whoever closes it, and however the handler ends, the client is told, and the connection below
+    ends with it: the library's thread waits in a call on it, for which the kernel would keep it
+    open after everybody else had closed it. Raises `ConnectionError` at its end, so that nobody
+    else answers on it.
+    """
+
+    def handle(ws: Any) -> Any:
+        ws.close = _closing(ws, ws.close)
+        try:
+            return handler(ws)
+        finally:
+            ws.close()
+
+    early = sent_along(environ)
+    if early:
+        for name in SOCKETS & environ.keys():
+            environ[name] = SocketWithMore(environ[name], early)
+    chosen = protocol.chosen_subprotocol(environ)
+    websocket = server._async["websocket"](handle, server, subprotocols=[chosen] if chosen else [])
+    return websocket(environ, start_response)
+
+
+def tell_and_close(
+    server: Any, environ: dict[str, Any], start_response: Any, texts: list[str]
+) -> Any:
+    """Open a WebSocket only to send these messages over it."""
+
+    def tell(ws: Any) -> list[Any]:
+        for text in texts:
+            ws.send(text)
+        ws.close()
+        return []
+
+    return served(server, environ, start_response, tell)
