@@ -43,6 +43,13 @@ def picture(kind: str, size: tuple[int, int] = (12, 8), frames: int = 1, **optio
     return out.getvalue()
 
 
+def large_jpeg(width: int, height: int) -> bytes:
+    """A grey picture, which is made in a byte for a pixel."""
+    out = io.BytesIO()
+    Image.new("L", (width, height), 128).save(out, "JPEG", quality=5)
+    return out.getvalue()
+
+
 def segment(marker: int, data: bytes, length: int | None = None) -> bytes:
     """A segment of a JPEG; `length` is what it says of itself, the right one unless given."""
     said = len(data) + 2 if length is None else length
