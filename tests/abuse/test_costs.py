@@ -61,6 +61,8 @@ _FAULTS = {condition.code for condition, status in STATUS.items() if status >= 5
 TOKEN = token("root", "*", "admin", ttl=6 * 3600)
 # So many messages are measured together, each on a connection of its own.
 TOGETHER = 16
+# And of so many empty ones it is taken what a message costs at any rate.
+EMPTY = TOGETHER if IS_CAMPAIGN else 4
 # A last message, whose answer says that those before it are dealt with.
 END = frame(TEXT, b'42["end",{}]')
 
@@ -219,8 +221,8 @@ class Campaign:
         entrance = cases[0].entrance
         if entrance.name not in self._empty:
             self._empty[entrance.name] = 0.0
-            empty = [Case(entrance, next(iter(entrance.families)), 1)] * TOGETHER
-            self._empty[entrance.name] = self._measured(empty)[0] / TOGETHER
+            empty = [Case(entrance, next(iter(entrance.families)), 1)] * EMPTY
+            self._empty[entrance.name] = self._measured(empty)[0] / EMPTY
         streams = self._sender.connect(entrance, len(cases))
         sent = [case.data for case in cases]
         if entrance.way == "socket":
