@@ -62,6 +62,7 @@ from presence.transport.commands import (
     token,
     version,
 )
+from presence.transport.describing import descriptions
 from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
@@ -80,11 +81,11 @@ from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest, TidyPaths
 from presence.transport.rest import (
     activity,
-    descriptions,
     health,
     hinting,
     ice,
     moderation,
+    publishing,
     resumable,
     rooms,
     tokens,
@@ -142,6 +143,7 @@ BLUEPRINTS = (
     resumable.bp,
     ice.bp,
     moderation.bp,
+    publishing.bp,
     tokens.bp,
     descriptions.bp,
     health.bp,

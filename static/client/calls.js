@@ -94,7 +94,7 @@ export class Calls {
    * another of the same peer does not. Returns whether it is.
    */
   rung({ from, from_session, event, data }) {
-    if (event !== RING) return false;
+    if (event !== RING || from === null) return false;
     const isForUs = data?.to === this.peerId() && !data.refused?.includes(this.#client.session);
     const isTaken = this.#callsOf(from).length > 0 || this.#client.hasListener("call");
     if (isForUs && isTaken) this.signal(from, "here", {}, from_session).catch(() => {});
@@ -282,6 +282,8 @@ export class Calls {
   }
 
   #signalled({ from, from_session, type, data }) {
+    // A backend calls nobody.
+    if (from === null) return;
     if (!TYPES.has(type) || typeof data !== "object" || data === null) return;
     const { from_connection: theirs = null, to_connection: mine = null } = data;
     const connection = this.#find(from, theirs, mine);

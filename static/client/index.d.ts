@@ -121,17 +121,23 @@ export interface FileNotice extends UploadedFile {
   username: string;
 }
 
-export interface Signal<Data = Json> {
-  from: string;
-  from_session: string;
+export interface Sender {
+  /** The peer_id of the sender; null for what a backend says in the server's name. */
+  from: string | null;
+  from_session: string | null;
+  /** Only then. */
+  from_server?: true;
+  /** Only then: which part of the backend says it. */
+  name?: string | null;
+}
+
+export interface Signal<Data = Json> extends Sender {
   room_name: string;
   type: string | null;
   data: Data;
 }
 
-export interface Broadcast<Data = Json> {
-  from: string;
-  from_session: string;
+export interface Broadcast<Data = Json> extends Sender {
   room_name: string;
   event: string;
   data: Data;

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from presence.transport.rest import schemas
+from presence.transport.describing import schemas
 from tests.abuse.bad_inputs import Text, json_text
 
 # What an event's acknowledgement is asked for by.

@@ -103,6 +103,8 @@ ROUTES = [
     Route("POST", "/api/webrtc/uploads/<upload_id>", "upload", in_room=False),
     Route("DELETE", f"{_ONE}/files/<filename>", "upload"),
     Route("GET", "/uploads/<filename>", "list", in_room=False),
+    Route("POST", f"{_ONE}/broadcast", "publish", json={"event": "e", "data": 1}),
+    Route("POST", f"{_PEER}/signal", "publish", json={"data": 1}),
     Route("POST", f"{_PEER}/kick", "admin"),
     Route("POST", f"{_PEER}/ban", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_PEER}/unban", "admin"),
@@ -158,7 +160,7 @@ class Holder:
         return not rule.acts or peer_id == self.peer_id or is_admin
 
 
-SINGLE = ("join", "update", "upload", "signal", "list", "admin")
+SINGLE = ("join", "update", "upload", "signal", "list", "publish", "admin")
 HOLDERS = [
     *(Holder((grant,)) for grant in SINGLE),
     # Everything but one: no grant comes with another.

@@ -46,6 +46,7 @@ ROOMS = {
         {"cluster"},
         {"process"},
         {"rest", "events"},
+        {"describing"},
         {"pages", "commands"},
     ],
     "domain": [{"values"}, {"permissions"}, {"rooms"}, {"peers"}, {"files"}],

@@ -101,7 +101,9 @@ def form(peer: str, room: str = "studio") -> Body:
     return {"room_name": room, "peer_id": peer}
 
 
-def test_every_answer_of_every_route_is_described(call: Caller) -> None:
+def test_every_answer_of_every_route_is_described(
+    call: Caller, witness: Callable[[], Witness]
+) -> None:
     call("POST", f"{ROOMS}/studio/join", json=person("ada"))
     call("POST", f"{ROOMS}/studio/join", 422, json={"peer_id": "ada"})
     call("POST", f"{ROOMS}/studio/join", 400, data="{")
@@ -157,6 +159,14 @@ def test_every_answer_of_every_route_is_described(call: Caller) -> None:
     assert "presence_rooms 1.0" in call("GET", "/metrics")
     openmetrics = {"Accept": "application/openmetrics-text; version=1.0.0"}
     assert call("GET", "/metrics", headers=openmetrics).endswith("# EOF\n")
+
+    notice = {"event": "notice", "data": 1}
+    call("POST", f"{ROOMS}/studio/broadcast", json=notice)
+    call("POST", f"{ROOMS}/studio/broadcast", json={**notice, "to": ["guest0", "nobody"]})
+    call("POST", f"{ROOMS}/nowhere/broadcast", 404, json=notice)
+    call("POST", f"{ROOMS}/studio/peers/guest0/signal", 409, json={"data": 1})
+    assert witness().call("join_room", {"room_name": "hall", **person("listener")})["ok"]
+    call("POST", f"{ROOMS}/hall/peers/listener/signal", json={"type": "x", "data": 1})
 
     tus = {"Tus-Resumable": "1.0.0"}
     uploads = "/api/webrtc/uploads"
@@ -214,6 +224,11 @@ def test_every_event_and_acknowledgement_is_described(
     assert ada.call("broadcast", {"event": "chat", "data": "hello"})["ok"]
     assert ada.call("broadcast", {"event": "chat"})["code"] == "invalid_field"
     hears(grace.client, "broadcast")
+
+    call("POST", f"{ROOMS}/lab/broadcast", json={"event": "notice", "data": 1})
+    call("POST", f"{ROOMS}/lab/peers/grace/signal", json={"data": 1, "name": "Desk"})
+    hears(grace.client, "broadcast", lambda body: body["event"] == "notice")
+    hears(grace.client, "signal", lambda body: body["from"] is None)
 
     stored = call(
         "POST", "/api/webrtc/upload", data=form("ada", "lab"), files={"file": ("a.txt", b"hi")}

@@ -18,8 +18,8 @@ from app import create_app
 from presence import errors, transport
 from presence.config import Settings
 from presence.errors import PresenceError
+from presence.transport.describing import openapi, schemas
 from presence.transport.events import signals
-from presence.transport.rest import openapi, schemas
 from presence.transport.wire import messages
 from presence.transport.wire.server_events import NOTICES
 from tests.support import needs

@@ -13,7 +13,7 @@ from presence.errors import PeerUnreachable
 from presence.storage import database, schema
 from presence.transport.events import signals
 from presence.transport.live.channels import channel
-from presence.transport.live.switchboard import HoldLimits, Outcome, Seat, Switchboard
+from presence.transport.live.switchboard import HoldLimits, Outcome, Seat, Sender, Switchboard
 from presence.transport.process.runtime import Runtime
 
 ROOM = "studio"
@@ -38,7 +38,8 @@ class Exchange:
         self.sweeps += 1
 
     def send(self, data: Any = 1, to_session: str | None = None, size: int = 1) -> Outcome:
-        return self.board.route("alice", "Bob", to_session, {"type": None, "data": data}, size)
+        body = {"type": None, "data": data}
+        return self.board.route(Sender("alice", ROOM), "Bob", to_session, body, size)
 
     def arrive(self, sid: str) -> list[Any]:
         """Let Bob come (back) as a socket; return what had waited for him."""

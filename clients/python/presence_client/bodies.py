@@ -68,14 +68,31 @@ class Stored(TypedDict):
 
 
 # ``from`` is no name in Python, so these are made by a call.
-Signal = TypedDict(
-    "Signal",
-    {"from": str, "from_session": str, "room_name": str, "type": str | None, "data": Any},
+# It is None for what a backend says in the server's name, which has ``from_server`` and ``name``.
+Sender = TypedDict(
+    "Sender",
+    {
+        "from": str | None,
+        "from_session": str | None,
+        "from_server": NotRequired[Literal[True]],
+        "name": NotRequired[str | None],
+        "room_name": str,
+    },
 )
-Broadcast = TypedDict(
-    "Broadcast",
-    {"from": str, "from_session": str, "room_name": str, "event": str, "data": Any},
-)
+
+
+class Signal(Sender):
+    """A signal, from another peer or a backend."""
+
+    type: str | None
+    data: Any
+
+
+class Broadcast(Sender):
+    """An application's message, from another peer or a backend."""
+
+    event: str
+    data: Any
 
 
 class SignalSent(TypedDict):

@@ -13,7 +13,7 @@ from presence.domain.peers.looks import PeerRow
 from presence.domain.peers.sessions import Ended
 from presence.domain.rooms import rooms
 from presence.domain.values import clock
-from presence.errors import PeerNotFound
+from presence.errors import PeerNotFound, RoomNotFound
 from presence.storage.models import Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
 
@@ -198,3 +198,24 @@ _MARK = Prepared(
     update(Peer).where(Peer.id == bindparam("peer")).values(changed_version=rooms.VERSION_OF_PEER)
 )
 _COUNT_SESSIONS = Prepared(select(func.count()).where(PeerSession.peer_row_id == bindparam("peer")))
+
+
+def sockets_of(session: Session, room_name: str, peer_ids: list[str]) -> dict[str, list[str]]:
+    """Return the sids of every socket of some peers of a room, by peer_id.
+
+    One that is not here has none; one that the room does not know is left out. Raises
+    `RoomNotFound`.
+    """
+    room_id = session.scalar(select(Room.id).where(Room.name == room_name))
+    if room_id is None:
+        raise RoomNotFound(room_name)
+    rows = session.execute(
+        select(Peer.peer_id, PeerSession.sid)
+        .outerjoin(PeerSession, PeerSession.peer_row_id == Peer.id)
+        .where(Peer.room_id == room_id, Peer.peer_id.in_(peer_ids))
+        .order_by(Peer.id, PeerSession.id)
+    )
+    found: dict[str, list[str]] = {}
+    for peer_id, sid in rows:
+        found.setdefault(peer_id, []).extend([sid] if sid is not None else [])
+    return found

@@ -31,7 +31,9 @@ from presence.errors import (
 from presence.storage.models import NAME_LENGTH
 
 JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN = "join", "update", "upload", "signal", "list", "admin"
-GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN)
+# For a backend, which is no peer: to say something in a room in the server's name.
+PUBLISH = "publish"
+GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, PUBLISH, ADMIN)
 # What a token allows whose maker does not say: everything that people do in a room.
 USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
 # What a token says fits easily; whoever sends more wants to keep the server busy.

@@ -45,7 +45,7 @@ def _meant(key: str, known: Collection[str], missing: Collection[str]) -> str | 
     words, stem = _words(key), _stem(plain)
     for name in missing:
         of_name = _words(name)
-        is_part = words and (words < of_name or words > of_name)
+        is_part = words and of_name and (words < of_name or words > of_name)
         if is_part or (len(stem) > 2 and stem == _stem(_plain(name))):
             return name
     return None

@@ -114,7 +114,8 @@ class RemoteSignals:
         Raises `UnknownPeer` or `PeerInactive`.
         """
         sids = [] if fresh else self._remote_sockets.sockets(seat)
-        if not sids:
+        # A session that is not known yet may have come a moment ago.
+        if not sids or (to_session is not None and to_session not in sids):
             sids = self._look_up(seat)
         if not sids:
             return None

@@ -6,7 +6,7 @@ process's own: relaying offers and candidates is the busiest thing a server does
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from presence import errors
 from presence.domain.permissions.tokens import SIGNAL
@@ -15,39 +15,22 @@ from presence.errors import (
     InvalidField,
     InvalidJson,
     NotJoined,
-    PeerInactive,
     PresenceError,
     SignalTooLarge,
 )
 from presence.storage.models import NAME_LENGTH
+from presence.transport.cluster.relay import MAX_DEPTH, Signal
 from presence.transport.events import dispatch
 from presence.transport.live.channels import channel
-from presence.transport.live.switchboard import Held, Outcome, Seat
+from presence.transport.live.switchboard import Seat, Sender
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import described, signal_responses
 from presence.transport.wire.messages import SendBroadcast, SendSignal
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
 
-MAX_DEPTH = 64
 _MAX_TYPE_LENGTH = 64
 _MAX_SESSION_LENGTH = 64
-
-
-class Signal(NamedTuple):
-    """A signal as its sender gave it; ``size`` is that of ``data`` as compact JSON."""
-
-    to: str
-    to_session: str | None
-    type: str | None
-    data: Any
-    size: int
-
-    @property
-    def address(self) -> Body:
-        """Return what an answer repeats, so that its reader knows which signal it is about."""
-        address = {"to": self.to, "type": self.type}
-        return address if self.to_session is None else {**address, "to_session": self.to_session}
 
 
 def init_app(run: Runtime) -> None:
@@ -77,7 +60,8 @@ def on_signal(run: Runtime, sid: str, data: Any) -> Body:
     try:
         seat = _seat(run, sid)  # before anything is done for somebody who may not
         size = _check_data(data, run.settings.max_signal_bytes)
-        return _deliver(run, sid, seat, message._replace(size=size))
+        sender = Sender(sid, seat.room_name)
+        return run.relay.deliver(sender, _stamp(seat, sid), message._replace(size=size))
     except PresenceError as error:
         error.extra |= message.address
         raise
@@ -122,73 +106,6 @@ def _parse_address(data: object) -> Signal:
         _text(message, "type", _MAX_TYPE_LENGTH),
         message.get("data"),
         size=0,
-    )
-
-
-def _deliver(run: Runtime, sid: str, seat: Seat, message: Signal) -> Body:
-    body = {**_stamp(seat, sid), "type": message.type, "data": message.data}
-    to, outcome = _route(run, sid, message, body)
-    if outcome.full:
-        raise _no_more_can_wait(to)
-    if outcome.held is not None:
-        return _held(run, message, outcome.held)
-    address = Seat(seat.room_name, to)
-    target = outcome.sid
-    if run.cluster is None and target is None:
-        raise run.lookup.why_nobody(address, message.to_session)
-    if run.cluster is not None:
-        target = _reach(run, address, message, body, outcome.sid)
-        if target is None:
-            held = run.switchboard.hold(sid, to, body, message.size)
-            if held is None:
-                raise _no_more_can_wait(to)
-            return _held(run, message, held)
-    if outcome.sid is not None and target == outcome.sid:
-        run.sockets.send(outcome.sid, "signal", body)
-    return {**message.address, "status": "delivered", "to_session": target}
-
-
-def _held(run: Runtime, message: Signal, held: Held) -> Body:
-    return {
-        **message.address,
-        "status": "held",
-        "signal_id": held.signal_id,
-        "expires_in": run.settings.hold_seconds,
-    }
-
-
-def _reach(run: Runtime, seat: Seat, message: Signal, body: Body, here: str | None) -> str | None:
-    """Return the socket elsewhere that has got a signal, or else the one `here` that is to get it.
-
-    None for a peer that was lost elsewhere. Raises what `RemoteSignals.deliver` does.
-    """
-    assert run.cluster is not None
-    if here is not None and (message.to_session or not run.cluster.signals.is_elsewhere(seat)):
-        return here
-    try:
-        return run.cluster.signals.deliver(seat, message.to_session, body) or here
-    except PresenceError:
-        if here is None:
-            raise
-        return here
-
-
-def _route(run: Runtime, sid: str, message: Signal, body: Body) -> tuple[str, Outcome]:
-    """Route a signal; returns the id by which the peer is known too."""
-    outcome = run.switchboard.route(sid, message.to, message.to_session, body, message.size)
-    if outcome != Outcome():
-        return message.to, outcome
-    # The id may be written in another form of Unicode than the one it was joined with.
-    to = names.normalise(message.to, "to", NAME_LENGTH)
-    if to != message.to:
-        outcome = run.switchboard.route(sid, to, message.to_session, body, message.size)
-    return to, outcome
-
-
-def _no_more_can_wait(peer_id: str) -> PeerInactive:
-    return PeerInactive(
-        f"Peer “{peer_id}” lost its connection, and no more signals can wait for it. Send again "
-        "when it is active."
     )
 
 

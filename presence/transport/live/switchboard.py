@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 
 Body = dict[str, Any]
 
+# The sender of what the server says itself, for a backend; no socket has this id.
+SERVER = ""
+
 # Waiting signals are looked at this often at most, so that many of them cost little.
 _SWEEP_SECONDS = 0.2
 
@@ -26,6 +29,13 @@ class Seat(NamedTuple):
 
     room_name: str
     peer_id: str
+
+
+class Sender(NamedTuple):
+    """Who sends a signal to a peer of a room: a socket that stands for another, or `SERVER`."""
+
+    sid: str
+    room_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +160,17 @@ class Switchboard:
                     held.expires = self._clock()
 
     def route(
-        self, sender_sid: str, to: str, to_session: str | None, body: Body, size: int
+        self, sender: Sender, to: str, to_session: str | None, body: Body, size: int
     ) -> Outcome:
-        """Say where a signal of `size` bytes from a seated socket goes, keeping it if it must wait.
+        """Say where a signal of `size` bytes goes, keeping it if it must wait.
 
-        An empty outcome means that this process knows of no socket, present or just lost.
+        An empty outcome means that this process knows of no socket, present or just lost, or that
+        the sender has left its room.
         """
         with self._lock:
-            sender = self._seats.get(sender_sid)
-            line = self._lines.get(Seat(sender.room_name, to)) if sender else None
-            if sender is None or line is None:
+            seat = self._seat_of(sender)
+            line = self._lines.get(Seat(seat.room_name, to)) if seat else None
+            if seat is None or line is None:
                 return Outcome()
             sids = self._addressed(line, to_session)
             connected = next((sid for sid in reversed(sids) if self._is_connected(sid)), None)
@@ -170,20 +181,20 @@ class Switchboard:
             queued = to_session is None and bool(line.waiting or line.forwarding)
             if not sids and not queued and not self._was_just_lost(line, to_session):
                 return Outcome()
-            held = self._hold(line, self._signal(sender, sender_sid, to, (body, size)))
+            held = self._hold(line, self._signal(seat, sender.sid, to, (body, size)))
             return Outcome(held=held, full=held is None)
 
-    def hold(self, sender_sid: str, to: str, body: Body, size: int) -> Held | None:
+    def hold(self, sender: Sender, to: str, body: Body, size: int) -> Held | None:
         """Let a signal wait for a peer of the sender's room; None if no more can.
 
         For a peer that was lost without this process having seen it.
         """
         with self._lock:
-            sender = self._seats.get(sender_sid)
-            if sender is None:
+            seat = self._seat_of(sender)
+            if seat is None:
                 return None
-            line = self._lines.setdefault(Seat(sender.room_name, to), _Line())
-            return self._hold(line, self._signal(sender, sender_sid, to, (body, size)))
+            line = self._lines.setdefault(Seat(seat.room_name, to), _Line())
+            return self._hold(line, self._signal(seat, sender.sid, to, (body, size)))
 
     def awaited(self, room_name: str | None = None) -> list[Seat]:
         """Return the peers for whom signals wait, in one room or in all."""
@@ -284,6 +295,11 @@ class Switchboard:
         with self._lock:
             line = self._lines.get(seat)
             return list(line.sids) if line else []
+
+    def _seat_of(self, sender: Sender) -> Seat | None:
+        if sender.sid == SERVER:
+            return Seat(sender.room_name, SERVER)
+        return self._seats.get(sender.sid)
 
     def _addressed(self, line: _Line, to_session: str | None) -> list[str]:
         """Return the sockets that a signal may go to, the best last.

@@ -10,10 +10,10 @@ from urllib.parse import quote, urlencode
 from flask import Blueprint, render_template, request
 
 from presence.transport.admission.security_headers import protect_page
+from presence.transport.describing import schemas
+from presence.transport.describing.descriptions import asyncapi_document, openapi_document
+from presence.transport.describing.schemas import Schema
 from presence.transport.process.runtime import runtime
-from presence.transport.rest import schemas
-from presence.transport.rest.descriptions import asyncapi_document, openapi_document
-from presence.transport.rest.schemas import Schema
 from presence.transport.wire import described
 from presence.transport.wire.needs import public
 from presence.transport.wire.server_events import NOTICES

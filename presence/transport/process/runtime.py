@@ -25,6 +25,7 @@ from presence.storage.partial_uploads import PartialUploads
 from presence.transport.admission.access import Access
 from presence.transport.admission.rates import Rates
 from presence.transport.admission.unused_connections import UnusedConnections
+from presence.transport.cluster.relay import Relay
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
 from presence.transport.live.members import Members
@@ -106,6 +107,9 @@ class Runtime:
         if settings.redis_url or settings.worker_name:
             self._name_connections()
         self.cluster = self._join_cluster() if settings.redis_url else None
+        self.relay = Relay(
+            self.switchboard, self.sockets, self.lookup, self.cluster, settings.hold_seconds
+        )
         # By the name of an event: what handles it, and its name in its success and error events.
         self.event_handlers: dict[str, tuple[Callable[..., Any], str]] = {}
         self.upkeep = Upkeep(app, socketio.sleep)

@@ -1,1 +1,1 @@
-"""The REST routes, uploads, health and metrics, and the documents that describe the API."""
+"""The REST routes, uploads, health and metrics."""

@@ -11,6 +11,7 @@ from presence.domain.values import key_hints
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import json_codec
 from presence.transport.wire.described import Route
+from presence.transport.wire.messages import keys_of
 
 
 def init_app(run: Runtime) -> None:
@@ -41,11 +42,11 @@ def _found(app: Flask) -> list[str]:
     declared: Route | None = getattr(view, "declared", None)
     if declared is None:
         return []
-    found = _hints(request.args.keys(), declared.query.model_fields if declared.query else ())
+    found = _hints(request.args.keys(), keys_of(declared.query) if declared.query else ())
     if "sent" in g:
         keys, known = g.sent
         body = declared.body or declared.form
-        found += _hints(keys, known or (body.model_fields if body else ()))
+        found += _hints(keys, known or (keys_of(body) if body else ()))
     return found
 
 

@@ -131,6 +131,49 @@ class SendBroadcast(Incoming):
     """Any JSON, null included."""
 
 
+# How many peers one message may name.
+MOST_PEERS = 1000
+SenderName = Annotated[
+    str,
+    BeforeValidator(_username),
+    Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Order desk"]),
+]
+
+
+class PublishSignal(Incoming):
+    """A message for the peer in the address, in the server's name."""
+
+    data: Annotated[Any, Field(examples=[{"order": 17, "state": "packed"}])]
+    """Any JSON, null included."""
+    type: Annotated[str | None, Field(min_length=1, max_length=64, examples=["order"])] = None
+    """What it is, for the application."""
+    session: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    """One connection of the peer; left out: its newest."""
+    name: SenderName | None = None
+    """Which part of the backend says it, for its readers."""
+
+
+class PublishBroadcast(Incoming):
+    """A message for everybody in the room in the address, or for some, in the server's name."""
+
+    event: Annotated[str, Field(min_length=1, max_length=64, examples=["notice"])]
+    """What it is, for the application."""
+    data: Annotated[Any, Field(examples=[{"text": "We close in ten minutes."}])]
+    """Any JSON, null included."""
+    to: Annotated[
+        list[Name] | None,
+        FailFast(),
+        Field(min_length=1, max_length=MOST_PEERS, examples=[["ada"]]),
+    ] = None
+    """Who gets it; left out: everybody."""
+    except_: Annotated[
+        list[Name], FailFast(), Field(alias="except", max_length=MOST_PEERS, examples=[["bob"]])
+    ] = []
+    """Who does not get it."""
+    name: SenderName | None = None
+    """Which part of the backend says it, for its readers."""
+
+
 class Watch(Incoming):
     """Ask to be told of changes without joining anything."""
 
@@ -228,7 +271,7 @@ def hinted(data: object, model: type[BaseModel] | None) -> dict[str, list[str]]:
     """
     if model is None or not isinstance(data, dict):
         return {}
-    known = _keys_of(model)
+    known = keys_of(model)
     if data.keys() <= known:
         return {}
     found = key_hints.hints(data, known)
@@ -236,9 +279,9 @@ def hinted(data: object, model: type[BaseModel] | None) -> dict[str, list[str]]:
 
 
 @cache
-def _keys_of(model: type[BaseModel]) -> frozenset[str]:
-    """Return the keys of a model; pydantic makes that a long way each time."""
-    return frozenset(model.model_fields)
+def keys_of(model: type[BaseModel]) -> frozenset[str]:
+    """Return the keys of a message, as they are sent; pydantic makes that a long way each time."""
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 def parse_update(data: object, max_user_data_bytes: int) -> UpdateUserData:

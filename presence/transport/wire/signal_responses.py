@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from presence.transport.wire.response_fields import Answer, Json, RoomName, Sid
+from presence.transport.wire.response_fields import Answer, Json, PeerId, RoomName, Sid, Success
 
 
 class IceServer(Answer):
@@ -32,10 +32,14 @@ class _Stamp(Answer):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    from_: Annotated[str, Field(alias="from", examples=["ada"])]
-    """The peer_id of the sender."""
-    from_session: Sid
-    """The sender's connection, to answer it and no other: `to_session`."""
+    from_: Annotated[str | None, Field(alias="from", examples=["ada"])]
+    """The peer_id of the sender; null for what a backend says over REST."""
+    from_session: Sid | None
+    """The sender's connection, to answer it and no other: `to_session`; null for a backend."""
+    from_server: Literal[True] = True
+    """Only of what a backend says over REST, in the server's name."""
+    name: Annotated[str | None, Field(examples=["Order desk"])] = None
+    """Only then: which part of the backend says it, where it says so."""
     room_name: RoomName
 
 
@@ -83,3 +87,26 @@ class BroadcastAnswered(Answer):
     status: Annotated[Literal["delivered", "partial"], Field(examples=["delivered"])]
     """`partial`: the server's other processes cannot be reached, so only those here got it."""
     event: Annotated[str, Field(examples=["chat"])]
+
+
+class SignalPublished(SignalAnswered):
+    """What became of a signal in the server's name."""
+
+    success: Success
+
+
+class Addressed(Answer):
+    """What became of a message for one of several peers."""
+
+    peer_id: PeerId
+    status: Annotated[Literal["delivered", "inactive", "unknown"], Field(examples=["delivered"])]
+    """`inactive`: it has no connection now; `unknown`: the room does not know it."""
+
+
+class BroadcastPublished(BroadcastAnswered):
+    """A message that was sent in the server's name."""
+
+    success: Success
+    room_name: RoomName
+    to: tuple[Addressed, ...] = ()
+    """What became of it for each, where the message said who gets it."""

@@ -27,7 +27,7 @@ def blocking(url: str) -> list[str]:
 
     @client.on("signal")
     def heard(signal: Signal) -> None:
-        print(signal["from"].upper(), signal["data"])
+        print((signal["from"] or "the server").upper(), signal["data"])
 
     joined: Joined = client.join("studio", user_data={"role": "host"})
     client.update(lambda data: {"count": int(data.get("count", 0)) + 1})

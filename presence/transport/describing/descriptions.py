@@ -8,8 +8,8 @@ from typing import Any
 from flask import Blueprint, current_app, request
 
 from presence.config import VERSION
+from presence.transport.describing import asyncapi, openapi
 from presence.transport.process.runtime import runtime
-from presence.transport.rest import asyncapi, openapi
 from presence.transport.wire import described, server_responses
 from presence.transport.wire.needs import public
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from presence import errors
 from presence.errors import PresenceError
-from presence.transport.rest import schemas
-from presence.transport.rest.schemas import Schema
+from presence.transport.describing import schemas
+from presence.transport.describing.schemas import Schema
 from presence.transport.wire import described
 from presence.transport.wire.described import Event
 from presence.transport.wire.server_events import NOTICES

@@ -13,8 +13,8 @@ from werkzeug.routing import Rule
 from presence import errors
 from presence.errors import PresenceError
 from presence.transport.admission.error_handlers import STATUS
-from presence.transport.rest import schemas
-from presence.transport.rest.schemas import Schema
+from presence.transport.describing import schemas
+from presence.transport.describing.schemas import Schema
 from presence.transport.wire import described, needs
 from presence.transport.wire.described import Route
 from presence.transport.wire.messages import PeerId, RoomName
@@ -32,6 +32,7 @@ GROUPS = {
     "rooms": "Rooms, the peers in them, and what happened there.",
     "files": "Files of peers: images and documents, known by their content.",
     "calls": "What calls between peers need.",
+    "publishing": "What a backend says in a room, in the server's name.",
     "access": "Of a locked server: tokens, and what an admin does to others.",
     "operations": "For whoever runs the server: its health, its figures, its description.",
 }

@@ -1,0 +1,123 @@
+"""The REST routes by which a backend, which is no peer, speaks in a room in the server's name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from presence import errors
+from presence.domain.peers import peer_rows
+from presence.domain.permissions.tokens import PUBLISH
+from presence.domain.values import json_values
+from presence.errors import SignalTooLarge
+from presence.storage import database
+from presence.transport.cluster.relay import MAX_DEPTH, Signal
+from presence.transport.live.channels import channel
+from presence.transport.live.switchboard import SERVER, Sender
+from presence.transport.process.runtime import runtime
+from presence.transport.rest.rooms import json_body
+from presence.transport.wire import described, messages, signal_responses
+from presence.transport.wire.messages import (
+    PeerAddress,
+    PublishBroadcast,
+    PublishSignal,
+    RoomAddress,
+)
+from presence.transport.wire.needs import needs
+from presence.transport.wire.serializers import Body
+
+bp = Blueprint("publishing_api", __name__, url_prefix="/api/webrtc/rooms/<room_name>")
+
+
+@bp.post("/broadcast")
+@described.route(
+    group="publishing",
+    answer=signal_responses.BroadcastPublished,
+    body=PublishBroadcast,
+    errors=(errors.RoomNotFound, errors.SignalTooLarge),
+)
+@needs(PUBLISH)
+def broadcast(room_name: str) -> Body:
+    """Send a message to everybody in a room, or to some of them.
+
+    It is heard as ``broadcast``, with ``from`` null and ``from_server`` true.
+    """
+    run = runtime()
+    address = messages.parse(RoomAddress, {"room_name": room_name})
+    message = messages.parse(PublishBroadcast, json_body())
+    _check(message, run.settings.max_signal_bytes, message.event)
+    named = list(dict.fromkeys(message.to or []))
+    with database.reading() as session:
+        known = peer_rows.sockets_of(session, address.room_name, [*named, *message.except_])
+    body = {**_stamp(message, address.room_name), "event": message.event, "data": message.data}
+    left_out = [sid for peer_id in message.except_ for sid in known.get(peer_id, [])]
+    emit = run.socketio.server.emit
+    if message.to is None:
+        emit("broadcast", body, to=channel(address.room_name), skip_sid=left_out)
+    for peer_id in named:
+        for sid in known.get(peer_id, []):
+            if sid not in left_out:
+                emit("broadcast", body, to=sid)
+    everywhere = run.cluster is None or run.cluster.up
+    answer = {
+        "success": True,
+        "status": "delivered" if everywhere else "partial",
+        "event": message.event,
+        "room_name": address.room_name,
+    }
+    if message.to is None:
+        return answer
+    return {**answer, "to": [_addressed(peer_id, known) for peer_id in named]}
+
+
+@bp.post("/peers/<peer_id>/signal")
+@described.route(
+    group="publishing",
+    answer=signal_responses.SignalPublished,
+    body=PublishSignal,
+    errors=(
+        errors.UnknownPeer,
+        errors.PeerInactive,
+        errors.PeerUnreachable,
+        errors.SignalUnconfirmed,
+        errors.SignalTooLarge,
+    ),
+)
+@needs(PUBLISH)
+def signal(room_name: str, peer_id: str) -> Body:
+    """Hand a signal to a peer, or keep it while that peer reconnects.
+
+    It is heard as ``signal``, with ``from`` null and ``from_server`` true.
+    """
+    run = runtime()
+    address = messages.parse(PeerAddress, {"room_name": room_name, "peer_id": peer_id})
+    message = messages.parse(PublishSignal, json_body())
+    size = _check(message, run.settings.max_signal_bytes, message.type)
+    to = Signal(address.peer_id, message.session, message.type, message.data, size)
+    sender = Sender(SERVER, address.room_name)
+    return {"success": True, **run.relay.deliver(sender, _stamp(message, sender.room_name), to)}
+
+
+def _check(message: PublishBroadcast | PublishSignal, max_bytes: int, kind: str | None) -> int:
+    """Return the size of a message's data; raises `InvalidField` or `SignalTooLarge`."""
+    if kind is not None:
+        name = "event" if isinstance(message, PublishBroadcast) else "type"
+        json_values.check_text(kind, name, stored=False)
+    size = json_values.size(message.data, "data")
+    if size > max_bytes:
+        raise SignalTooLarge(size, max_bytes)
+    json_values.check(message.data, "data", max_depth=MAX_DEPTH, stored=False)
+    return size
+
+
+def _stamp(message: PublishBroadcast | PublishSignal, room_name: str) -> Body:
+    """Return who sends, as peers are told it."""
+    stamp: dict[str, Any] = {"from": None, "from_session": None, "from_server": True}
+    return {**stamp, "name": message.name, "room_name": room_name}
+
+
+def _addressed(peer_id: str, known: dict[str, list[str]]) -> Body:
+    if peer_id not in known:
+        return {"peer_id": peer_id, "status": "unknown"}
+    return {"peer_id": peer_id, "status": "delivered" if known[peer_id] else "inactive"}
