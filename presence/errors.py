@@ -904,6 +904,19 @@ class PrefixRefused(PresenceError):
         )
 
 
+class PrefixUnknown(PresenceError):
+    """A request is for one of the server's own paths, below another that it does not know of."""
+
+    code = "prefix_unknown"
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"There is nothing below “{prefix}” here, but without it there may be. If a proxy has "
+            f"the server stand there, set PRESENCE_PREFIX={prefix}, or let the proxy take it off "
+            "or send it as X-Forwarded-Prefix."
+        )
+
+
 class OriginRefused(PresenceError):
     """A web page of an origin that is not allowed has called the server."""
 
@@ -951,6 +964,20 @@ class SessionUnknown(PresenceError):
         super().__init__(
             f"{fault}. Connect again; where that happens all the time, a proxy does not bring all "
             "requests of a connection to the same process."
+        )
+
+
+class SessionElsewhere(PresenceError):
+    """A request is for a connection that another process holds, by the worker's name in its id."""
+
+    code = "session_elsewhere"
+
+    def __init__(self, holder: str, here: str) -> None:
+        super().__init__(
+            f"This connection is the worker {holder}'s, and the request came to the worker {here}. "
+            f"Unless {holder} has just ended, the proxy has to bring every request of a connection "
+            "to the worker that its id (sid) begins with, as the files in deploy/ do. Until it "
+            "does, only clients that begin with WebSocket can connect."
         )
 
 

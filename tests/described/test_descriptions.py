@@ -169,6 +169,8 @@ def test_every_condition_is_described(routes: Body, events: Body, app: Flask) ->
         errors.TransportRefused,
         errors.ProtocolRefused,
         errors.SessionUnknown,
+        errors.SessionElsewhere,
+        errors.PrefixUnknown,
         errors.SessionUpgraded,
         errors.RequestsOverlap,
         errors.PacketsUnreadable,

@@ -10,7 +10,13 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from presence.errors import PresenceError, ProtocolRefused, UpgradeIncomplete
+from presence.errors import (
+    PresenceError,
+    ProtocolRefused,
+    SessionElsewhere,
+    TransportRefused,
+    UpgradeIncomplete,
+)
 from presence.logs import OncePerMinute
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.error_handlers import http_answer
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # What somebody can mend who is not the client: a proxy, or which client is used.
-_TO_MEND = (UpgradeIncomplete, ProtocolRefused)
+_TO_MEND = (UpgradeIncomplete, TransportRefused, ProtocolRefused, SessionElsewhere)
 
 
 class SocketIoErrors:
