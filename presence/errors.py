@@ -892,6 +892,53 @@ class AddressUnreadable(PresenceError):
         )
 
 
+class RequestMalformed(PresenceError):
+    """What came is no request of HTTP/1.1, or its head breaks the rules of one."""
+
+    code = "bad_request"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(
+            f"This request is malformed: {fault}. Check what sends it, and what stands on its way."
+        )
+
+
+class RequestTimeout(PresenceError):
+    """The rest of a request's head did not come."""
+
+    code = "request_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"This request did not come to the end of its head within {seconds:g} s. The head ends "
+            "with an empty line, and each of its lines with CR and LF."
+        )
+
+
+class CodingRefused(PresenceError):
+    """The body of a request is compressed, which the server does not undo."""
+
+    code = "coding_refused"
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(
+            f"The body is sent as “{coding[:40]}” (Content-Encoding), which is not undone here. "
+            "Send it as it is."
+        )
+
+
+class NoWebSocketHere(PresenceError):
+    """A request for a WebSocket is for an address that has none."""
+
+    code = "no_websocket"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no WebSocket at this address. Clients of Socket.IO find it by the server's "
+            "address alone; it is at /socket.io/?EIO=4&transport=websocket."
+        )
+
+
 class PrefixRefused(PresenceError):
     """A proxy says that the server stands below something that is no path."""
 

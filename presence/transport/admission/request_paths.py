@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _FORWARDED = "HTTP_X_FORWARDED_PREFIX"
 _LONGEST = 512
 _ESCAPED = re.compile(r"%[89a-fA-F][0-9a-fA-F]|[^\x00-\x7f]")
+# The beginning of a request's target as proxies are sent it (RFC 9112, section 3.2.2).
+_ABSOLUTE = re.compile(r"(?i)(?:http|ws)s?://(?:[^/?#@]*@)?([^/?#]*)")
 
 
 # One of the server's paths below another one.
@@ -46,6 +48,7 @@ class Paths:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, or answer it with what is wrong with its address."""
+        _read_anew(environ)
         told = bool(self._proxies and not self._prefix and environ.get(_FORWARDED))
         try:
             _check_encoding(environ)
@@ -95,6 +98,31 @@ def take_off(prefix: str, environ: WSGIEnvironment) -> None:
     if prefix.split("/")[1] not in OWN_PATHS and f"{path}/".startswith(f"{prefix}/"):
         environ["PATH_INFO"] = path[len(prefix) :] or "/"
     environ["SCRIPT_NAME"] = str(environ.get("SCRIPT_NAME", "")) + prefix
+
+
+def _read_anew(environ: WSGIEnvironment) -> None:
+    """Put right what servers make of a target that is more than a path and a query in ASCII.
+
+    One takes a whole address for a path, another replaces bytes that are not in UTF-8, so that two
+    names become one, a third takes those that are and were not escaped for letters of Latin-1.
+    """
+    environ.setdefault("QUERY_STRING", "")
+    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
+    if "werkzeug.socket" in environ:
+        target = target.encode("latin-1").decode()  # it has each byte as two
+    absolute = _ABSOLUTE.match(target)
+    if absolute is not None:
+        target = target[absolute.end() :]
+        target = target if target.startswith("/") else f"/{target}"
+        environ["HTTP_HOST"] = absolute[1]
+    elif not target.startswith("/") or not ("#" in target or _ESCAPED.search(target)):
+        return
+    path, _, query = target.partition("#")[0].partition("?")
+    try:
+        environ["PATH_INFO"] = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
+    except UnicodeEncodeError:
+        return  # the server had an idea of its own of what its letters are
+    environ["QUERY_STRING"] = query
 
 
 def _check_place(environ: WSGIEnvironment) -> None:

@@ -11,8 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from presence.transport.websocket import protocol
+from presence.transport.websocket import extensions, protocol
 from presence.transport.websocket.early_bytes import SOCKETS, SocketWithMore, sent_along
+
+# What the library is shown of a request's headers as it came, and what a checked one asks for,
+# whatever else may stand in the same headers.
+_READ = frozenset(
+    f"HTTP_SEC_WEBSOCKET_{name}" for name in ("EXTENSIONS", "KEY", "PROTOCOL", "VERSION")
+)
+_ASKED = {"HTTP_HOST": "server", "HTTP_CONNECTION": "Upgrade", "HTTP_UPGRADE": "websocket"}
 
 
 def transport_below(websocket: Any) -> Any:
@@ -59,6 +66,7 @@ def served(
         finally:
             ws.close()
 
+    environ = _plain(environ)
     early = sent_along(environ)
     if early:
         for name in SOCKETS & environ.keys():
@@ -66,6 +74,22 @@ def served(
     chosen = protocol.chosen_subprotocol(environ)
     websocket = server._async["websocket"](handle, server, subprotocols=[chosen] if chosen else [])
     return websocket(environ, start_response)
+
+
+def _plain(environ: dict[str, Any]) -> dict[str, Any]:
+    """Return a checked request with nothing but what one for a WebSocket must have.
+
+    It may have more, such as a list of what to upgrade to, or headers that no parser of the
+    library's takes, which then fails without an answer.
+    """
+    plain = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("HTTP_") or name in _READ
+    }
+    if not extensions.can_compress(plain.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")):
+        plain.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+    return plain | _ASKED
 
 
 def tell_and_close(

@@ -105,8 +105,8 @@ def check_request(environ: Mapping[str, Any]) -> None:
         is_key = False
     if not is_key:
         raise BadHandshake("its Sec-WebSocket-Key must be 16 bytes in base64")
-    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")
-    if offered is not None:
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").strip()
+    if offered:
         names = [name.strip() for name in offered.split(",")]
         if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
             raise BadHandshake("its Sec-WebSocket-Protocol must list different names")
@@ -147,7 +147,7 @@ def chosen_subprotocol(environ: Mapping[str, Any]) -> str | None:
 
     A browser whose offer is not answered closes the connection.
     """
-    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").strip()
     return offered.split(",")[0].strip() if offered else None
 
 
