@@ -18,8 +18,10 @@ let isKilled = false;
 class Pair {
   constructor(address, way, room) {
     this.room = room;
-    this.held = [];
-    this.report = { room, updated: 0, delivered: 0, lost: 0, silent: 0, away: 0, workers: [] };
+    // Of each signal that was acknowledged: its number, and the worker with which it may be lost.
+    this.sent = [];
+    this.told = new Set();
+    this.report = { room, updated: 0, delivered: 0, held: 0, lost: 0, silent: 0, away: 0, workers: [] };
     [this.sender, this.hearer] = ["ann", "bob"].map((peer_id) => {
       const socket = io(address, { transports: WAYS[way], forceNew: true, reconnectionDelay: 200, reconnectionDelayMax: 1000 });
       socket.on("connect", () => this.report.workers.push(socket.id.split(".")[0]));
@@ -30,6 +32,7 @@ class Pair {
     this.joined = Promise.all([this.sender, this.hearer].map((socket) => once(socket, "join_room_success")));
     this.heard = new Set();
     this.hearer.on("signal", ({ data }) => this.heard.add(data));
+    this.sender.on("signal_error", ({ signal_id }) => this.told.add(signal_id));
   }
 
   /** Ask, and note a question that got no answer. */
@@ -50,7 +53,11 @@ class Pair {
         await this.ask("signal", { to: "bob", data: n }),
       ];
       if (updated.ok) this.report.updated = n;
-      if (signalled.status === "delivered") this.held.push([n, signalled.to_session.split(".")[0]]);
+      if (signalled.ok) {
+        const holder = signalled.status === "delivered" ? signalled.to_session : this.sender.id;
+        this.sent.push({ n, worker: holder?.split(".")[0], id: signalled.signal_id });
+        this.report[signalled.status] += 1;
+      }
       if (updated.ok && signalled.ok) {
         this.report.away = Math.max(this.report.away, performance.now() - last);
         last = performance.now();
@@ -60,11 +67,11 @@ class Pair {
     }
   }
 
-  /** Report what was delivered and is not there: but not what had come to the one who died with the worker. */
+  /** Report what was acknowledged and neither came nor was told to be lost: but not what the killed worker had. */
   async end(killed) {
-    const missing = () => this.held.filter(([n, worker]) => worker !== killed && !this.heard.has(n)).length;
-    for (let turn = 0; turn < 100 && missing(); turn += 1) await pause(50);
-    this.report.delivered = this.held.length;
+    const isMissing = ({ n, worker, id }) => worker !== killed && !this.heard.has(n) && !this.told.has(id);
+    const missing = () => this.sent.filter(isMissing).length;
+    for (let turn = 0; turn < 250 && missing(); turn += 1) await pause(50);
     this.report.lost = missing();
     this.sender.close();
     this.hearer.close();

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-log = logging.getLogger(__name__)
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 _UNKNOWN = "unknown"
 # An address as proxies write it into X-Forwarded-For: with a port or without, IPv6 in brackets or
@@ -32,28 +28,7 @@ def behind_proxies(wsgi_app: WSGIApplication, proxies: int) -> WSGIApplication:
     has to be passed on as it is, because a proxy that sets no X-Forwarded-Host would pass on the
     client's.
     """
-    if not proxies:
-        return Unbelieved(wsgi_app)
-    return ProxyFix(wsgi_app, x_for=proxies, x_proto=proxies)
-
-
-class Unbelieved:
-    """Says once that requests seem to come through a proxy of which the settings know nothing."""
-
-    def __init__(self, wsgi_app: WSGIApplication) -> None:
-        self._wsgi_app = wsgi_app
-        self._is_said = False
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass the request on."""
-        if not self._is_said and "HTTP_X_FORWARDED_FOR" in environ:
-            self._is_said = True
-            log.warning(
-                "a request came with X-Forwarded-For, which is not believed: if a proxy stands "
-                "before this server, set PRESENCE_TRUSTED_PROXIES=1. Else everybody behind it "
-                "counts as one address, and addresses that are told begin with http"
-            )
-        return self._wsgi_app(environ, start_response)
+    return ProxyFix(wsgi_app, x_for=proxies, x_proto=proxies) if proxies else wsgi_app
 
 
 def address_of(environ: WSGIEnvironment) -> str:
