@@ -36,13 +36,20 @@ def cut(transport: Any) -> None:
 
 
 def _closing(ws: Any, close: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that closes a WebSocket and its connection, if nobody did before."""
+    """Return a function that closes a WebSocket and its connection, if nobody did before.
+
+    A client that did something wrong is told what (``ws.fault``).
+    """
     first = threading.Lock()
 
     def close_once() -> None:
         if first.acquire(blocking=False):
+            fault = getattr(ws, "fault", None)
             with suppress(OSError):
-                close()
+                if fault is None or not ws.ws.connected:
+                    close()
+                else:
+                    ws.ws.close(protocol.PROTOCOL_ERROR, protocol.reason_of_close(fault))
             cut(transport_below(ws))
 
     return close_once

@@ -170,8 +170,12 @@ def close_frame(code: int, reason: str = "") -> bytes:
     """Return a close frame; a long reason is cut, and code 0 stands for none (section 5.5.1)."""
     if not code:
         return frame(b"", CLOSE)
-    text = reason.encode()[: _MAX_CONTROL_BYTES - 2].decode("utf-8", "ignore").encode()
-    return frame(struct.pack("!H", code) + text, CLOSE)
+    return frame(struct.pack("!H", code) + reason_of_close(reason).encode(), CLOSE)
+
+
+def reason_of_close(text: str) -> str:
+    """Return as much of a text as a close frame holds, in UTF-8."""
+    return text.encode()[: _MAX_CONTROL_BYTES - 2].decode("utf-8", "ignore")
 
 
 class Reader:
