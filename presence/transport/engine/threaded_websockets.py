@@ -94,7 +94,7 @@ def _plain(environ: dict[str, Any]) -> dict[str, Any]:
         for name, value in environ.items()
         if not name.startswith("HTTP_") or name in _READ
     }
-    if not extensions.can_compress(plain.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")):
+    if extensions.granted(plain.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")) is None:
         plain.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     return plain | _ASKED
 

@@ -129,17 +129,11 @@ def handshake(environ: Mapping[str, Any], *, compression: bool) -> tuple[bytes, 
     subprotocol = chosen_subprotocol(environ)
     if subprotocol is not None:
         answer += b"Sec-WebSocket-Protocol: " + subprotocol.encode() + b"\r\n"
-    agreed = compression and extensions.can_compress(
-        environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")
-    )
-    if agreed:
-        # Nothing is remembered from one message to the next: it would cost hundreds of kilobytes
-        # per connection, and a broadcast would have to be compressed for each recipient.
-        answer += (
-            b"Sec-WebSocket-Extensions: permessage-deflate; "
-            b"server_no_context_takeover; client_no_context_takeover\r\n"
-        )
-    return answer + b"\r\n", agreed
+    offers = environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "") if compression else ""
+    agreed = extensions.granted(offers)
+    if agreed is not None:
+        answer += b"Sec-WebSocket-Extensions: " + agreed.encode() + b"\r\n"
+    return answer + b"\r\n", agreed is not None
 
 
 def chosen_subprotocol(environ: Mapping[str, Any]) -> str | None:
