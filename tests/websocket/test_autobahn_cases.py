@@ -2,8 +2,8 @@
 
 ``PRESENCE_TEST_AUTOBAHN`` says which, as patterns: ``"*"`` for all, or ``"1.* 2.*"``. Those of 1 to
 10 are 301; the 216 of 12 and 13 send a thousand compressed messages each, or as many as
-``PRESENCE_TEST_AUTOBAHN_MESSAGES`` says. What those take is waiting, with both ends idle: some 35 ms
-for each message of many fragments, as of small packets that wait for the receipt of the one before.
+``PRESENCE_TEST_AUTOBAHN_MESSAGES`` says. What those take is waiting, with both ends idle: some 35
+ms for each message of many fragments, as of small packets that wait for the receipt of the last.
 """
 
 from __future__ import annotations
