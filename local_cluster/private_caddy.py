@@ -27,6 +27,14 @@ def for_several(configuration: str) -> str:
     return before + "\n".join([*lines, "}", ""])
 
 
+def below_a_path(configuration: str) -> str:
+    """Return the Caddyfile with its lines for a server below a path in the place of the others."""
+    before, _, rest = configuration.partition(_FOR_ONE)
+    _, _, comments = rest.partition("\t# Below a path")
+    lines = [line.replace("# ", "", 1) for line in comments.splitlines()[1:] if "# " in line]
+    return before + "\n".join([*lines, "}", ""])
+
+
 class PrivateCaddy(PrivateProxy):
     """A proxy with a configuration in which ports of workers are put in the place of 3001 …."""
 

@@ -59,16 +59,6 @@ UPGRADE = (
 )
 HAPROXY = private_haproxy.DEPLOYED.read_text()
 CADDY = private_caddy.DEPLOYED.read_text()
-CADDY_BELOW = """
-presence.example.org {
-	redir /presence /presence/
-	handle_path /presence/* {
-		reverse_proxy 127.0.0.1:3001 {
-			header_up X-Forwarded-Prefix /presence
-		}
-	}
-}
-"""
 HAPROXY_BELOW = re.sub(
     r"# (http-request (?:set-header X-Forwarded-Prefix|replace-path))", r"\1", HAPROXY
 )
@@ -81,7 +71,7 @@ GOOD: dict[str, tuple[type, str, str]] = {
         "/presence",
     ),
     "Caddy": (PrivateCaddy, CADDY, ""),
-    "Caddy, below a path": (PrivateCaddy, CADDY_BELOW, "/presence"),
+    "Caddy, below a path": (PrivateCaddy, private_caddy.below_a_path(CADDY), "/presence"),
     "HAProxy": (PrivateHaproxy, HAPROXY, ""),
     "HAProxy, below a path": (PrivateHaproxy, HAPROXY_BELOW, "/presence"),
 }
