@@ -91,6 +91,7 @@ from presence.transport.rest import (
     tokens,
     uploads,
 )
+from presence.transport.websocket.elsewhere import NoUpgrades
 from presence.transport.wire import file_urls, json_codec
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ LAYERS: tuple[tuple[Layer, str], ...] = (
         lambda app, run: SocketIoErrors(app, run.socketio.server.eio),
         "what Socket.IO refuses looks like every other refusal",
     ),
+    (lambda app, _: NoUpgrades(app), "who asks for a WebSocket where there is none is told so"),
 )
 
 

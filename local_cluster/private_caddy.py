@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from local_cluster import programs
@@ -9,6 +10,29 @@ from local_cluster.live_server import ROOT
 from local_cluster.private_proxy import PrivateProxy
 
 DEPLOYED = ROOT / "deploy" / "Caddyfile"
+
+
+_FOR_ONE = "\treverse_proxy 127.0.0.1:3001\n"
+# Of the comments in it, those that are lines for several workers.
+_FOR_SEVERAL = re.compile(r"^\t# (@w|reverse_proxy|\t|\})")
+
+
+def for_several(configuration: str) -> str:
+    """Return the Caddyfile with its lines for several workers in the place of that for one."""
+    before, _, rest = configuration.partition(_FOR_ONE)
+    comments, _, _ = rest.partition("\t# Below a path")
+    lines = [
+        line.replace("# ", "", 1) for line in comments.splitlines() if _FOR_SEVERAL.match(line)
+    ]
+    return before + "\n".join([*lines, "}", ""])
+
+
+def below_a_path(configuration: str) -> str:
+    """Return the Caddyfile with its lines for a server below a path in the place of the others."""
+    before, _, rest = configuration.partition(_FOR_ONE)
+    _, _, comments = rest.partition("\t# Below a path")
+    lines = [line.replace("# ", "", 1) for line in comments.splitlines()[1:] if "# " in line]
+    return before + "\n".join([*lines, "}", ""])
 
 
 class PrivateCaddy(PrivateProxy):

@@ -892,6 +892,53 @@ class AddressUnreadable(PresenceError):
         )
 
 
+class RequestMalformed(PresenceError):
+    """What came is no request of HTTP/1.1, or its head breaks the rules of one."""
+
+    code = "bad_request"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(
+            f"This request is malformed: {fault}. Check what sends it, and what stands on its way."
+        )
+
+
+class RequestTimeout(PresenceError):
+    """The rest of a request's head did not come."""
+
+    code = "request_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"This request did not come to the end of its head within {seconds:g} s. The head ends "
+            "with an empty line, and each of its lines with CR and LF."
+        )
+
+
+class CodingRefused(PresenceError):
+    """The body of a request is compressed, which the server does not undo."""
+
+    code = "coding_refused"
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(
+            f"The body is sent as “{coding[:40]}” (Content-Encoding), which is not undone here. "
+            "Send it as it is."
+        )
+
+
+class NoWebSocketHere(PresenceError):
+    """A request for a WebSocket is for an address that has none."""
+
+    code = "no_websocket"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no WebSocket at this address. Clients of Socket.IO find it by the server's "
+            "address alone; it is at /socket.io/?EIO=4&transport=websocket."
+        )
+
+
 class PrefixRefused(PresenceError):
     """A proxy says that the server stands below something that is no path."""
 
@@ -901,6 +948,19 @@ class PrefixRefused(PresenceError):
         super().__init__(
             "X-Forwarded-Prefix is not a path such as /presence. The proxy must set it to the path "
             "below which the server stands, or take it away."
+        )
+
+
+class PrefixUnknown(PresenceError):
+    """A request is for one of the server's own paths, below another that it does not know of."""
+
+    code = "prefix_unknown"
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"There is nothing below “{prefix}” here, but without it there may be. If a proxy has "
+            f"the server stand there, set PRESENCE_PREFIX={prefix}, or let the proxy take it off "
+            "or send it as X-Forwarded-Prefix."
         )
 
 
@@ -951,6 +1011,20 @@ class SessionUnknown(PresenceError):
         super().__init__(
             f"{fault}. Connect again; where that happens all the time, a proxy does not bring all "
             "requests of a connection to the same process."
+        )
+
+
+class SessionElsewhere(PresenceError):
+    """A request is for a connection that another process holds, by the worker's name in its id."""
+
+    code = "session_elsewhere"
+
+    def __init__(self, holder: str, here: str) -> None:
+        super().__init__(
+            f"This connection is the worker {holder}'s, and the request came to the worker {here}. "
+            f"Unless {holder} has just ended, the proxy has to bring every request of a connection "
+            "to the worker that its id (sid) begins with, as the files in deploy/ do. Until it "
+            "does, only clients that begin with WebSocket can connect."
         )
 
 

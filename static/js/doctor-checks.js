@@ -68,6 +68,18 @@ function open(transports) {
   return globalThis.io({ path: `${base}/socket.io/`, transports, auth, forceNew: true, reconnection: false, timeout: PATIENCE_MS });
 }
 
+/** Return what a client says of a lost connection, with the status and the sentence that were answered. */
+function reasonOf(error, request) {
+  if (!request?.status) return error.message;
+  let detail = "";
+  try {
+    detail = `: ${JSON.parse(request.responseText).detail.replace(/\.$/, "")}`;
+  } catch {
+    // Somebody answered in the server's place.
+  }
+  return `${error.message} (status ${request.status})${detail}`;
+}
+
 /** Settle with what `start(resolve, reject)` says, or reject after the patience is over. */
 function inTime(start, late) {
   return new Promise((resolve, reject) => {
@@ -78,18 +90,20 @@ function inTime(start, late) {
 
 async function connects(shared, transports) {
   const socket = open(transports);
+  const cut = new Promise((_, reject) => {
+    const fail = (what, error, request) => reject(new Error(`${what}: ${reasonOf(error, request)}.`));
+    socket.on("connect_error", (error) => fail("No connection", error, error.context));
+    socket.on("disconnect", (message, details) => fail("Connected, and cut off", { message }, details?.context));
+  });
+  cut.catch(() => {});
   try {
-    await inTime((resolve, reject) => {
-      socket.on("connect", resolve);
-      socket.on("connect_error", (error) => {
-        const reason = error.context?.status ? ` (status ${error.context.status})` : "";
-        reject(new Error(`No connection: ${error.message}${reason}.`));
-      });
-    }, "No connection within 8 s.");
+    const connected = inTime((resolve) => socket.on("connect", resolve), "No connection within 8 s.");
+    await Promise.race([connected, cut]);
     const times = [];
     for (let turn = 0; turn < 3; turn += 1) {
       const began = performance.now();
-      await socket.timeout(PATIENCE_MS).emitWithAck("watch", { room_name: shared.roomName });
+      const answered = socket.timeout(PATIENCE_MS).emitWithAck("watch", { room_name: shared.roomName });
+      await Promise.race([answered, cut]);
       times.push(performance.now() - began);
     }
     shared[transports[0]] = true;

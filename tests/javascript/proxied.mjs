@@ -1,14 +1,26 @@
 // What stock clients do through proxies, reported as one line of JSON: for each address and each way to
-// connect, how it connected and what became of the messages of two clients.
-//   node proxied.mjs <how many messages> <address of a server>...
+// connect, how it connected and what became of the messages of two clients, or the error that they show
+// and the sentence with which they were refused.
+//   node proxied.mjs <how many messages>[x<bytes of each>] <address of a server>...
 import { io } from "socket.io-client";
 
-const [count, ...addresses] = process.argv.slice(2);
+const [messages, ...addresses] = process.argv.slice(2);
+const [count, size = 0] = messages.split("x").map(Number);
+const more = "x".repeat(size);
 const WAYS = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 const PATIENCE_MS = 10_000;
 
 const inTime = (promise) =>
   Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error("silence")), PATIENCE_MS))]);
+
+/** Return what stands in the answer that ended a connection: to be asked at once, for it is thrown away. */
+function sentenceOf(request) {
+  try {
+    return JSON.parse(request.responseText).detail;
+  } catch {
+    return null;
+  }
+}
 
 function connect(address, transports) {
   const { origin, pathname } = new URL(address);
@@ -17,7 +29,7 @@ function connect(address, transports) {
   return inTime(
     new Promise((resolve, reject) => {
       socket.on("connect", () => resolve(socket));
-      socket.on("connect_error", reject);
+      socket.on("connect_error", (error) => reject(Object.assign(error, { says: sentenceOf(error.context) })));
     }),
   ).catch((error) => {
     socket.close();
@@ -27,16 +39,21 @@ function connect(address, transports) {
 
 async function talk(address, way, room) {
   const sockets = [];
+  // How the server, or what stands before it, ended a connection.
+  let cut;
   try {
     for (const peer_id of ["ann", "bob"]) {
       const socket = await connect(address, WAYS[way]);
       sockets.push(socket);
+      socket.on("disconnect", (reason, details) => {
+        cut ??= { reason, status: details?.context?.status ?? null, says: sentenceOf(details?.context) };
+      });
       await inTime(socket.emitWithAck("join_room", { room_name: room, peer_id, username: peer_id }));
     }
     const heard = new Set();
-    sockets[1].on("signal", ({ data }) => heard.add(data));
+    sockets[1].on("signal", ({ data }) => heard.add(data.n));
     const outcomes = await Promise.allSettled(
-      Array.from({ length: Number(count) }, (_, n) => inTime(sockets[0].emitWithAck("signal", { to: "bob", data: n }))),
+      Array.from({ length: count }, (_, n) => inTime(sockets[0].emitWithAck("signal", { to: "bob", data: { n, more } }))),
     );
     const delivered = outcomes.flatMap(({ value }, n) => (value?.ok ? [n] : []));
     for (let turn = 0; turn < 100 && delivered.some((n) => !heard.has(n)); turn += 1) {
@@ -46,9 +63,10 @@ async function talk(address, way, room) {
       delivered: delivered.length,
       lost: delivered.filter((n) => !heard.has(n)).length,
       transport: sockets[0].io.engine.transport.name,
+      cut,
     };
   } catch (error) {
-    return { error: error.message, status: error.context?.status ?? null };
+    return { error: error.message, status: error.context?.status ?? null, says: cut?.says ?? error.says ?? null };
   } finally {
     sockets.forEach((socket) => socket.close());
   }
@@ -62,3 +80,4 @@ await Promise.all(
   }),
 );
 console.log(JSON.stringify(report));
+process.exit(0); // and wait for no patience that was not needed

@@ -158,12 +158,16 @@ def who_does_not_answer_a_ping_is_closed(server: Any) -> None:
 
 
 def a_close_ends_the_waiting_poll_with_a_noop(server: Any) -> None:
-    polling = Polling(server)
-    waiting = polling.poll()
-    assert polling.post("1").status == 200
-    assert (answer := waiting.answer()).status == 200
-    assert answer.body == b"6"
-    assert polling.poll().answer().status == 400
+    for _ in range(5):
+        polling = Polling(server)
+        waiting = polling.poll()
+        assert polling.post("1").status == 200
+        answer = waiting.answer()
+        assert polling.poll().answer().status == 400
+        # On threads the later request may be the first to be handled: then there was no poll.
+        if answer.status == 200:
+            break
+    assert (answer.status, answer.body) == (200, b"6")
 
 
 def a_close_closes_a_websocket(server: Any) -> None:

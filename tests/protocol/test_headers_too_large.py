@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator
-
 import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
 
-WAYS = {
-    "gunicorn": None,
-    "flask run": [sys.executable, "-m", "flask", "run"],
-    "app.py": [sys.executable, "app.py"],
-}
 
-
-@pytest.fixture(params=WAYS, scope="module")
-def started(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[LiveServer]:
-    live = LiveServer(tmp_path_factory.mktemp("headers"), command=WAYS[request.param]).start()
-    yield live
-    live.kill()
-
-
+# gunicorn's own worker for threads answers before anybody here is asked.
+@pytest.mark.parametrize("started", ["gunicorn", "flask run", "app.py"], indirect=True)
 def test_too_many_cookies_are_answered_with_what_to_do(started: LiveServer) -> None:
     cookies = {"Cookie": "; ".join(f"c{number}={'x' * 1000}" for number in range(9))}
     for path, accept, kind in (

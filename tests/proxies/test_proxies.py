@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urljoin
@@ -52,18 +53,12 @@ def below(text: str) -> str:
     return "server {\n    listen 80 default_server;\n" + text + "\n}\n"
 
 
+UPGRADE = (
+    "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;"
+    " proxy_set_header Connection $http_connection;"
+)
 HAPROXY = private_haproxy.DEPLOYED.read_text()
 CADDY = private_caddy.DEPLOYED.read_text()
-CADDY_BELOW = """
-presence.example.org {
-	redir /presence /presence/
-	handle_path /presence/* {
-		reverse_proxy 127.0.0.1:3001 {
-			header_up X-Forwarded-Prefix /presence
-		}
-	}
-}
-"""
 HAPROXY_BELOW = re.sub(
     r"# (http-request (?:set-header X-Forwarded-Prefix|replace-path))", r"\1", HAPROXY
 )
@@ -76,7 +71,7 @@ GOOD: dict[str, tuple[type, str, str]] = {
         "/presence",
     ),
     "Caddy": (PrivateCaddy, CADDY, ""),
-    "Caddy, below a path": (PrivateCaddy, CADDY_BELOW, "/presence"),
+    "Caddy, below a path": (PrivateCaddy, private_caddy.below_a_path(CADDY), "/presence"),
     "HAProxy": (PrivateHaproxy, HAPROXY, ""),
     "HAProxy, below a path": (PrivateHaproxy, HAPROXY_BELOW, "/presence"),
 }
@@ -150,6 +145,37 @@ def test_what_lets_no_websocket_through_says_so_and_loses_nothing(told: Report) 
         assert found["websocket"].get("error", "silence") != "silence", (name, found)
         for way in ("polling", "upgrade"):
             assert all_arrived(found[way], "polling"), (name, found)
+
+
+LIMITED = bare(f"client_max_body_size 8k; {UPGRADE}")
+LOST = below(f"location /presence/ {{ proxy_pass http://127.0.0.1:3001; {UPGRADE} }}")
+UNTOLD = LOST.replace("3001;", "3001/;")
+
+
+def test_a_client_shows_what_a_proxy_refuses_and_what_got_lost_on_the_way(
+    behind: LiveServer,
+) -> None:
+    with ExitStack() as stack:
+        urls = []
+        for configuration in (LIMITED, LOST, UNTOLD):
+            nginx = PrivateNginx({"w1": behind.port}, configuration)
+            stack.callback(nginx.close)
+            urls.append(nginx.start().url)
+        limited, lost, untold = urls[0], f"{urls[1]}/presence", f"{urls[2]}/presence"
+        report = report_of("proxied.mjs", f"{MESSAGES}x1000", limited, lost, untold)
+    # One request of polling carries more than the limit, a message of a WebSocket has none.
+    found = report[limited]["polling"]
+    assert (found["cut"]["reason"], found["cut"]["status"]) == ("transport error", 413), found
+    assert found["delivered"] < MESSAGES, "and nothing was said to be delivered that is not"
+    assert found["lost"] == 0
+    assert all_arrived(report[limited]["websocket"], "websocket"), report[limited]
+    for way in ("polling", "upgrade"):
+        found = report[lost][way]
+        assert (found["status"], "PRESENCE_PREFIX=/presence" in found["says"]) == (404, True), found
+    assert "PRESENCE_PREFIX=/presence" in behind.log_text()
+    # A proxy that takes the path off and does not say so misleads pages, but no client.
+    for way, outcome in report[untold].items():
+        assert (outcome["delivered"], outcome["lost"]) == (MESSAGES, 0), (way, outcome)
 
 
 def test_rest_files_and_pages_are_there_too(urls: dict[str, str]) -> None:

@@ -255,8 +255,16 @@ def test_a_slash_too_many_does_not_matter(live: LiveServer) -> None:
 
 
 def test_socket_io_keeps_its_own_address(live: LiveServer) -> None:
-    answer = requests.get(f"{live.url}/socket.io/?EIO=4&transport=polling", timeout=20)
-    assert answer.ok
+    for written in ("/socket.io/", "/socket.io", "//socket.io/", "/socket.io//"):
+        prepared = requests.Request("GET", live.url).prepare()
+        prepared.url = f"{live.url}{written}?EIO=4&transport=polling&t=a%2Fb"
+        answer = requests.Session().send(prepared, timeout=20, allow_redirects=False)
+        assert answer.text.startswith('0{"sid"'), written
+        assert answer.headers["Cache-Control"] == "no-store", written
+    for name in ("socket.io.js", "socket.io.min.js"):
+        script = requests.get(f"{live.url}/socket.io/{name}", timeout=20)
+        assert script.headers["Content-Type"].startswith("text/javascript"), name
+        assert "Socket.IO v4" in script.text, name
     client = socketio.SimpleClient()
     client.connect(live.url)
     client.disconnect()

@@ -18,6 +18,7 @@ from presence.config import OWN_PATHS, InvalidSetting, Settings, is_prefix
 # Bytes that are no UTF-8: other encodings, halves and too much of a character, and surrogates.
 NOT_UTF_8 = ["%E9", "%E8", "caf%E9", "%C3", "%A9", "%C3%28", "%F8%88%80%80%80", "%ED%A0%80", "%FF",
              "%C0%AF", "%E3%81", "%83%65%83%58"]  # fmt: skip
+HTML = {"Accept": "text/html"}
 UTF_8 = ["%C3%A9", "%E2%82%AC", "%F0%9F%98%80", "%25E9", "caf"]
 
 
@@ -167,3 +168,22 @@ def test_a_prefix_is_none_of_the_paths_of_the_server(make: Callable[..., FlaskCl
     # A proxy that names one has taken it off.
     answer = client.get("/rooms?name=rooms", headers={"X-Forwarded-Prefix": "/rooms"})
     assert answer.location == "/rooms/rooms/rooms"
+
+
+def test_what_stands_below_a_prefix_of_which_nobody_told_is_told_so(
+    make: Callable[..., FlaskClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    client, below = make(), make(prefix="/own")
+    for prefix in ("/presence", "/a/b", "/~me/v1.0", "/apis"):
+        for name in OWN_PATHS:
+            for path in (f"{prefix}/{name}", f"{prefix}/{name}/", f"{prefix}/{name}/x/y"):
+                answer: Any = client.get(path, query_string="EIO=4&transport=polling")
+                assert (answer.status_code, answer.json["code"]) == (404, "prefix_unknown"), path
+                assert f"PRESENCE_PREFIX={prefix}," in answer.json["detail"], path
+                assert (below.get(path).json or {})["code"] == "not_found"
+        page = client.get(f"{prefix}/doctor", headers=HTML)
+        assert page.mimetype == "text/html"
+        assert "PRESENCE_PREFIX" in page.text
+    assert caplog.text.count("PRESENCE_PREFIX=") == 1, "one line for an address and minute"
+    for path in ("/presence", "/a/socket.iox", "/x/apis/y", "/api/api", "/../api/x", "/a b/api"):
+        assert (client.get(path).json or {})["code"] == "not_found", path

@@ -284,6 +284,7 @@ def test_the_first_subprotocol_is_taken_for_it_changes_nothing() -> None:
         ("permessage-deflate", True),
         ("x-other, permessage-deflate; server_no_context_takeover", True),
         ("permessage-deflate; server_max_window_bits=10", False),
+        ("permessage-deflate; server_no_context_takeover; server_max_window_bits=15", True),
         ("permessage-deflate; server_max_window_bits=10, permessage-deflate", True),
         *((f"permessage-deflate; client_max_window_bits={bits}", True) for bits in range(8, 16)),
         ('permessage-deflate; client_max_window_bits="15"', True),
@@ -316,4 +317,6 @@ def test_compression_is_agreed_on_only_where_it_can_be_granted(offer: str, agree
     request = REQUEST | {"HTTP_SEC_WEBSOCKET_EXTENSIONS": offer}
     answer, compression = protocol.handshake(request, compression=True)
     assert compression == agreed == (b"permessage-deflate" in answer)
+    # Who asks for the window of the server to be limited is told how (7.1.2.1).
+    assert (b"server_max_window_bits=15\r\n" in answer) == ("server_max_window_bits=15" in offer)
     assert protocol.handshake(request, compression=False)[1] is False

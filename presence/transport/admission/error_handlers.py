@@ -93,6 +93,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.TransportRefused: 400,
     errors.ProtocolRefused: 400,
     errors.SessionUnknown: 400,
+    errors.SessionElsewhere: 400,
     errors.SessionUpgraded: 400,
     errors.RequestsOverlap: 400,
     errors.PacketsUnreadable: 400,
@@ -104,6 +105,11 @@ STATUS: dict[type[PresenceError], int] = {
     errors.UpgradeIncomplete: 426,
     errors.AddressUnreadable: 400,
     errors.PrefixRefused: 400,
+    errors.RequestMalformed: 400,
+    errors.RequestTimeout: 408,
+    errors.CodingRefused: 415,
+    errors.NoWebSocketHere: 404,
+    errors.PrefixUnknown: 404,
     errors.BanNotFound: 404,
     errors.RoomClosed: 409,
     errors.InternalError: 500,
@@ -192,7 +198,11 @@ def headers_of(error: PresenceError) -> dict[str, str]:
 def http_answer(
     error: PresenceError, environ: WSGIEnvironment
 ) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Return the status line, headers and body of an answer that is made outside Flask."""
+    """Return the status line, headers and body of an answer that is made outside Flask.
+
+    To HEAD without the body that its headers speak of (RFC 9110, 9.3.2): not every server keeps it
+    back, and a client would take it for the beginning of the next answer.
+    """
     status = HTTPStatus(STATUS[type(error)])
     if error_page.is_wanted(environ):
         kind, text = error_page.HEADERS, error_page.explaining(error.detail)
@@ -200,7 +210,8 @@ def http_answer(
         kind, text = {"Content-Type": "application/json"}, json_codec.dumps(error.body())
     body = text.encode()
     headers = {**kind, "Content-Length": str(len(body)), **headers_of(error)}
-    return f"{status.value} {status.phrase}", list(headers.items()), body
+    sent = b"" if environ.get("REQUEST_METHOD") == "HEAD" else body
+    return f"{status.value} {status.phrase}", list(headers.items()), sent
 
 
 def _answer(error: PresenceError) -> tuple[Response, int, dict[str, str]]:

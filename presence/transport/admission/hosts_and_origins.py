@@ -7,6 +7,7 @@ stand behind the same gate.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from presence.config import Settings, bracketed
 from presence.errors import HostRefused, OriginRefused, PresenceError
+from presence.logs import OncePerMinute
+from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.error_handlers import http_answer
 
 if TYPE_CHECKING:
@@ -39,17 +42,26 @@ _HERE = {
 
 
 class Gate:
-    """Refuses requests by a wrong ``Host`` (DNS rebinding) or from a wrong ``Origin``."""
+    """Refuses requests by a wrong ``Host`` (DNS rebinding) or from a wrong ``Origin``.
+
+    Pages may not read why they were refused, and clients of Socket.IO do not show it, so the log
+    says it too.
+    """
 
     def __init__(self, wsgi_app: WSGIApplication, settings: Settings) -> None:
         self._wsgi_app = wsgi_app
         self._settings = settings
+        self._log = OncePerMinute(logging.getLogger(__name__))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, or answer it with what is wrong."""
         try:
             self.check(environ)
         except PresenceError as error:
+            header = "HTTP_HOST" if isinstance(error, HostRefused) else "HTTP_ORIGIN"
+            named = str(environ.get(header, ""))[:_LONGEST]
+            address = address_of(environ)
+            self._log.warning((address, error.code), "%s: %s (%s)", address, error.detail, named)
             status, headers, body = http_answer(error, environ)
             start_response(status, headers)
             return [body]

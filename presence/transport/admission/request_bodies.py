@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest
 
+from presence.errors import CodingRefused
+from presence.transport.admission.error_handlers import http_answer
 from presence.transport.websocket.early_bytes import STREAM
 
 if TYPE_CHECKING:
@@ -80,13 +82,18 @@ class CheckedBody:
 
 
 class CheckedBodies:
-    """Lets an app read every body through `CheckedBody`."""
+    """Lets an app read every body through `CheckedBody`, and refuses those that are compressed."""
 
     def __init__(self, wsgi_app: WSGIApplication) -> None:
         self._wsgi_app = wsgi_app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on with its body checked."""
+        coding = str(environ.get("HTTP_CONTENT_ENCODING", "")).strip().lower()
+        if coding not in ("", "identity"):
+            status, headers, body = http_answer(CodingRefused(coding), environ)
+            start_response(status, headers)
+            return [body]
         if "wsgi.input" in environ:
             length = str(environ.get("CONTENT_LENGTH") or "")
             environ[STREAM] = environ["wsgi.input"]

@@ -74,7 +74,8 @@ class Headers:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on."""
         more: tuple[tuple[str, str], ...] = ALWAYS
-        if "/socket.io/" in str(environ.get("PATH_INFO", "")):  # below a prefix, perhaps
+        # Below a prefix, perhaps, and not tidied yet.
+        if "/socket.io" in str(environ.get("PATH_INFO", "")):
             # A cache would give the connection of one client to another.
             more = (*more, ("Cache-Control", "no-store"))
         if environ.get("SERVER_SOFTWARE", "").startswith("Werkzeug"):

@@ -10,21 +10,34 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from presence.errors import PresenceError, ProtocolRefused, UpgradeIncomplete
+from presence.errors import (
+    NoWebSocketHere,
+    PresenceError,
+    ProtocolRefused,
+    SessionElsewhere,
+    TransportRefused,
+    UpgradeIncomplete,
+)
 from presence.logs import OncePerMinute
 from presence.transport.admission.client_addresses import address_of
-from presence.transport.admission.error_handlers import http_answer
+from presence.transport.admission.error_handlers import as_presence_error, http_answer
 from presence.transport.engine.draining import throw_away_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # What somebody can mend who is not the client: a proxy, or which client is used.
-_TO_MEND = (UpgradeIncomplete, ProtocolRefused)
+_TO_MEND = (
+    UpgradeIncomplete,
+    TransportRefused,
+    ProtocolRefused,
+    SessionElsewhere,
+    NoWebSocketHere,
+)
 
 
 class SocketIoErrors:
-    """Answers the conditions that an Engine.IO server raises for a request."""
+    """Answers the conditions that an Engine.IO server raises for a request, and its own faults."""
 
     def __init__(self, wsgi_app: WSGIApplication, engine: Any) -> None:
         self._wsgi_app = wsgi_app
@@ -33,9 +46,21 @@ class SocketIoErrors:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, or answer it with what is wrong."""
+        begun = False
+
+        def begin(*answer: Any) -> Any:
+            nonlocal begun
+            begun = True
+            return start_response(*answer)
+
         try:
-            return self._wsgi_app(environ, start_response)
-        except PresenceError as error:
+            return self._wsgi_app(environ, begin)
+        except (OSError, StopIteration):
+            raise  # how libraries end a WebSocket, on which nobody is to answer
+        except Exception as fault:
+            if begun or not _is_answered(fault, environ):
+                raise
+            error = as_presence_error(fault)
             address = address_of(environ)
             if isinstance(error, _TO_MEND):
                 self._log.warning((address, error.detail), "%s: %s", address, error.detail)
@@ -44,3 +69,8 @@ class SocketIoErrors:
             # Readable for pages of other hosts too, like every answer.
             start_response(status, headers + self._engine._cors_headers(environ))
             return [body]
+
+
+def _is_answered(fault: Exception, environ: WSGIEnvironment) -> bool:
+    """Tell whether an answer can be given: a WebSocket that was opened takes none."""
+    return isinstance(fault, PresenceError) or "websocket" not in environ.get("QUERY_STRING", "")

@@ -49,7 +49,12 @@ _ANY = (
 )
 _STORED = (errors.StorageUnavailable,)
 _WRITES = (errors.StorageFull, errors.UnderMaintenance)
-_WITH_BODY = (errors.InvalidJson, errors.InvalidField, errors.MessageTooLarge)
+_WITH_BODY = (
+    errors.InvalidJson,
+    errors.InvalidField,
+    errors.MessageTooLarge,
+    errors.CodingRefused,
+)
 _WITH_NAMES = (errors.InvalidField, errors.AddressUnknown)
 
 

@@ -167,10 +167,17 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
             super().receive(pkt)
         except engineio.exceptions.UnknownPacketError:
             # The library ignores these, and the sender would wait for an answer.
-            self.fault = "a packet's type is unknown"
+            self.blame(f"packets of the type {pkt.packet_type} are the server's, or nobody's")
+            log.warning("closed a connection that sent an invalid packet: %s", self.fault)
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
         finally:
             self._is_answered = False
+
+    def blame(self, fault: str) -> None:
+        """Note what was wrong with what the client sent, so that it is told when it is closed."""
+        self.fault = fault
+        if self._websocket is not None:
+            self._websocket.fault = fault
 
     def begin_polling(self, mark: str | None) -> None:
         """Get ready for polls; `mark` is that of the request which opened the connection."""
@@ -321,6 +328,7 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         except ValueError as error:
             # The library decodes a message outside of what it guards.
             log.warning("closed a connection that sent an invalid packet: %s", error)
+            self.blame(str(error))
             self.queue.put(None)  # ends its writer
             self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
             return []

@@ -43,7 +43,7 @@ def install(server: Server, throttle: Throttle) -> None:
         except ValueError as error:
             log.warning("closed a connection that sent an invalid packet: %s", error)
             if connection is not None:
-                connection.fault = str(error)
+                connection.blame(str(error))
         except Exception:
             log.exception("closed a connection after an unexpected error")
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -20,6 +21,7 @@ import engineio.socket
 
 from presence.errors import (
     ProtocolRefused,
+    SessionElsewhere,
     SessionUnknown,
     SessionUpgraded,
     TransportRefused,
@@ -38,13 +40,19 @@ log = logging.getLogger(__name__)
 
 _VERSION = "4"
 _POLLING, _WEBSOCKET = "polling", "websocket"
+# The beginning of an id that a worker with a name has given, as `PRESENCE_WORKER_NAME` may be.
+_HOLDER = re.compile(r"([a-z0-9-]{1,16})\.")
 
 
 class Requests:
-    """Answers the requests to an Engine.IO server, in the place of the library's own handler."""
+    """Answers the requests to an Engine.IO server, in the place of the library's own handler.
 
-    def __init__(self, engine: Any, tell_and_close: Callable[..., Any]) -> None:
+    `worker` is the name that the ids of this process's connections begin with, if it was given one.
+    """
+
+    def __init__(self, engine: Any, tell_and_close: Callable[..., Any], worker: str) -> None:
         self._engine = engine
+        self._worker = worker
         self._tell_and_close = tell_and_close
         self._log_old = OncePerMinute(log)
 
@@ -64,6 +72,8 @@ class Requests:
         if sid is None:
             if query.get("EIO") != _VERSION:
                 raise ProtocolRefused(query.get("EIO"))
+            if method not in ("GET", "POST"):
+                raise TransportRefused(f"{transport} by {method}")
             if method != "GET":
                 raise SessionUnknown("The request names no connection (sid)")
             return self._open(environ, start_response, transport)
@@ -111,6 +121,9 @@ class Requests:
         """Return an open connection that has no WebSocket; raises `PresenceError`."""
         connection = self._engine.sockets.get(sid)
         if connection is None or connection.closed:
+            holder = _HOLDER.match(sid)
+            if self._worker and holder is not None and holder[1] != self._worker:
+                raise SessionElsewhere(holder[1], self._worker)
             raise SessionUnknown
         if connection.upgraded or not connection.connected:
             raise SessionUpgraded

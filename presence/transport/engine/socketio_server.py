@@ -76,7 +76,7 @@ def make_socketio(
     # Whether connections can hold back a packet until the next one (see `multicast`).
     engine.holds = mode == "eventlet"
     engine.websocket_compression = settings.websocket_compression
-    engine.handle_request = Requests(engine, tell_and_close).handle
+    engine.handle_request = Requests(engine, tell_and_close, settings.worker_name).handle
     packet_guard.install(socketio.server, Throttle(socketio.server, settings))
     return socketio
 

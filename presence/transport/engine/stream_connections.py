@@ -32,10 +32,11 @@ _COMPRESS_FROM = 1024
 class StreamSendQueue:
     """Stands where the library expects a connection's queue, once a stream sends its packets."""
 
-    __slots__ = ("_compress", "_stream")
+    __slots__ = ("_compress", "_owner", "_stream")
 
-    def __init__(self, stream: Stream, *, compress: bool) -> None:
+    def __init__(self, stream: Stream, owner: Connection, *, compress: bool) -> None:
         self._stream = stream
+        self._owner = owner
         self._compress = compress
 
     @property
@@ -45,7 +46,10 @@ class StreamSendQueue:
 
     def put(self, packet: Any) -> None:
         """Send a packet; None marks the end."""
-        if packet is None:
+        fault = self._owner.fault
+        if packet is None and fault is not None:
+            self._stream.close(protocol.PROTOCOL_ERROR, fault)
+        elif packet is None:
             self._stream.close(protocol.NORMAL)
         else:
             frame = frame_of(packet, compress=self._compress)
@@ -128,6 +132,7 @@ class StreamConnection(Connection):
         except ValueError as error:
             log.warning("closed a connection that sent an invalid packet: %s", error)
             if self.upgraded:
+                self.blame(str(error))
                 self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
             elif self._stream is not None:
                 self._stream.close(protocol.PROTOCOL_ERROR, "expected an upgrade")
@@ -152,7 +157,7 @@ class StreamConnection(Connection):
             raise SessionUpgraded
         stream, self._compress = opened(environ, self, self.server)
         self._stream = stream
-        self._send_queue = StreamSendQueue(stream, compress=self._compress)
+        self._send_queue = StreamSendQueue(stream, self, compress=self._compress)
         if self.connected:
             patience = self.server.ping_interval + self.server.ping_timeout
             hubs.get_hub().schedule_call_global(patience, self._hurry, stream)

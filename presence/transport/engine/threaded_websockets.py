@@ -11,8 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from presence.transport.websocket import protocol
+from presence.transport.websocket import extensions, protocol
 from presence.transport.websocket.early_bytes import SOCKETS, SocketWithMore, sent_along
+
+# What the library is shown of a request's headers as it came, and what a checked one asks for,
+# whatever else may stand in the same headers.
+_READ = frozenset(
+    f"HTTP_SEC_WEBSOCKET_{name}" for name in ("EXTENSIONS", "KEY", "PROTOCOL", "VERSION")
+)
+_ASKED = {"HTTP_HOST": "server", "HTTP_CONNECTION": "Upgrade", "HTTP_UPGRADE": "websocket"}
 
 
 def transport_below(websocket: Any) -> Any:
@@ -29,13 +36,20 @@ def cut(transport: Any) -> None:
 
 
 def _closing(ws: Any, close: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that closes a WebSocket and its connection, if nobody did before."""
+    """Return a function that closes a WebSocket and its connection, if nobody did before.
+
+    A client that did something wrong is told what (``ws.fault``).
+    """
     first = threading.Lock()
 
     def close_once() -> None:
         if first.acquire(blocking=False):
+            fault = getattr(ws, "fault", None)
             with suppress(OSError):
-                close()
+                if fault is None or not ws.ws.connected:
+                    close()
+                else:
+                    ws.ws.close(protocol.PROTOCOL_ERROR, protocol.reason_of_close(fault))
             cut(transport_below(ws))
 
     return close_once
@@ -59,6 +73,7 @@ def served(
         finally:
             ws.close()
 
+    environ = _plain(environ)
     early = sent_along(environ)
     if early:
         for name in SOCKETS & environ.keys():
@@ -66,6 +81,22 @@ def served(
     chosen = protocol.chosen_subprotocol(environ)
     websocket = server._async["websocket"](handle, server, subprotocols=[chosen] if chosen else [])
     return websocket(environ, start_response)
+
+
+def _plain(environ: dict[str, Any]) -> dict[str, Any]:
+    """Return a checked request with nothing but what one for a WebSocket must have.
+
+    It may have more, such as a list of what to upgrade to, or headers that no parser of the
+    library's takes, which then fails without an answer.
+    """
+    plain = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("HTTP_") or name in _READ
+    }
+    if extensions.granted(plain.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")) is None:
+        plain.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+    return plain | _ASKED
 
 
 def tell_and_close(

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from presence.errors import AddressUnknown
 from presence.transport.process.runtime import runtime
+from presence.transport.websocket.elsewhere import UPGRADE
 from presence.transport.wire.needs import public
 from presence.transport.wire.serializers import Body
 
@@ -33,7 +34,7 @@ def note_upgrade(key: str) -> tuple[Body, int]:
     asked = {part.strip().lower() for part in request.headers.get("Connection", "").split(",")}
     with _guard:
         _arrived[key] = {
-            "upgrade": request.headers.get("Upgrade", "").lower() == "websocket",
+            "upgrade": str(request.environ.get(UPGRADE, "")).lower() == "websocket",
             "connection": "upgrade" in asked,
             "protocol": request.environ.get("SERVER_PROTOCOL", ""),
         }

@@ -22,11 +22,11 @@ from typing import Any
 import eventlet
 import gunicorn.http.message
 import gunicorn.http.parser
-from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, UnsupportedTransferCoding
+from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import geventlet
 
-from presence.errors import HeadersTooLarge
+from presence.errors import HeadersTooLarge, PresenceError, RequestMalformed, RequestTimeout
 from presence.transport.admission.error_handlers import http_answer
 from presence.transport.admission.request_limits import HEADER_BYTES
 from presence.transport.admission.security_headers import ALWAYS
@@ -44,6 +44,20 @@ _READING_PATIENCE = 2
 _READ_BYTES_PER_SECOND = 10_000
 # For ``SO_LINGER``: what the client has not got yet is thrown away.
 _AT_ONCE = struct.pack("ii", 1, 0)
+
+# What else is spoken to a port of HTTP/1.1 by mistake, by what it begins with.
+_OTHER_PROTOCOLS = {
+    b"\x16\x03": "it is TLS (https), and this port speaks HTTP. Use http://, or a proxy with a "
+    "certificate before it",
+    b"PROXY ": "it begins with the PROXY protocol. Have the proxy send X-Forwarded-For instead",
+    b"\r\n\r\n\x00\r\nQUIT\n": "it begins with the PROXY protocol, version 2. Have the proxy send "
+    "X-Forwarded-For instead",
+    b"PRI * HTTP/2.0": "it is HTTP/2, and this port speaks version 1.1. Have the proxy use that",
+}
+# Line ends before a request, which some clients put behind the one before (RFC 9112, section 2.2).
+_BLANK_LINES = 2
+# How much is shown of what the parser says.
+_LONGEST_FAULT = 200
 
 _ACCEPT = re.compile(rb"(?i)(?:^|\r\n)accept:([^\r]{0,500})")
 
@@ -96,10 +110,12 @@ class ImpatientReader(SocketUnreader):  # type: ignore[misc]
         super().__init__(sock, max_chunk)
         self._began: float | None = time.monotonic()
         self._received = 0
+        # Whether the head of a request was read, which can be told no more that it was late.
+        self.has_head = False
 
     def rest(self) -> None:
         """Note that a request was dealt with: the next one has its own time, once it begins."""
-        self._began, self._received = None, 0
+        self._began, self._received, self.has_head = None, 0, False
 
     def chunk(self) -> bytes:
         """Return what has come; nothing at the end, or if the client was too slow."""
@@ -109,19 +125,27 @@ class ImpatientReader(SocketUnreader):  # type: ignore[misc]
             allowed = self.seconds + self._received / _BYTES_PER_SECOND
             seconds = self._began + allowed - now
             if seconds <= 0:
-                return b""
+                return self._too_late()
         before = self.sock.gettimeout()
         self.sock.settimeout(seconds)
         try:
             data: bytes = super().chunk()
         except TimeoutError:
-            return b""
+            return self._too_late()
         finally:
             self.sock.settimeout(before)
         if self._began is None:
             self._began = time.monotonic()
         self._received += len(data)
         return data
+
+    def _too_late(self) -> bytes:
+        """Return nothing more, having said so to a client whose request has begun."""
+        if self._received and not self.has_head:
+            self.has_head = True
+            with suppress(OSError):
+                self.sock.sendall(_refusal(RequestTimeout(self.seconds)))
+        return b""
 
 
 class ImpatientWriter(geventlet.GreenSocket):  # type: ignore[misc]
@@ -168,8 +192,27 @@ class ImpatientWriter(geventlet.GreenSocket):  # type: ignore[misc]
         return 0
 
 
+class OtherProtocol(ParseException):  # type: ignore[misc]
+    """What came is no HTTP/1.1."""
+
+
 class Request(gunicorn.http.message.Request):  # type: ignore[misc]
-    """A request that says who has made it when its headers are too long to be read."""
+    """A request that says who has made it when its headers are too long to be read.
+
+    What is of another protocol is told so by its first bytes.
+    """
+
+    def parse(self, unreader: Any) -> Any:
+        """Return what came after the head; raises gunicorn's own exceptions."""
+        data = unreader.read()
+        for beginning, fault in _OTHER_PROTOCOLS.items():
+            if data.startswith(beginning):
+                raise OtherProtocol(fault)
+        for _ in range(_BLANK_LINES):
+            if data.startswith(b"\r\n"):
+                data = data[2:] or unreader.read()
+        unreader.unread(data)
+        return super().parse(unreader)
 
     def parse_headers(self, data: Any, from_trailer: bool = False) -> Any:
         """Return the headers; raises gunicorn's own exceptions."""
@@ -230,6 +273,7 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer a request; raises `StopIteration` if the connection cannot be used any more."""
         waiting.discard(sock)
+        req.unreader.has_head = True
         sock.settimeout(_READING_PATIENCE * ImpatientReader.seconds)
         try:
             answer = super().handle_request(listener_name, req, sock, addr)
@@ -251,21 +295,25 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
         return answer
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer a request that cannot be read; an unknown coding is the client's fault too."""
-        if isinstance(exc, UnsupportedTransferCoding):
-            exc = InvalidHeader("TRANSFER-ENCODING")
+        """Answer a request that cannot be read, in the words of all other answers."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        error: PresenceError
         if isinstance(exc, LimitRequestHeaders):
             self.log.warning("Request from ip=%s with too large headers: %s", addr[0], exc)
-            environ = getattr(exc, "environ", {"REQUEST_METHOD": "GET"})
-            with suppress(OSError):
-                client.sendall(_too_large(environ))
-            return
-        super().handle_error(req, client, addr, exc)
+            error = HeadersTooLarge(HEADER_BYTES)
+        else:
+            fault = str(exc)[:_LONGEST_FAULT]
+            self.log.warning("Invalid request from ip=%s: %s", addr[0], fault)
+            error = RequestMalformed(fault.rstrip(".\n"))
+        with suppress(OSError):
+            client.sendall(_refusal(error, getattr(exc, "environ", None)))
 
 
-def _too_large(environ: dict[str, str]) -> bytes:
-    """Return the answer to a request with too large headers, from its first line on."""
-    status, headers, body = http_answer(HeadersTooLarge(HEADER_BYTES), environ)
+def _refusal(error: PresenceError, environ: dict[str, str] | None = None) -> bytes:
+    """Return the answer to a request that cannot be handled, from its first line on."""
+    status, headers, body = http_answer(error, environ or {"REQUEST_METHOD": "GET"})
     headers += [("Connection", "close"), *ALWAYS]
     unique = {name.lower(): f"{name}: {value}\r\n" for name, value in reversed(headers)}
     return f"HTTP/1.1 {status}\r\n{''.join(unique.values())}\r\n".encode() + body

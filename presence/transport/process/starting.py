@@ -130,11 +130,17 @@ def hear_others(run: Runtime) -> None:
     """Begin to hear the other workers, or say that there is no way to."""
 
     def begin() -> None:
-        if run.cluster is not None:
-            run.cluster.start()
-            return
         with database.reading() as session:
             others = len(workers.living(session)) - 1
+        if run.cluster is not None:
+            run.cluster.start()
+            if others > 0 and not run.settings.worker_name:
+                log.warning(
+                    "%s this database, and PRESENCE_WORKER_NAME is not set: no proxy can tell "
+                    "whose a request is, so clients that do not begin with WebSocket get lost",
+                    plural(others, "other process serves", "other processes serve"),
+                )
+            return
         if others > 0:
             log.warning(
                 "%s this database, and REDIS_URL is not set: peers on "

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Socket.IO's own address ends with a slash.
-_NOT_OURS = ("/socket.io", "/static/")
+# Socket.IO's own address ends with a slash, which some clients leave out and some proxies take off.
+_SOCKETIO = "/socket.io"
+_FILES = "/static/"
+# Where pages that were written for Node's server look for the client, and where it is.
+_CLIENTS = frozenset({f"{_SOCKETIO}/socket.io.js", f"{_SOCKETIO}/socket.io.min.js"})
+_CLIENT = f"{_FILES}vendor/socket.io-client-4.8.4/socket.io.min.js"
 
 
 class LoggedErrors:
@@ -75,7 +79,8 @@ class TidyPaths:
     """Lets an address with a slash too many be the one without: ``/api/webrtc/rooms/``.
 
     A slash that a client has encoded belongs to a name, and names have none, so it is left for the
-    answer that nothing is there.
+    answer that nothing is there. Socket.IO's address alone is the one with a slash, and its client
+    is also where Node's server has it.
     """
 
     def __init__(self, wsgi_app: WSGIApplication) -> None:
@@ -84,11 +89,13 @@ class TidyPaths:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on by its plain path."""
         path = environ.get("PATH_INFO", "")
-        if len(path) > 1 and (path[-1] == "/" or "//" in path):
+        if path in _CLIENTS:
+            environ["PATH_INFO"] = _CLIENT
+        elif path == _SOCKETIO or (len(path) > 1 and (path[-1] == "/" or "//" in path)):
             sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or path
             tidy = re.sub("//+", "/", path).rstrip("/") or "/"
-            if "%2f" not in sent.lower() and not tidy.startswith(_NOT_OURS):
-                environ["PATH_INFO"] = tidy
+            if "%2f" not in sent.partition("?")[0].lower() and not tidy.startswith(_FILES):
+                environ["PATH_INFO"] = f"{tidy}/" if tidy == _SOCKETIO else tidy
         return self._wsgi_app(environ, start_response)
 
 

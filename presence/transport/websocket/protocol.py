@@ -105,8 +105,8 @@ def check_request(environ: Mapping[str, Any]) -> None:
         is_key = False
     if not is_key:
         raise BadHandshake("its Sec-WebSocket-Key must be 16 bytes in base64")
-    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")
-    if offered is not None:
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").strip()
+    if offered:
         names = [name.strip() for name in offered.split(",")]
         if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
             raise BadHandshake("its Sec-WebSocket-Protocol must list different names")
@@ -129,17 +129,11 @@ def handshake(environ: Mapping[str, Any], *, compression: bool) -> tuple[bytes, 
     subprotocol = chosen_subprotocol(environ)
     if subprotocol is not None:
         answer += b"Sec-WebSocket-Protocol: " + subprotocol.encode() + b"\r\n"
-    agreed = compression and extensions.can_compress(
-        environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")
-    )
-    if agreed:
-        # Nothing is remembered from one message to the next: it would cost hundreds of kilobytes
-        # per connection, and a broadcast would have to be compressed for each recipient.
-        answer += (
-            b"Sec-WebSocket-Extensions: permessage-deflate; "
-            b"server_no_context_takeover; client_no_context_takeover\r\n"
-        )
-    return answer + b"\r\n", agreed
+    offers = environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "") if compression else ""
+    agreed = extensions.granted(offers)
+    if agreed is not None:
+        answer += b"Sec-WebSocket-Extensions: " + agreed.encode() + b"\r\n"
+    return answer + b"\r\n", agreed is not None
 
 
 def chosen_subprotocol(environ: Mapping[str, Any]) -> str | None:
@@ -147,7 +141,7 @@ def chosen_subprotocol(environ: Mapping[str, Any]) -> str | None:
 
     A browser whose offer is not answered closes the connection.
     """
-    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").strip()
     return offered.split(",")[0].strip() if offered else None
 
 
@@ -170,8 +164,12 @@ def close_frame(code: int, reason: str = "") -> bytes:
     """Return a close frame; a long reason is cut, and code 0 stands for none (section 5.5.1)."""
     if not code:
         return frame(b"", CLOSE)
-    text = reason.encode()[: _MAX_CONTROL_BYTES - 2].decode("utf-8", "ignore").encode()
-    return frame(struct.pack("!H", code) + text, CLOSE)
+    return frame(struct.pack("!H", code) + reason_of_close(reason).encode(), CLOSE)
+
+
+def reason_of_close(text: str) -> str:
+    """Return as much of a text as a close frame holds, in UTF-8."""
+    return text.encode()[: _MAX_CONTROL_BYTES - 2].decode("utf-8", "ignore")
 
 
 class Reader:
