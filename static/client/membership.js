@@ -213,7 +213,8 @@ export class Membership {
       stay.refusal = error;
       const isWaiting = error.code === "room_full" && (stay.wasIn || attempt?.waitForPlace);
       if (stay.isIn || !(isWaiting || isPassing(error))) return void this.#fail(stay, error);
-      if (isWaiting) clearTimeout(attempt?.timer);
+      // Who was in waits for the place; the call does so only if it is to.
+      if (isWaiting && attempt?.waitForPlace) clearTimeout(attempt.timer);
       this.#owner.failed(error);
       const isOver = () => this.#wanted !== stay || stay.attempt !== attempt || !this.#line.isUp;
       await this.#change(delayOf(stay.refusals++, error), isOver);

@@ -83,6 +83,25 @@ const cases = {
     await others[0].leave();
     return [await waiting, client.state, await present(room)];
   },
+  async "joining again where a lost place was taken"(room) {
+    const line = await proxyTo(url);
+    const client = make({ peerId: "a", timeout: 600 }, line.url);
+    await client.join(room);
+    line.refuse();
+    line.cut();
+    const others = [make({ peerId: "b" }), make({ peerId: "c" })];
+    for (const other of others) await other.join(room, { waitForPlace: true });
+    line.accept();
+    await eventually(() => client.happened.includes("error room_full"));
+    const again = await outcome(client.join(room));
+    const all = [again, client.state, client.roomName === room];
+    await others[0].leave();
+    await eventually(() => client.state === "joined");
+    all.push(await present(room));
+    client.close();
+    line.close();
+    return all;
+  },
   async "a connection that flaps while a rejoin is on its way"(room) {
     const line = await proxyTo(url);
     const client = make({ peerId: "alice" }, line.url);

@@ -48,6 +48,13 @@ def test_waiting_for_a_place_is_rewarded(report: dict[str, Any]) -> None:
     assert report["waiting for a place is rewarded"] == ["resolved", "joined", ["b", "c"]]
 
 
+def test_joining_again_where_a_lost_place_was_taken_ends_and_the_place_is_wanted_still(
+    report: dict[str, Any],
+) -> None:
+    outcome = report["joining again where a lost place was taken"]
+    assert outcome == ["room_full", "reconnecting", True, ["a", "c"]]
+
+
 def test_a_place_that_is_left_and_wanted_again_before_it_was_given_is_kept(
     report: dict[str, Any],
 ) -> None:

@@ -100,7 +100,8 @@ class Membership:
         self.keeper.need()
         try:
             await asyncio.wait({answer}, timeout=self._timeout if seconds is None else seconds)
-            if seconds is None and wish.is_queued:
+            # Who was in the room before waits for it too, but not the call that does not want to.
+            if seconds is None and wish.is_queued and waits_for_place:
                 await asyncio.wait({answer})
         except asyncio.CancelledError:
             self._withdraw(

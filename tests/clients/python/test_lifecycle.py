@@ -210,7 +210,7 @@ def test_leaving_while_waiting_for_ones_place_again_is_for_good(
     wire = line(open_server)
     first, *others = fill(client, open_server, room)
     first.call("leave")
-    ada, bob = client("ada", url=wire.url), client("bob")
+    ada, bob = client("ada", url=wire.url, timeout=2.0), client("bob")
     heard = ada.listen()
     ada.call("join", room)
     wire.shut()
@@ -218,6 +218,7 @@ def test_leaving_while_waiting_for_ones_place_again_is_for_good(
     bob.call("join", room, wait_for_place=True)
     wire.open()
     eventually(lambda: "room_full" in [e.code for e in told(heard, "error")], "no place is left")
+    assert ada.fails("join", room).code == "room_full", "a call that is not to wait ends"
     assert (ada.state, ada.client.room_name) == ("reconnecting", room)
     assert ada.call("leave")["reason"] == "left"
     for one in (bob, *others):
