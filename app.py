@@ -26,13 +26,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
-from dotenv import load_dotenv
 from flask import Flask
 from flask.cli import FlaskGroup
 from socketio import Manager
 
 from presence import logs
-from presence.config import ROOT, InvalidSetting, Settings
+from presence.config import ROOT, InvalidSetting, Settings, read_env_file
 from presence.storage import database, schema
 from presence.transport.admission import (
     client_addresses,
@@ -264,8 +263,8 @@ def main() -> None:
     # Not at the top: it imports eventlet.
     from presence.transport.commands.eventlet_requests import Request  # noqa: PLC0415
 
-    load_dotenv(ROOT / ".env")
     try:
+        read_env_file()
         settings = Settings.from_environment()
     except InvalidSetting as error:
         sys.exit(str(error))

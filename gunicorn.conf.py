@@ -8,11 +8,10 @@ import signal
 import sys
 import warnings
 
-from dotenv import load_dotenv
 from gunicorn import glogging
 
 from presence import logs
-from presence.config import ROOT, InvalidSetting, Settings
+from presence.config import InvalidSetting, Settings, read_env_file
 from presence.transport.commands import listening
 from presence.transport.engine.file_descriptors import MAX_BODIES, MAX_WAITING, make_room_for
 
@@ -20,8 +19,8 @@ from presence.transport.engine.file_descriptors import MAX_BODIES, MAX_WAITING, 
 # was a seventh of a worker's start. `post_worker_init` switches it on again.
 gc.disable()
 
-load_dotenv(ROOT / ".env")
 try:
+    read_env_file()
     settings = Settings.from_environment()
 except InvalidSetting as error:
     sys.exit(str(error))

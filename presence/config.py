@@ -1,21 +1,25 @@
 """Every setting of the server, read once from the environment.
 
-Imports nothing of the server and no framework: ``gunicorn.conf.py`` reads it before the worker
-has patched the standard library.
+What their values may be is in `presence.setting_values`. Imports nothing else of the server and no
+framework: ``gunicorn.conf.py`` reads it before the worker has patched the standard library.
 """
 
 from __future__ import annotations
 
 import difflib
-import ipaddress
-import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from dotenv import load_dotenv
+
+from presence import setting_values as values
+from presence.setting_values import FOREVER
 
 _MIB = 1024 * 1024
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,13 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # CHANGELOG.md has a section for each that was released; `script/release` makes its files.
 VERSION = "0.1.0"
 
-FOREVER = "forever"
-SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-
-# The first is what some hosters write; the driver is always the same.
-_POSTGRESQL = ("postgres://", "postgresql://", "postgresql+psycopg2://")
-
 _PREFIX = "PRESENCE_"
+# What may be meant to begin like a setting: in small letters, or misspelt.
+_LIKE_PREFIX = re.compile(r"pre[a-z]{2,7}_", re.IGNORECASE)
 # What begins so and is none of the server's business: how much the tests do, and what Kubernetes
 # tells every container of a service that is called presence.
 _NOT_MEANT = re.compile(
@@ -37,17 +37,8 @@ _NOT_MEANT = re.compile(
     r"|PRESENCE_(\w+_)?PORT=(tcp|udp)://.*"
 )
 
-# What the server's own paths begin with.
-OWN_PATHS = frozenset(
-    (
-        *("api", "clients", "docs", "doctor", "fragments", "healthz", "metrics", "readyz", "rooms"),
-        *("socket.io", "static", "uploads"),
-    )
-)
-_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,64}){1,8}")
-
-# A name of a machine, or an IPv4 address.
-_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
+# How alike two names are of which one was meant to be the other.
+_VERY_CLOSE = 0.9
 
 # Numbers beyond these are mistakes, and some part or other would fail of them later: columns of 32
 # bits, timers of the system, which count milliseconds in as many. Sizes go as far as a disk might.
@@ -57,10 +48,6 @@ _MOST_BYTES = 2**62
 
 # What HMAC-SHA256 asks of a key (RFC 7518, section 3.2).
 _MIN_KEY_BYTES = 32
-
-
-# A name of a machine, or an address: IPv4, or IPv6 (in brackets where a port may follow).
-_NAME_OR_ADDRESS = r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
 
 
 class InvalidSetting(ValueError):
@@ -76,21 +63,28 @@ def _setting(
     least: float = 0,
     above: float | None = None,
     most: float | None = None,
+    check: Callable[[Any], object] | None = None,
 ) -> Any:
     """Declare a field of `Settings`: its environment variable, default and one-line meaning.
 
-    A number is from `least` to `most`, or more than `above`; a secret is left out where the
-    settings are printed.
+    A number is from `least` to `most`, or more than `above`; `check` raises `ValueError` for any
+    other value that cannot be. A secret is left out where the settings are printed.
     """
     if most is None:
         most = _MOST_SECONDS if isinstance(default, float) else _MOST
         most = _MOST_BYTES if "_BYTES" in variable else most
+    checks: list[Callable[[Any], object]] = []
+    if isinstance(default, str):
+        checks.append(values.check_printable)
+    elif not isinstance(default, bool):
+        checks.append(partial(values.check_range, least=least, above=above, most=most))
     metadata = {
         "variable": variable,
         "description": description,
         "least": least,
         "above": above,
         "most": most,
+        "checks": (check, *checks) if check else tuple(checks),
     }
     return field(default=default, repr=not secret, metadata=metadata)
 
@@ -100,7 +94,10 @@ class Settings:
     """The settings of one server process. Sizes are in bytes, durations in seconds."""
 
     host: str = _setting(
-        "HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface, :: for IPv6 too"
+        "HOST",
+        "127.0.0.1",
+        "address to listen on; 0.0.0.0 for every interface, :: for IPv6 too",
+        check=values.listening_address,
     )
     port: int = _setting(
         "PORT",
@@ -113,6 +110,7 @@ class Settings:
         "DATABASE_URL",
         "sqlite:///instance/presence.db",
         "where rooms and peers are kept: a file, or postgresql://user:password@host/name",
+        check=values.check_database_url,
     )
     database_connections: int = _setting(
         "PRESENCE_DATABASE_CONNECTIONS",
@@ -124,24 +122,38 @@ class Settings:
         "PRESENCE_WORKER_NAME",
         "",
         "what a proxy knows this process by: ids of its connections begin with it and a dot",
+        check=values.check_worker_name,
     )
     redis_prefix: str = _setting(
-        "PRESENCE_REDIS_PREFIX", "presence:", "what the names of this server in Redis begin with"
+        "PRESENCE_REDIS_PREFIX",
+        "presence:",
+        "what the names of this server in Redis begin with",
+        check=values.check_redis_prefix,
     )
     redis_url: str = _setting(
-        "REDIS_URL", "", "Redis that several processes share, such as redis://host:6379/0"
+        "REDIS_URL",
+        "",
+        "Redis that several processes share, such as redis://host:6379/0",
+        check=values.check_redis_url,
     )
     upload_dir: str = _setting("UPLOAD_DIR", "uploads", "folder that holds uploaded files")
     upload_url: str = _setting(
         "UPLOAD_URL",
         "",
         "bucket that holds them instead, s3://bucket/prefix; they still come in through UPLOAD_DIR",
+        check=values.check_bucket_url,
     )
     s3_endpoint: str = _setting(
-        "PRESENCE_S3_ENDPOINT", "", "address of the bucket's server, where it is not Amazon's"
+        "PRESENCE_S3_ENDPOINT",
+        "",
+        "address of the bucket's server, where it is not Amazon's",
+        check=values.check_endpoint,
     )
     mode: str = _setting(
-        "PRESENCE_MODE", "open", "open: anyone may do anything; locked: what a signed token allows"
+        "PRESENCE_MODE",
+        "open",
+        "open: anyone may do anything; locked: what a signed token allows",
+        check=partial(values.check_choice, choices=("open", "locked")),
     )
     secret_key: str = _setting(
         "SECRET_KEY",
@@ -154,11 +166,13 @@ class Settings:
         "",
         "keys of tokens by kid, such as b:<secret>,a:<secret>; the first signs new ones",
         secret=True,
+        check=values.keys_by_kid,
     )
     allowed_hosts: str = _setting(
         "PRESENCE_ALLOWED_HOSTS",
         "",
         "names by which the server is called, by commas; .example.org for all below it",
+        check=values.check_hosts,
     )
     file_url_seconds: int = _setting(
         "PRESENCE_FILE_URL_SECONDS",
@@ -170,6 +184,7 @@ class Settings:
         "PRESENCE_ALLOWED_ORIGINS",
         "*",
         "web origins that may use the server, separated by commas; * for all",
+        check=values.check_origins,
     )
     max_peers: int = _setting(
         "PRESENCE_MAX_PEERS",
@@ -248,15 +263,25 @@ class Settings:
         "PRESENCE_KEEP_INACTIVE_PEERS",
         FOREVER,
         "how long peers are kept after they were last seen, such as 30d",
+        check=values.seconds_of,
     )
     keep_empty_rooms: str = _setting(
-        "PRESENCE_KEEP_EMPTY_ROOMS", FOREVER, "how long rooms are kept without any peer"
+        "PRESENCE_KEEP_EMPTY_ROOMS",
+        FOREVER,
+        "how long rooms are kept without any peer",
+        check=values.seconds_of,
     )
     keep_files: str = _setting(
-        "PRESENCE_KEEP_FILES", FOREVER, "how long files are kept after their upload"
+        "PRESENCE_KEEP_FILES",
+        FOREVER,
+        "how long files are kept after their upload",
+        check=values.seconds_of,
     )
     keep_activity: str = _setting(
-        "PRESENCE_KEEP_ACTIVITY", FOREVER, "how long it is kept what happened in a room"
+        "PRESENCE_KEEP_ACTIVITY",
+        FOREVER,
+        "how long it is kept what happened in a room",
+        check=values.seconds_of,
     )
     max_user_data_bytes: int = _setting(
         "PRESENCE_MAX_USER_DATA_BYTES",
@@ -294,10 +319,16 @@ class Settings:
         "PRESENCE_MAX_HELD_BYTES", 32 * 1024 * 1024, "all waiting signals of the process together"
     )
     stun_urls: str = _setting(
-        "PRESENCE_STUN_URLS", "", "STUN servers for clients, such as stun:host:3478, by commas"
+        "PRESENCE_STUN_URLS",
+        "",
+        "STUN servers for clients, such as stun:host:3478, by commas",
+        check=partial(values.check_ice_urls, schemes=("stun:", "stuns:")),
     )
     turn_urls: str = _setting(
-        "PRESENCE_TURN_URLS", "", "TURN servers for clients, such as turn:host:3478, by commas"
+        "PRESENCE_TURN_URLS",
+        "",
+        "TURN servers for clients, such as turn:host:3478, by commas",
+        check=partial(values.check_ice_urls, schemes=("turn:", "turns:")),
     )
     turn_secret: str = _setting(
         "PRESENCE_TURN_SECRET",
@@ -348,6 +379,7 @@ class Settings:
         "PRESENCE_PREFIX",
         "",
         "path below which the server stands, such as /presence; else X-Forwarded-Prefix says it",
+        check=values.check_path_prefix,
     )
     sockets_per_address: int = _setting(
         "PRESENCE_SOCKETS_PER_ADDRESS",
@@ -422,26 +454,31 @@ class Settings:
         "",
         "what /metrics asks for as “Authorization: Bearer …”",
         secret=True,
+        check=values.check_header_value,
     )
     log_format: str = _setting(
-        "PRESENCE_LOG_FORMAT", "text", "text or json: one line a record either way"
+        "PRESENCE_LOG_FORMAT",
+        "text",
+        "text or json: one line a record either way",
+        check=partial(values.check_choice, choices=("text", "json"), any_case=True),
     )
-    log_level: str = _setting("PRESENCE_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR")
+    log_level: str = _setting(
+        "PRESENCE_LOG_LEVEL",
+        "INFO",
+        "DEBUG, INFO, WARNING or ERROR",
+        check=partial(
+            values.check_choice, choices=("DEBUG", "INFO", "WARNING", "ERROR"), any_case=True
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Refuse values that would only fail later, far from their cause."""
         for item in fields(self):
-            _check_range(item.metadata, getattr(self, item.name))
-        self._check_prefix()
-        self._check_texts()
-        self._check_host()
-        self._check_places()
-        self._check_origins()
-        self._check_hosts()
-        self._check_durations()
-        self._check_ice()
+            for check in item.metadata["checks"]:
+                with _naming(item.metadata["variable"]):
+                    check(getattr(self, item.name))
+        self._check_turn()
         self._check_access()
-        self._check_log()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -450,161 +487,28 @@ class Settings:
         An empty variable counts as unset. Raises `InvalidSetting` for a value of the wrong kind.
         """
         environment = os.environ if environment is None else environment
-        values: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for setting in fields(cls):
             text = environment.get(setting.metadata["variable"], "").strip()
             if text:
-                values[setting.name] = _parse(setting.metadata["variable"], setting.default, text)
-        return cls(**values)
+                with _naming(setting.metadata["variable"]):
+                    values.check_unquoted(text)
+                    found[setting.name] = values.parse(text, setting.default)
+        return cls(**found)
 
-    def _check_host(self) -> None:
-        """Refuse what is no address or name alone, such as one with its port or scheme."""
-        try:
-            _ = self.address
-        except ValueError:
-            raise InvalidSetting(
-                f"HOST must be one address or name to listen on, such as 127.0.0.1, ::1, 0.0.0.0 "
-                f"or ::, not {self.host!r}. The port is PORT; a zone (%eth0) cannot be used."
-            ) from None
-
-    def _check_prefix(self) -> None:
-        """Refuse what is no path, or could be taken for one of the server's own."""
-        if not self.path_prefix:
-            return
-        if not is_prefix(self.path_prefix):
-            raise InvalidSetting(
-                f"PRESENCE_PREFIX must be a path such as /presence, of letters, digits, hyphens, "
-                f"dots and underscores, not {self.prefix!r}."
-            )
-        first = self.path_prefix.split("/")[1]
-        if first in OWN_PATHS:
-            raise InvalidSetting(
-                f"PRESENCE_PREFIX must not begin with /{first}, which is a path of the server "
-                "itself. Choose another, such as /presence."
-            )
-
-    def _check_places(self) -> None:
-        """Refuse addresses of storage that no engine here understands."""
-        self._check_database_url()
-        if self.redis_url and not _is_url(self.redis_url, ("redis", "rediss", "unix")):
-            raise InvalidSetting(
-                "REDIS_URL must begin with redis:// (rediss:// for TLS, unix:// for a socket), "
-                "and have a host, such as redis://localhost:6379/0."
-            )
-        if not re.fullmatch(r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?)?", self.upload_url):
-            raise InvalidSetting(
-                "UPLOAD_URL must be empty or like s3://bucket/prefix; a bucket's name has 3 to 63 "
-                "lower-case letters, digits, hyphens and dots."
-            )
-        if self.s3_endpoint and not _is_url(self.s3_endpoint, ("http", "https")):
-            raise InvalidSetting(
-                "PRESENCE_S3_ENDPOINT must begin with http:// or https:// and have a host, such as "
-                "https://s3.example.org."
-            )
-        if not re.fullmatch(r"[a-z0-9-]{0,16}", self.worker_name):
-            raise InvalidSetting(
-                "PRESENCE_WORKER_NAME must be up to 16 lower-case letters, digits and hyphens."
-            )
-        if not re.fullmatch(r"[\w.:/{}-]{1,64}", self.redis_prefix):
-            raise InvalidSetting(
-                "PRESENCE_REDIS_PREFIX must be 1 to 64 letters, digits and the characters "
-                "_ . : / { } -"
-            )
-
-    def _check_database_url(self) -> None:
-        if self.database_url.startswith("sqlite:///"):
-            if not self.database_url.removeprefix("sqlite:///") or "?" in self.database_url:
-                raise InvalidSetting(
-                    "DATABASE_URL must name a file after sqlite:/// and nothing else, such as "
-                    "sqlite:///instance/presence.db."
-                )
-        elif not self.has_shared_database:
-            # psycopg 3, for one, would stop every greenlet while it waits.
-            raise InvalidSetting(
-                "DATABASE_URL must begin with sqlite:/// or postgresql:// (with psycopg2, which "
-                "need not be named)."
-            )
-        elif not _is_url(self.database_url, needs_host=False):
-            # Not the address itself, which has the password in it.
-            raise InvalidSetting(
-                "DATABASE_URL must be like postgresql://user:password@host:5432/name. In user and "
-                "password write @ as %40, : as %3A, / as %2F, # as %23 and % as %25."
-            )
-
-    def _check_origins(self) -> None:
-        """Refuse what no browser sends as an origin, and so would let no page in."""
-        for origin in self.origins if self.origins != "*" else ():
-            if origin != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s@]+", origin):
-                raise InvalidSetting(
-                    f"PRESENCE_ALLOWED_ORIGINS: {origin!r} is no origin. Write it with its scheme, "
-                    "and without a path: https://app.example.org."
-                )
-
-    def _check_hosts(self) -> None:
-        """Refuse what nobody's ``Host`` can be."""
-        for host in self.hosts:
-            name = host.removeprefix(".")
-            if host != "*" and not re.fullmatch(_NAME_OR_ADDRESS, name) and not _is_ipv6(host):
-                raise InvalidSetting(
-                    f"PRESENCE_ALLOWED_HOSTS: {host!r} is no name of a server. Write it without "
-                    "scheme and path: presence.example.org."
-                )
-
-    def _check_durations(self) -> None:
-        for name in ("keep_inactive_peers", "keep_empty_rooms", "keep_files", "keep_activity"):
-            try:
-                seconds_of(getattr(self, name))
-            except ValueError as error:
-                raise InvalidSetting(f"{variable_of(name)} {error}") from None
-
-    def _check_ice(self) -> None:
-        """Refuse addresses that every browser would refuse, and TURN servers without a secret."""
-        for name, schemes in (
-            ("stun_urls", ("stun:", "stuns:")),
-            ("turn_urls", ("turn:", "turns:")),
-        ):
-            for url in urls(getattr(self, name)):
-                if not re.fullmatch(rf"({'|'.join(schemes)})[^\s/@]+", url):
-                    raise InvalidSetting(
-                        f"{variable_of(name)}: {url!r} must begin with {' or '.join(schemes)} and "
-                        f"go on with a host, such as {schemes[0]}turn.example.org:3478."
-                    )
-        if urls(self.turn_urls) and not self.turn_secret:
+    def _check_turn(self) -> None:
+        """Refuse TURN servers without their secret."""
+        if values.listed(self.turn_urls) and not self.turn_secret:
             raise InvalidSetting(
                 "PRESENCE_TURN_SECRET must be set with PRESENCE_TURN_URLS: the same value as "
                 "static-auth-secret of the TURN server."
             )
 
-    def _check_texts(self) -> None:
-        """Refuse what cannot be in an address, a path or a header."""
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, str) and not value.isprintable():
-                raise InvalidSetting(
-                    f"{item.metadata['variable']} must have no line breaks or other characters "
-                    "that cannot be printed."
-                )
-        if not re.fullmatch(r"[!-~]*", self.metrics_token):
-            raise InvalidSetting(
-                "PRESENCE_METRICS_TOKEN must be ASCII without spaces, as it is sent in a header."
-            )
-
-    def _check_log(self) -> None:
-        for name, fitting in (
-            ("log_format", ("text", "json")),
-            ("log_level", ("DEBUG", "INFO", "WARNING", "ERROR")),
-        ):
-            if getattr(self, name).lower() not in map(str.lower, fitting):
-                raise InvalidSetting(f"{variable_of(name)} must be one of {', '.join(fitting)}.")
-
     def _check_access(self) -> None:
         """Refuse to be locked with what would not keep anybody out."""
-        if self.mode not in {"open", "locked"}:
-            raise InvalidSetting("PRESENCE_MODE must be open or locked.")
-        keys = self.keys_by_kid
         if not self.is_locked:
             return
-        for name, key in {"SECRET_KEY": self.secret_key, **keys}.items():
+        for name, key in {"SECRET_KEY": self.secret_key, **self.keys_by_kid}.items():
             if len(key.encode()) < _MIN_KEY_BYTES:
                 what = name if name == "SECRET_KEY" else f"The key {name!r} of PRESENCE_TOKEN_KEYS"
                 raise InvalidSetting(
@@ -620,25 +524,13 @@ class Settings:
 
     @property
     def address(self) -> str:
-        """What to listen on, as sockets take it: IPv6 in its short form, without brackets.
-
-        Raises `ValueError` for a ``HOST`` that is neither an address nor a name.
-        """
-        host = self.host
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" not in host:
-            if not _NAME.fullmatch(host):
-                raise ValueError
-            return host
-        if "%" in host:
-            raise ValueError
-        return str(ipaddress.IPv6Address(host))
+        """What to listen on, as sockets take it: IPv6 in its short form, without brackets."""
+        return values.listening_address(self.host)
 
     @property
     def authority(self) -> str:
         """Where it listens as addresses have it (RFC 3986): IPv6 in brackets, and the port."""
-        return f"{bracketed(self.address)}:{self.port}"
+        return f"{values.bracketed(self.address)}:{self.port}"
 
     @property
     def path_prefix(self) -> str:
@@ -652,29 +544,18 @@ class Settings:
 
     @property
     def keys_by_kid(self) -> dict[str, str]:
-        """The keys of tokens by their key id, the one that signs first; raises `InvalidSetting`."""
-        keys: dict[str, str] = {}
-        for item in urls(self.token_keys):
-            kid, colon, key = item.partition(":")
-            if not colon or not re.fullmatch(r"[\w.-]{1,64}", kid) or kid in keys:
-                raise InvalidSetting(
-                    "PRESENCE_TOKEN_KEYS must be pairs such as 2026-05:<secret>, separated by "
-                    "commas, each name of letters and digits and given once."
-                )
-            keys[kid] = key
-        return keys
+        """The keys of tokens by their key id, the one that signs first."""
+        return values.keys_by_kid(self.token_keys)
 
     @property
     def hosts(self) -> list[str]:
         """The names by which the server may be called; none say that it is not checked."""
-        return urls(self.allowed_hosts)
+        return values.listed(self.allowed_hosts)
 
     @property
     def origins(self) -> str | list[str]:
         """The allowed origins: ``"*"`` or a list, as Flask-SocketIO and Flask-Cors take them."""
-        # Browsers send an origin without the slash with which people copy it.
-        origins = [part.rstrip("/").lower() for part in urls(self.allowed_origins)]
-        return "*" if "*" in origins else origins
+        return values.origins(self.allowed_origins)
 
     @property
     def upload_path(self) -> Path:
@@ -684,7 +565,7 @@ class Settings:
     @property
     def has_shared_database(self) -> bool:
         """Whether the database is one that several processes can serve from: PostgreSQL."""
-        return self.database_url.startswith(_POSTGRESQL)
+        return values.is_postgresql(self.database_url)
 
     @property
     def names_machines(self) -> bool:
@@ -709,43 +590,19 @@ class Settings:
         return prefix + str(ROOT / path)
 
 
-def is_prefix(path: str) -> bool:
-    """Tell whether a server may stand below a path: ``/a/b``, and nothing that leads elsewhere."""
-    return _PATH.fullmatch(path) is not None
+def read_env_file(path: Path = ROOT / ".env") -> None:
+    """Put what the file ``.env`` says, if there is one, into the environment, which wins over it.
 
-
-def _is_ipv6(host: str) -> bool:
-    """Tell whether this is an IPv6 address by itself, without brackets."""
-    try:
-        ipaddress.IPv6Address(host)
-    except ValueError:
-        return False
-    return "%" not in host
-
-
-def bracketed(host: str) -> str:
-    """Return a name or address as it stands in a URL: IPv6 in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
-def urls(setting: str) -> list[str]:
-    """Return the addresses in a setting that separates them by commas."""
-    return [part.strip() for part in setting.split(",") if part.strip()]
-
-
-def seconds_of(duration: str) -> int | None:
-    """Return a duration such as ``30d`` in seconds, or None for ``forever``.
-
-    Raises `ValueError` with the end of a sentence.
+    Raises `InvalidSetting` for one that cannot be read.
     """
-    if duration.strip().lower() == FOREVER:
-        return None
-    found = re.fullmatch(r"(\d{1,9})([smhdw])", duration.strip())
-    if found is None or not int(found[1]):
-        raise ValueError(
-            "must be a number followed by s, m, h, d or w (such as 12h or 30d), or “forever”."
-        )
-    return int(found[1]) * SECONDS_A_UNIT[found[2]]
+    try:
+        load_dotenv(path)
+    except UnicodeDecodeError:
+        raise InvalidSetting(f"{path} is not in UTF-8. Save it so, with an editor.") from None
+    except OSError as error:
+        raise InvalidSetting(
+            f"{path} cannot be read: {error.strerror}. Let the user that runs the server read it."
+        ) from None
 
 
 def variable_of(name: str) -> str:
@@ -756,18 +613,23 @@ def variable_of(name: str) -> str:
 def unknown_settings(environment: Mapping[str, str] | None = None) -> dict[str, str | None]:
     """Return the variables that look like settings and are none, each with what may be meant.
 
-    Looks at `os.environ` when no environment is given.
+    That is what begins as they do, and what comes near to one and begins nearly so. Looks at
+    `os.environ` when no environment is given.
     """
     # Compared without what all of them begin with; PRESENCE_PORT is meant for PORT.
     known = [str(item.metadata["variable"]) for item in fields(Settings)]
     by_end = {name.removeprefix(_PREFIX): name for name in known}
-    unknown = {}
+    unknown: dict[str, str | None] = {}
     for name, value in sorted((os.environ if environment is None else environment).items()):
-        if not name.startswith(_PREFIX) or name in known:
+        if name in known or _NOT_MEANT.fullmatch(f"{name}={value}"):
             continue
-        if not _NOT_MEANT.fullmatch(f"{name}={value}"):
+        if name.startswith(_PREFIX):
             near = difflib.get_close_matches(name.removeprefix(_PREFIX), by_end, n=1)
             unknown[name] = by_end[near[0]] if near else None
+        elif _LIKE_PREFIX.match(name):
+            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_VERY_CLOSE)
+            if near:
+                unknown[name] = near[0]
     return unknown
 
 
@@ -791,45 +653,10 @@ def idle_settings(settings: Settings) -> list[str]:
     return found
 
 
-def _check_range(declared: Mapping[str, Any], value: Any) -> None:
-    """Raise `InvalidSetting` for a number that is too small or too large."""
-    if isinstance(value, (str, bool)):
-        return
-    variable, least, above, most = (declared[key] for key in ("variable", "least", "above", "most"))
-    if above is not None and value <= above:
-        raise InvalidSetting(f"{variable} must be more than {above:g}, not {value:g}.")
-    if above is None and value < least:
-        what = "0 or more" if least == 0 else f"at least {least:g}"
-        raise InvalidSetting(f"{variable} must be {what}, and is {value}.")
-    if value > most:
-        raise InvalidSetting(f"{variable} must be at most {most}, and is more.")
-
-
-def _is_url(text: str, schemes: tuple[str, ...] = (), *, needs_host: bool = True) -> bool:
-    """Tell whether a text is an address with a scheme of these, and with a host or a path."""
+@contextmanager
+def _naming(variable: str) -> Generator[None]:
+    """Say of a refused value which setting has it: raises `InvalidSetting`."""
     try:
-        parts = urlsplit(text)
-        _ = parts.port  # raises for one that is no number
-    except ValueError:
-        return False
-    if re.search(r"\s", text) or parts.fragment or (schemes and parts.scheme not in schemes):
-        return False
-    return bool(parts.path if parts.scheme == "unix" else parts.hostname) or not needs_host
-
-
-def _parse(variable: str, default: Any, text: str) -> Any:
-    """Turn `text` into the type of `default`; raises `InvalidSetting`."""
-    if isinstance(default, bool):
-        if text.lower() in {"1", "true", "yes", "on"}:
-            return True
-        if text.lower() in {"0", "false", "no", "off"}:
-            return False
-        raise InvalidSetting(f"{variable} must be true or false, not {text!r}.")
-    try:
-        value = type(default)(text)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError
-        return value
-    except ValueError:
-        kind = {int: "a whole number", float: "a number"}[type(default)]
-        raise InvalidSetting(f"{variable} must be {kind}, not {text!r}.") from None
+        yield
+    except ValueError as error:
+        raise InvalidSetting(f"{variable} {error}") from None

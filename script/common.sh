@@ -18,7 +18,7 @@ find_python() {
     fi
     return 1
   fi
-  for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do
+  for candidate in "${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11 python; do
     if [ -n "$candidate" ] && is_new_enough "$candidate"; then
       command -v "$candidate"
       return
@@ -75,7 +75,10 @@ prepare_venv() {
   wanted=$(cat requirements*.txt | cksum)
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing $1 ..." >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1" || {
+      echo "The packages of $1 could not be installed, for the reason above. pip needs an index of packages that it can reach, and one of Python 3.11 to 3.14 (.venv has $(.venv/bin/python --version 2>&1); PYTHON= chooses another, once .venv is moved away)." >&2
+      return 1
+    }
     echo "$wanted" >"$stamp"
     for included in $(sed -n 's/^-r //p' "$1"); do
       echo "$wanted" >".venv/.installed-$included"

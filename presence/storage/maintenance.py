@@ -7,6 +7,7 @@ between that knows it by heart, so that a write has nothing to ask.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from flask import current_app
 from sqlalchemy import delete, select
@@ -17,12 +18,19 @@ from presence.storage.models import Maintenance
 _KNOWN = "presence-maintenance"
 
 
-class ReadOnly(Exception):
-    """Nothing may be changed now; `note` is what whoever runs the server says of it."""
+class Pause(NamedTuple):
+    """Since when nothing may be changed, and what whoever runs the server says of it."""
 
-    def __init__(self, note: str) -> None:
-        super().__init__(note)
-        self.note = note
+    since: datetime
+    note: str
+
+
+class ReadOnly(Exception):
+    """Nothing may be changed now."""
+
+    def __init__(self, pause: Pause) -> None:
+        super().__init__(pause.note)
+        self.pause = pause
 
 
 def begin(session: Session, note: str, now: datetime) -> None:
@@ -38,20 +46,21 @@ def end(session: Session) -> None:
 
 def refresh(session: Session) -> bool:
     """Learn from the database what holds for this process, and return whether that is new."""
-    note = session.scalar(select(Maintenance.note))
-    is_new = note != known()
-    current_app.extensions[_KNOWN] = note
+    row = session.execute(select(Maintenance.since, Maintenance.note)).one_or_none()
+    pause = Pause(row.since, row.note) if row else None
+    is_new = pause != known()
+    current_app.extensions[_KNOWN] = pause
     return is_new
 
 
-def known() -> str | None:
-    """Return the note of the maintenance that this process knows of; None if there is none."""
-    note: str | None = current_app.extensions.get(_KNOWN)
-    return note
+def known() -> Pause | None:
+    """Return the maintenance that this process knows of; None if there is none."""
+    pause: Pause | None = current_app.extensions.get(_KNOWN)
+    return pause
 
 
 def check() -> None:
     """Raise `ReadOnly` during maintenance."""
-    note = known()
-    if note is not None:
-        raise ReadOnly(note)
+    pause = known()
+    if pause is not None:
+        raise ReadOnly(pause)

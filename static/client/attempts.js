@@ -13,9 +13,9 @@ const SLOW_RETRY_MS = 15_000;
 const ABSENT_STEPS = 3;
 
 /**
- * Takes the next step towards a connection for as long as there is none. `connection` says what it is
- * like (`isWell`, `hasPath`, `isDead`, `isBuilding`, `state`) and does what is to be done (`start`, `nudge`,
- * `fail`, `finish`).
+ * Takes the next step towards a connection for as long as there is none. `connection` shows what it is
+ * like (`pc`, `channel`, `isBuilding`, `state`) and does what is to be done (`start`, `nudge`, `fail`,
+ * `finish`).
  */
 export class Attempts {
   /** Whether the connection was up once. */
@@ -73,7 +73,7 @@ export class Attempts {
   #step() {
     const connection = this.#connection;
     if (connection.state === "closed") return;
-    if (connection.isWell) {
+    if (isWell(connection)) {
       this.#steps = 0;
       return;
     }
@@ -85,7 +85,7 @@ export class Attempts {
     if (this.#steps >= STEPS) return this.#giveUp();
     this.#steps += 1;
     if (connection.isBuilding) return this.plan();
-    if (this.#steps % STEPS_TO_REBUILD === 0 || connection.isDead) return connection.start();
+    if (this.#steps % STEPS_TO_REBUILD === 0 || isDead(connection)) return connection.start();
     connection.nudge();
     this.plan();
   }
@@ -94,7 +94,7 @@ export class Attempts {
     const now = Date.now();
     this.#absentSince ??= now;
     // What is up is not given up because the peer cannot be told of a change.
-    if (!this.#link.isHere() || this.#connection.hasPath) this.#absentSince = now;
+    if (!this.#link.isHere() || hasPath(this.#connection)) this.#absentSince = now;
     else if (now - this.#absentSince > ABSENT_STEPS * this.#link.patience) {
       return this.#connection.finish(`“${this.#connection.peerId}” is not in the room any more.`);
     }
@@ -107,4 +107,16 @@ export class Attempts {
     this.#steps = STEPS - 1;
     this.plan(SLOW_RETRY_MS);
   }
+}
+
+function isWell(connection) {
+  return hasPath(connection) && connection.pc.signalingState === "stable";
+}
+
+function hasPath(connection) {
+  return !isDead(connection) && connection.pc.connectionState === "connected";
+}
+
+function isDead({ pc, channel }) {
+  return !pc || ["closing", "closed"].includes(channel?.readyState);
 }

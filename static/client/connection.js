@@ -226,19 +226,7 @@ export class Connection extends Emitter {
     this.start();
   }
 
-  // What the attempts ask, and do.
-
-  get isWell() {
-    return this.hasPath && this.pc.signalingState === "stable";
-  }
-
-  get hasPath() {
-    return !this.isDead && this.pc.connectionState === "connected";
-  }
-
-  get isDead() {
-    return !this.pc || ["closing", "closed"].includes(this.channel?.readyState);
-  }
+  // What the attempts do.
 
   /** Say once more what was not answered, or look for another path. */
   nudge() {

@@ -19,6 +19,20 @@ CONDITIONS = [
 ]
 
 
+def test_every_condition_can_be_had_from_the_package() -> None:
+    bases = {PresenceError}
+    for condition in CONDITIONS:
+        bases |= {base for base in condition.__mro__ if issubclass(base, PresenceError)}
+    found = {PresenceError, *_below(PresenceError)}
+    assert {item for item in found if item.__module__.startswith("presence.")} == bases
+    assert {item.__name__ for item in bases} <= set(errors.__all__)
+
+
+def _below(condition: type[PresenceError]) -> set[type[PresenceError]]:
+    own = set(condition.__subclasses__())
+    return own.union(*map(_below, own))
+
+
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_every_condition_has_a_status_and_a_code_of_its_own(
     condition: type[PresenceError],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from presence_client import Client
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
+from presence.domain.values import clock
+from presence.transport.wire.serializers import timestamp
 from tests.support.commands import flask
 from tests.support.keys import LOCKED, bearer, token
 
@@ -73,7 +76,9 @@ def test_everything_can_be_read_and_nothing_changed(
     file = {"file": ("a.txt", b"hello", "text/plain")}
     assert ask(maintained, "POST", "/api/webrtc/upload", data=form, files=file).ok
     stored = maintained.stored_files()
+    began = timestamp(clock.now())
     switch(maintained, "on", "--note", "Back at 14:00.")
+    assert f"since {began[:10]}" in flask("maintenance", **maintained.settings).stdout
     before = ask(maintained, "GET", "/api/webrtc/rooms/r").json()["version"]
 
     description = ask(maintained, "GET", "/api/openapi.json").json()
@@ -89,6 +94,7 @@ def test_everything_can_be_read_and_nothing_changed(
             answer = ask(maintained, method.upper(), address, **what)
             assert (answer.status_code, answer.json()["code"]) == (503, "maintenance"), path
             assert "Back at 14:00." in answer.json()["detail"]
+            assert began <= answer.json()["since"] < timestamp(clock.now())
             assert int(answer.headers["Retry-After"]) > 0
             tried.add(path)
     assert len(tried) >= 8, tried
@@ -99,7 +105,9 @@ def test_everything_can_be_read_and_nothing_changed(
 
     assert ask(maintained, "GET", "/api/webrtc/rooms/r").json()["version"] == before
     assert maintained.stored_files() == stored
-    assert "Back at 14:00." in requests.get(maintained.url, timeout=10).text
+    page = requests.get(maintained.url, timeout=10).text
+    assert "Back at 14:00." in page
+    assert re.search(r"It began <time [^>]+>(just now|\d+ s ago)</time>", page)
     assert requests.get(f"{maintained.url}/readyz", timeout=10).ok
     switch(maintained, "off")
     assert ada.call("update_user_data", {"user_data": {"a": 1}})["ok"]

@@ -84,6 +84,14 @@ def older(folder: Path) -> Iterator[Changes]:
     yield {}
 
 
+def paused(folder: Path) -> Iterator[Changes]:
+    started(folder)
+    with sqlite3.connect(folder / "presence.db") as connection:
+        since = "2026-05-04 12:00:00.000000"
+        connection.execute("INSERT INTO maintenance VALUES (1, ?, 'Back soon.')", (since,))
+    yield {}
+
+
 def held(folder: Path) -> Iterator[Changes]:
     started(folder)
     with sqlite3.connect(folder / "presence.db", isolation_level=None) as connection:
@@ -166,6 +174,7 @@ BROKEN: dict[Callable[[Path], Iterator[Changes]], tuple[str, str, str]] = {
     foreign: ("database", "fault", "another program (invoices)"),
     newer: ("database", "fault", "of a version that this one does not know"),
     older: ("migrations", "warning", "Back the database up first"),
+    paused: ("maintenance", "warning", "since 2026-05-04T12:00:00.000Z (Back soon.)"),
     held: ("database", "fault", "Another program holds it"),
     postgresql_away: ("database", "fault", "Start PostgreSQL"),
     uploads_in_a_file: ("uploads", "fault", "UPLOAD_DIR="),

@@ -192,7 +192,7 @@ def test_the_debug_reloader_restarts_and_clients_come_back(
     try:
         client = connect(server, "javascript")
         client.call("join_room", {"room_name": "r", "peer_id": "a", "username": "A"})
-        (project / "presence" / "errors.py").touch()
+        (project / "presence" / "errors" / "rooms.py").touch()
         eventually(lambda: not client.connected, "the server restarts", 20)
         eventually(lambda: client.connected, "the client is back", 20)
         eventually(

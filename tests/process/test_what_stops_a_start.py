@@ -20,7 +20,7 @@ from app import create_app
 from local_cluster.live_server import LiveServer
 from local_cluster.ports import free_port
 from local_cluster.private_postgresql import PrivatePostgresql, database_name
-from presence.config import InvalidSetting, Settings
+from presence.config import InvalidSetting, Settings, read_env_file, unknown_settings
 from presence.storage.database import CannotServe
 from presence.transport.commands import listening
 from tests.support.keys import LOCKED
@@ -117,6 +117,53 @@ def test_every_text_setting_with_a_form_is_tried() -> None:
     free = {"UPLOAD_DIR"}
     texts = {str(item.metadata["variable"]) for item in fields(Settings) if item.type == "str"}
     assert texts - free == {variable for variable, _, _ in MISSHAPEN}
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_that_were_passed_on_with_a_value_are_named(quote: str) -> None:
+    for setting in fields(Settings):
+        variable = setting.metadata["variable"]
+        says = refusal({variable: f" {quote}{setting.default or 'x'}{quote}\r"})
+        assert says.startswith(f"{variable} must stand without quotes"), says
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a file with settings is that the environment has nothing of."""
+    monkeypatch.setattr(os, "environ", {})
+    return tmp_path / ".env"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r", " \n", "\t\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_file_of_settings_is_read_however_it_was_saved(
+    env_file: Path, ends: str, encoding: str
+) -> None:
+    lines = ["PORT=3002", 'PRESENCE_MAX_PEERS="7"', "UPLOAD_DIR=übrig", ""]
+    env_file.write_bytes(ends.join(lines).encode(encoding))
+    read_env_file(env_file)
+    settings = Settings.from_environment()
+    assert (settings.port, settings.max_peers, settings.upload_dir) == (3002, 7, "übrig")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_of_settings_in_another_encoding_stops_the_start(
+    env_file: Path, encoding: str
+) -> None:
+    env_file.write_text("PRESENCE_MODE=locked\nUPLOAD_DIR=übrig\n", encoding=encoding)
+    with pytest.raises(InvalidSetting, match=f"{env_file} is not in UTF-8"):
+        read_env_file(env_file)
+
+
+def test_a_setting_whose_beginning_is_mistyped_is_seen_too() -> None:
+    meant = {
+        "presence_mode": "PRESENCE_MODE",
+        "Presence_Max_Peers": "PRESENCE_MAX_PEERS",
+        "PRESENSE_ALLOWED_HOSTS": "PRESENCE_ALLOWED_HOSTS",
+        "PRESENCES_TOKEN_KEYS": "PRESENCE_TOKEN_KEYS",
+    }
+    others = dict.fromkeys(("PREVIEW_MODE", "PRE_MODE", "PRESENTER_HOME", "MODE", "PREFIX"), "x")
+    assert unknown_settings({**dict.fromkeys(meant, "x"), **others}) == meant
 
 
 def test_no_secret_stands_in_a_refusal() -> None:

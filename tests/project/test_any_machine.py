@@ -100,6 +100,11 @@ def test_a_program_that_nobody_knows_cannot_be_hidden(monkeypatch: pytest.Monkey
         hiding.hide()
 
 
+def test_the_loop_for_contributors_hides_every_program_once() -> None:
+    (loop,) = re.findall(r"for p in all ([^;]+);", (ROOT / "CONTRIBUTING.md").read_text())
+    assert [programs.named(name) for name in loop.split()] == list(programs.ALL)
+
+
 def test_no_test_runs_a_program_that_it_has_not_asked_for() -> None:
     """By its bare name it would be run without a look whether it is there."""
     known = {command for program in programs.ALL for command in program.commands + program.brings}

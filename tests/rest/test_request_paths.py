@@ -13,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from presence.config import OWN_PATHS, InvalidSetting, Settings, is_prefix
+from presence.config import InvalidSetting, Settings
+from presence.setting_values import OWN_PATHS, is_path
 
 # Bytes that are no UTF-8: other encodings, halves and too much of a character, and surrogates.
 NOT_UTF_8 = ["%E9", "%E8", "caf%E9", "%C3", "%A9", "%C3%28", "%F8%88%80%80%80", "%ED%A0%80", "%FF",
@@ -132,7 +133,7 @@ def test_a_prefix_is_believed_only_of_a_trusted_proxy_and_only_as_a_path(
             "evil", "/a b", "/a?x", "/a#x", '/"onload="x', "/<b>", "/%2e", "/" + "a" * 600, "/a//b",
             "/a;b", "/é", "javascript:x", "/a\tb"]  # fmt: skip
     for claim in evil:
-        assert not is_prefix(claim.rstrip("/"))
+        assert not is_path(claim.rstrip("/"))
         header = {"X-Forwarded-Prefix": claim}
         answer = behind.get("/rooms?name=x", headers=header)
         assert (answer.status_code, (answer.json or {})["code"]) == (400, "prefix_refused"), claim

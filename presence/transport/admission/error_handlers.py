@@ -26,6 +26,7 @@ from presence.transport.admission import error_page
 from presence.transport.engine.draining import drain
 from presence.transport.websocket import protocol
 from presence.transport.wire import json_codec
+from presence.transport.wire.serializers import timestamp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -152,7 +153,8 @@ def as_presence_error(exception: Exception, **during: str) -> PresenceError:
     what that line says besides of what was being done; of a request it says so by itself.
     """
     if isinstance(exception, ReadOnly):
-        exception = errors.UnderMaintenance(exception.note)
+        pause = exception.pause
+        exception = errors.UnderMaintenance(timestamp(pause.since), pause.note)
     if isinstance(exception, PresenceError):
         return exception
     ref = _ref_of_request() or secrets.token_hex(_REF_BYTES)

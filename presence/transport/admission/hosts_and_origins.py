@@ -6,7 +6,6 @@ stand behind the same gate.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 from collections.abc import Iterable
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from werkzeug.sansio.utils import host_is_trusted
 
-from presence.config import Settings, bracketed
+from presence.config import Settings
 from presence.errors import HostRefused, OriginRefused, PresenceError
 from presence.logs import OncePerMinute
+from presence.setting_values import bracketed, ipv6
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.error_handlers import http_answer
 
@@ -28,8 +28,6 @@ _FOR_PROBES = {"/healthz", "/readyz"}
 # The schemes of pages, and those of their WebSockets, with which some clients name their origin.
 _SCHEMES = ("http", "https", "ws", "wss")
 _OWN_PORT = re.compile(r":(?:80|443)$")
-# An IPv6 address as a Host header has it, or as a person lists it.
-_IPV6 = re.compile(r"\[([0-9a-fA-F:.]{2,45})\](?::\d{1,5})?|([0-9a-fA-F:.]{2,45})")
 # What a host's name and port take at the most (RFC 1035), and a scheme before them.
 _LONGEST = 280
 # What a person on this machine may call an address on which the server listens, besides itself.
@@ -115,19 +113,10 @@ def _allows_host(settings: Settings, host: str | None) -> bool:
         return True
     if host is None or len(host) > _LONGEST:
         return False
-    address = _ipv6(host)
+    address = ipv6(host)
     if address is not None:
-        return address in map(_ipv6, settings.hosts)
+        return address in map(ipv6, settings.hosts)
     return host_is_trusted(host.lower(), settings.hosts)
-
-
-def _ipv6(host: str) -> ipaddress.IPv6Address | None:
-    """Return the IPv6 address that a host is, however it is written; None for any other host."""
-    found = _IPV6.fullmatch(host)
-    try:
-        return ipaddress.IPv6Address(found[1] or found[2]) if found else None
-    except ValueError:
-        return None
 
 
 def _is_same(authority: str, host: str) -> bool:

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from presence.config import OWN_PATHS, Settings, is_prefix
+from presence.config import Settings
 from presence.errors import AddressUnreadable, PrefixRefused, PrefixUnknown, PresenceError
 from presence.logs import OncePerMinute
+from presence.setting_values import OWN_PATHS, is_path
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.error_handlers import http_answer
 
@@ -86,7 +87,7 @@ def forwarded_prefix(environ: WSGIEnvironment, proxies: int) -> str:
     prefix = ""
     for value in text.split(",")[-proxies:]:
         part = value.strip().rstrip("/")
-        if part and not is_prefix(part):
+        if part and not is_path(part):
             raise PrefixRefused
         prefix += part
     return prefix
@@ -131,7 +132,7 @@ def _check_place(environ: WSGIEnvironment) -> None:
     if path.startswith("/") and path.split("/", 2)[1] in OWN_PATHS:
         return
     found = _BELOW.fullmatch(path)
-    if found is not None and is_prefix(found[1]):
+    if found is not None and is_path(found[1]):
         raise PrefixUnknown(found[1])
 
 

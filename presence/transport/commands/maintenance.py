@@ -12,6 +12,7 @@ import click
 from presence.domain.values import clock
 from presence.storage import database, maintenance, schema
 from presence.transport.process.runtime import Runtime
+from presence.transport.wire.serializers import timestamp
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def init_app(run: Runtime) -> None:
     run.upkeep.every(_LOOK_SECONDS, _look, "whether there is maintenance could not be read")
 
     @run.app.cli.command("maintenance")
-    @click.argument("switch", type=click.Choice(["on", "off", "show"]), default="show")
+    @click.argument("switch", type=click.Choice(["on", "off", "status"]), default="status")
     @click.option("--note", default="", help="A sentence for people, such as until when.")
     def switch_maintenance(switch: str, note: str) -> None:
         """Let nothing be changed (on), let everything be changed again (off), or say which.
@@ -41,7 +42,7 @@ def init_app(run: Runtime) -> None:
                 "The tables of the database are not those of this version. Start the server once, "
                 "or run “flask db upgrade”."
             )
-        if switch == "show":
+        if switch == "status":
             with database.reading() as session:
                 maintenance.refresh(session)
         else:
@@ -56,12 +57,13 @@ def init_app(run: Runtime) -> None:
 
 def _state() -> str:
     """Return a sentence that says whether anything can be changed."""
-    note = maintenance.known()
-    if note is None:
+    pause = maintenance.known()
+    if pause is None:
         return "Everything can be changed: there is no maintenance."
     return (
-        "Nothing can be changed, as every process of the server knows within two seconds"
-        f"{f': {note}' if note else ''}. “flask maintenance off” ends it."
+        f"Nothing can be changed since {timestamp(pause.since)}, as every process of the server "
+        f"knows within two seconds{f': {pause.note}' if pause.note else ''}. “flask maintenance "
+        "off” ends it."
     )
 
 

@@ -13,11 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from presence.config import Settings
-from presence.storage import database, schema
+from presence.storage import database, maintenance, schema
 from presence.storage.blobs import ObjectStoreError
 from presence.transport.commands import outside_checks
 from presence.transport.commands.findings import Finding, fault, warning, well
 from presence.transport.process.runtime import Runtime
+from presence.transport.wire.serializers import timestamp
 
 _MIGRATIONS = {
     "current": "the tables are those of this version",
@@ -63,12 +64,28 @@ def _database(run: Runtime) -> Iterator[Finding]:
         yield from _connections(settings)
     if state in _MIGRATIONS:
         yield well("migrations", _MIGRATIONS[state])
+        if state == "current":
+            yield from _maintenance()
     else:
         yield warning(
             "migrations",
             "the tables are of an older version, and the next start brings them up to date. Back "
             "the database up first (docs/operations.md).",
         )
+
+
+def _maintenance() -> Iterator[Finding]:
+    with database.reading() as session:
+        maintenance.refresh(session)
+    pause = maintenance.known()
+    if pause is None:
+        yield well("maintenance", "there is none: everything can be changed")
+        return
+    yield warning(
+        "maintenance",
+        f"nothing can be changed since {timestamp(pause.since)}"
+        f"{f' ({pause.note})' if pause.note else ''}. “flask maintenance off” ends it.",
+    )
 
 
 def _connections(settings: Settings) -> Iterator[Finding]:

@@ -12,10 +12,10 @@ from itertools import islice
 
 import click
 
-from presence.config import seconds_of
 from presence.domain.files import files
 from presence.domain.rooms import quotas
 from presence.domain.values import clock
+from presence.setting_values import seconds_of
 from presence.storage import database, schema
 from presence.transport.process.runtime import Runtime
 from presence.transport.process.sweeping import Sweeper

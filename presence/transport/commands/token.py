@@ -7,9 +7,9 @@ import time
 
 import click
 
-from presence.config import SECONDS_A_UNIT
 from presence.domain.permissions import tokens
 from presence.errors import InvalidField
+from presence.setting_values import SECONDS_A_UNIT
 from presence.transport.process.runtime import Runtime
 
 

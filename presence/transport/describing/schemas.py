@@ -41,6 +41,7 @@ _SAMPLES: dict[str, Any] = {
     "grant": "upload",
     "own": "ada",
     "until": "2026-05-04T12:00:00Z",
+    "since": "2026-05-04T12:00:00.000Z",
     "because": "Advertising",
     "reasons": {"database": "The database does not answer."},
 }

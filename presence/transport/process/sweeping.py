@@ -14,12 +14,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from presence.config import Settings, seconds_of
+from presence.config import Settings
 from presence.domain.files import files
 from presence.domain.rooms import retention
 from presence.domain.rooms.erasure import ErasedPeers
 from presence.domain.rooms.retention import Rules, Window
 from presence.errors import RoomNotFound, UploadedFileNotFound
+from presence.setting_values import seconds_of
 from presence.storage import database, maintenance
 from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime

@@ -7,11 +7,11 @@ import time
 from flask import Blueprint, Response, jsonify, request
 
 from presence import errors
-from presence.config import urls
 from presence.domain.peers import peers
 from presence.domain.permissions.ice import IceServers
 from presence.domain.permissions.tokens import JOIN
 from presence.errors import PeerInactive
+from presence.setting_values import listed
 from presence.storage import database
 from presence.transport.process.runtime import runtime
 from presence.transport.wire import described, messages, signal_responses
@@ -44,7 +44,10 @@ def ice_servers() -> Response:
                 peer_id=address.peer_id,
             )
     servers = IceServers(
-        urls(settings.stun_urls), urls(settings.turn_urls), settings.turn_secret, settings.turn_ttl
+        listed(settings.stun_urls),
+        listed(settings.turn_urls),
+        settings.turn_secret,
+        settings.turn_ttl,
     )
     response = jsonify(
         iceServers=servers.configuration(address.peer_id, time.time()),
