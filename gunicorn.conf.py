@@ -13,7 +13,7 @@ from gunicorn import glogging
 from presence import logs
 from presence.config import InvalidSetting, Settings, read_env_file
 from presence.transport.commands import listening
-from presence.transport.engine.file_descriptors import MAX_BODIES, MAX_WAITING, make_room_for
+from presence.transport.engine.file_descriptors import make_room_for, places_for
 
 # What is loaded stays, so looking through it again and again while it is loaded finds nothing: that
 # was a seventh of a worker's start. `post_worker_init` switches it on again.
@@ -35,10 +35,8 @@ bind = settings.authority
 worker_class = "presence.transport.process.gunicorn_worker.Worker"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1
-# A polling client uses two; besides there are those that wait for a request, bodies that are being
-# read, and whoever is refused and has to be told so. Without file descriptors for as many, further
-# ones wait until there are.
-worker_connections = make_room_for(2 * settings.max_connections + MAX_WAITING + MAX_BODIES + 500)
+# Without file descriptors for as many, further ones wait until there are.
+worker_connections = make_room_for(places_for(settings.max_connections))
 # The control socket's thread clashes with the patched standard library (on Python 3.13 the master
 # dies of it and leaves its worker behind).
 control_socket_disable = True
@@ -92,7 +90,7 @@ class logger_class(glogging.Logger):  # noqa: N801 – the setting's name
 
 
 def on_starting(server):
-    """Give the app's own log a place, and say what the system does not allow."""
+    """Give the app's own log a place, and end where nothing can listen."""
     logs.set_up(settings)
     # Handed over by systemd, or by the master that this one takes over from, they are open already.
     if not {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys() and not server.cfg.reuse_port:
@@ -101,12 +99,6 @@ def on_starting(server):
                 _check_address(server, *address)
     # Files that a worker makes are its owner's alone: it begins with the umask of this process.
     os.umask(0o077)
-    if worker_connections < settings.max_connections:
-        server.log.warning(
-            "The limit of open files leaves room for %d connections of %d; raise it (ulimit -n).",
-            worker_connections,
-            settings.max_connections,
-        )
 
 
 def _check_address(server, host, port):

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.orm import Session
 
-from presence.config import Settings
+from presence.config import ROOT, Settings
 from presence.storage import maintenance, postgresql, round_trips, transactions
 from presence.storage.models import Base, UtcDateTime, db
 
@@ -274,6 +274,13 @@ def check_soundness(file: str | Path) -> None:
         )
 
 
+def check_lock(file: Path) -> None:
+    """Raise `OSError` if the lock of an SQLite file is there and cannot be opened."""
+    lock = Path(f"{file}.lock")
+    if os.path.lexists(lock):
+        lock.open("a+").close()
+
+
 def served_by(file: Path) -> str | None:
     """Return the id of the process that serves an SQLite file now, or None."""
     try:
@@ -320,17 +327,36 @@ def why_not(error: Exception, url: str) -> str:
     said.
     """
     place = re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1@", url)
+    is_file = url.startswith("sqlite:")
     reason = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
+    if is_file and "unable to open" in reason:
+        reason = _why_unopened(ROOT / url.removeprefix("sqlite:///")) or reason
     reason = re.sub(r"\s+", " ", reason.split("\n", maxsplit=1)[0]).strip().rstrip(".")
-    known = _OF_FILES if url.startswith("sqlite:") else _OF_SERVERS
+    beside = getattr(error, "filename", None)
+    if beside and not url.endswith(str(beside)):
+        reason = f"{beside}: {reason}"
+    known = _OF_FILES if is_file else _OF_SERVERS
     advice = next(advice for words, advice in known.items() if re.search(words, reason))
     return f"The database {place} cannot be used: {reason[:300]}. {advice}"
+
+
+def _why_unopened(file: Path) -> str | None:
+    """Return what the system says of a file that SQLite could not open; None if nothing."""
+    try:
+        file.open("r+b").close()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 # What to do, by the words of a driver or of the system.
 _OF_FILES = {
     "locked|busy": "Another program holds it: end that one, then start again.",
     "full|No space": "Make room on its disk, then start again.",
+    "directory$|symbolic links": "Name a file that can be there, such as "
+    "DATABASE_URL=sqlite:////path/to/presence.db.",
     "": "Let the user that runs the server write to its folder, or name another place, such as "
     "DATABASE_URL=sqlite:////path/to/presence.db.",
 }

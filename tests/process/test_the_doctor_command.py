@@ -84,6 +84,21 @@ def older(folder: Path) -> Iterator[Changes]:
     yield {}
 
 
+def a_folder(folder: Path) -> Iterator[Changes]:
+    (folder / "presence.db").mkdir()
+    yield {}
+
+
+def a_circle(folder: Path) -> Iterator[Changes]:
+    (folder / "presence.db").symlink_to(folder / "presence.db")
+    yield {}
+
+
+def a_lock_that_is_a_folder(folder: Path) -> Iterator[Changes]:
+    (folder / "presence.db.lock").mkdir()
+    yield {}
+
+
 def paused(folder: Path) -> Iterator[Changes]:
     started(folder)
     with sqlite3.connect(folder / "presence.db") as connection:
@@ -174,6 +189,9 @@ BROKEN: dict[Callable[[Path], Iterator[Changes]], tuple[str, str, str]] = {
     foreign: ("database", "fault", "another program (invoices)"),
     newer: ("database", "fault", "of a version that this one does not know"),
     older: ("migrations", "warning", "Back the database up first"),
+    a_folder: ("database", "fault", "Is a directory. Name a file"),
+    a_circle: ("database", "fault", "symbolic links. Name a file"),
+    a_lock_that_is_a_folder: ("database", "fault", "presence.db.lock: Is a directory"),
     paused: ("maintenance", "warning", "since 2026-05-04T12:00:00.000Z (Back soon.)"),
     held: ("database", "fault", "Another program holds it"),
     postgresql_away: ("database", "fault", "Start PostgreSQL"),

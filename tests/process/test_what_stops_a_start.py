@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import resource
 import socket
 import sqlite3
 import subprocess
@@ -200,7 +201,12 @@ def rooms_of_somebody_else(path: Path) -> None:
 
 BROKEN_FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no database": (lambda path: path.write_bytes(b"x" * 9000), "is damaged"),
-    "a folder": (lambda path: path.mkdir(), "DATABASE_URL"),
+    "a folder": (lambda path: path.mkdir(), "Is a directory. Name a file"),
+    "a circle": (lambda path: path.symlink_to(path), "symbolic links. Name a file"),
+    "locked by a folder": (
+        lambda path: path.with_name("presence.db.lock").mkdir(),
+        "presence.db.lock: Is a directory",
+    ),
     "another program's": (tables_of_another_program, "tables of another program (invoices)"),
     "another program's migrations": (tables_of_another_migration, "belongs to another program"),
     "another program's rooms": (rooms_of_somebody_else, "tables of another program (rooms)"),
@@ -310,6 +316,23 @@ def test_a_redis_that_is_away_at_the_start_is_one_warning(
     (told,) = [record for record in caplog.records if "Redis" in record.getMessage()]
     assert told.levelno == logging.WARNING
     assert "REDIS_URL" in told.getMessage()
+
+
+def test_a_limit_of_open_files_that_leaves_no_room_is_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most == resource.RLIM_INFINITY:
+        pytest.skip("this machine lets a process open any number of files")
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path}/x.db",
+        upload_dir=str(tmp_path / "up"),
+        max_connections=most,
+    )
+    create_app(settings).extensions["presence"].start()
+    (told,) = [record for record in caplog.records if "ulimit" in record.getMessage()]
+    assert told.levelno == logging.WARNING
+    assert f"PRESENCE_MAX_CONNECTIONS={most}" in told.getMessage()
 
 
 def test_an_address_on_which_nothing_can_listen_is_told() -> None:

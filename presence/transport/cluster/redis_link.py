@@ -94,7 +94,7 @@ class RedisLink:
             log.warning(
                 "Redis (REDIS_URL) cannot be reached: %s. It is tried again and again; until then "
                 "other workers hear of changes late, and get no signals",
-                error,
+                str(error).rstrip("."),
             )
         self._spawn(self._keep_sending)
         self._spawn(self._keep_hearing)

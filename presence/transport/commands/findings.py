@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 WELL: Literal["well"] = "well"
@@ -33,3 +34,11 @@ def warning(name: str, detail: str) -> Finding:
 def fault(name: str, detail: str) -> Finding:
     """Return that something does not work."""
     return Finding(name, FAULT, detail)
+
+
+def looked(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield what a look finds; where the system does not allow it, that is a fault."""
+    try:
+        yield from findings
+    except OSError as error:
+        yield fault(name, f"cannot be looked at: {error}")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from presence.config import ROOT, Settings, idle_settings, unknown_settings
 from presence.transport.commands import listening
-from presence.transport.commands.findings import Finding, fault, warning, well
-from presence.transport.engine.file_descriptors import MAX_BODIES, MAX_WAITING
+from presence.transport.commands.findings import Finding, fault, looked, warning, well
+from presence.transport.engine.file_descriptors import places_for
 
 _HERE = ("127.0.0.1", "localhost", "::1")
 # A clock that says less than this was never set: the year in which this was written.
@@ -36,7 +36,7 @@ def look(settings: Settings) -> Iterator[Finding]:
         _clock,
     )
     for check in checks:
-        yield from check(settings)
+        yield from looked(check.__name__.strip("_").replace("_", " "), check(settings))
 
 
 def is_readable_by_others(path: Path) -> bool:
@@ -130,7 +130,7 @@ def _open_files(settings: Settings) -> Iterator[Finding]:
     import resource  # noqa: PLC0415  (there is none on Windows)
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    wanted = 2 * settings.max_connections + MAX_WAITING + MAX_BODIES + 500
+    wanted = places_for(settings.max_connections)
     if hard != resource.RLIM_INFINITY and hard < settings.max_connections + 100:
         yield fault(
             "open files",
@@ -193,5 +193,5 @@ def _written(settings: Settings) -> Iterator[Path]:
     if settings.resolved_database_url.startswith(prefix):
         file = Path(settings.resolved_database_url.removeprefix(prefix))
         yield from (
-            path for path in (file, file.with_name(f"{file.name}-wal")) if os.path.lexists(path)
+            path for path in (file, file.with_name(f"{file.name}-wal")) if path.exists()
         )

@@ -16,7 +16,7 @@ from presence.config import Settings
 from presence.storage import database, maintenance, schema
 from presence.storage.blobs import ObjectStoreError
 from presence.transport.commands import outside_checks
-from presence.transport.commands.findings import Finding, fault, warning, well
+from presence.transport.commands.findings import Finding, fault, looked, warning, well
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire.serializers import timestamp
 
@@ -35,7 +35,7 @@ def look(run: Runtime) -> Iterator[Finding]:
         _modes,
     )
     for check in checks:
-        yield from check(run)
+        yield from looked(check.__name__.strip("_"), check(run))
 
 
 def _database(run: Runtime) -> Iterator[Finding]:
@@ -44,10 +44,12 @@ def _database(run: Runtime) -> Iterator[Finding]:
     try:
         if file is not None:
             _writable(file.parent)
-            if not file.exists():
+            if not os.path.lexists(file):
+                database.check_lock(file)
                 yield well("database", f"{file} will be made at the first start")
                 return
             database.check_soundness(file)
+            database.check_lock(file)
         with database.reading() as session:
             there = database.now(session)
         state = schema.state()

@@ -14,6 +14,15 @@ _OTHERS = 200
 MAX_WAITING, MAX_BODIES = 1000, 800
 
 
+def places_for(clients: int) -> int:
+    """Return how many connections a process holds open that serves so many clients.
+
+    A polling client uses two; besides there are those that wait for a request, bodies that are
+    being read, and whoever is refused and has to be told so.
+    """
+    return 2 * clients + MAX_WAITING + MAX_BODIES + 500
+
+
 def make_room_for(connections: int) -> int:
     """Raise the process's limit of file descriptors as far as needed and allowed.
 

@@ -18,6 +18,7 @@ from presence.domain.files import files
 from presence.domain.peers import workers
 from presence.storage import database, schema
 from presence.storage.blobs import ObjectStoreError
+from presence.transport.engine.file_descriptors import make_room_for, places_for
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire.wording import plural
 
@@ -118,6 +119,14 @@ def warn(run: Runtime) -> None:
             log.warning("%s is no setting of this server and changes nothing%s", name, hint)
         for idle in idle_settings(run.settings):
             log.warning("%s", idle)
+        room = make_room_for(places_for(run.settings.max_connections))
+        if room < run.settings.max_connections:
+            log.warning(
+                "the limit of open files leaves room for %s, not for PRESENCE_MAX_CONNECTIONS=%d; "
+                "raise it (ulimit -n, LimitNOFILE=)",
+                plural(room, "connection", "connections"),
+                run.settings.max_connections,
+            )
         if not run.access.is_locked:
             log.warning("%s", OPEN_MODE)
         if os.geteuid() == 0:
