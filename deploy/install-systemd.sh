@@ -26,6 +26,10 @@ if [ -z "$prefix" ] && [ "$(id -u)" != 0 ]; then
   echo "This makes a user, folders and a service, so it needs root: sudo $0 $*" >&2
   exit 2
 fi
+if [ -z "$prefix" ] && ! command -v systemctl >/dev/null 2>&1; then
+  echo "There is no systemd on this machine (systemctl). docs/running has other ways to run Presence." >&2
+  exit 2
+fi
 
 # The user: no password, no shell, nothing of its own but the data.
 if [ -z "$prefix" ] && ! id -u presence >/dev/null 2>&1; then

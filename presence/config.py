@@ -576,6 +576,12 @@ class Settings:
         return bool(self.redis_url or self.upload_url)
 
     @property
+    def database_file(self) -> Path | None:
+        """The file of an SQLite database; a relative one stands in the project's root."""
+        path = values.sqlite_path(self.database_url)
+        return None if path in (None, "", ":memory:") else ROOT / path
+
+    @property
     def resolved_database_url(self) -> str:
         """The database URL as SQLAlchemy takes it.
 
@@ -583,11 +589,7 @@ class Settings:
         """
         if self.has_shared_database:
             return f"postgresql+psycopg2://{self.database_url.split('://', 1)[1]}"
-        prefix = "sqlite:///"
-        path = self.database_url.removeprefix(prefix)
-        if not self.database_url.startswith(prefix) or path in ("", ":memory:"):
-            return self.database_url
-        return prefix + str(ROOT / path)
+        return values.sqlite_url(self.database_file) if self.database_file else self.database_url
 
 
 def read_env_file(path: Path = ROOT / ".env") -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 FOREVER = "forever"
 SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -164,6 +165,16 @@ def check_path_prefix(prefix: str) -> None:
 def is_postgresql(url: str) -> bool:
     """Tell whether a database's address is one of PostgreSQL."""
     return url.startswith(_POSTGRESQL)
+
+
+def sqlite_path(url: str) -> str | None:
+    """Return the path of an SQLite file that an address names, in which %20 is a space."""
+    return unquote(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the address of an SQLite file, whatever characters its path has."""
+    return _SQLITE + quote(str(path))
 
 
 def check_database_url(url: str) -> None:

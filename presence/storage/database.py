@@ -30,7 +30,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.orm import Session
 
-from presence.config import ROOT, Settings
+from presence.config import Settings
 from presence.storage import maintenance, postgresql, round_trips, transactions
 from presence.storage.models import Base, UtcDateTime, db
 
@@ -67,10 +67,10 @@ def init_app(app: Flask, settings: Settings) -> None:
         "hide_parameters": True,
         **(postgresql.engine_options(settings) if shared else {}),
     }
-    if url.startswith("sqlite:///"):
+    if settings.database_file is not None:
         # What keeps it from being made is told where the file is opened.
         with suppress(OSError):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            settings.database_file.parent.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
         if shared:
@@ -330,18 +330,20 @@ def why_not(error: Exception, url: str) -> str:
     is_file = url.startswith("sqlite:")
     reason = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
     if is_file and "unable to open" in reason:
-        reason = _why_unopened(ROOT / url.removeprefix("sqlite:///")) or reason
+        reason = _why_unopened(Settings(database_url=url).database_file) or reason
     reason = re.sub(r"\s+", " ", reason.split("\n", maxsplit=1)[0]).strip().rstrip(".")
     beside = getattr(error, "filename", None)
-    if beside and not url.endswith(str(beside)):
+    if beside and not url.endswith(str(beside)) and os.path.lexists(beside):
         reason = f"{beside}: {reason}"
     known = _OF_FILES if is_file else _OF_SERVERS
     advice = next(advice for words, advice in known.items() if re.search(words, reason))
     return f"The database {place} cannot be used: {reason[:300]}. {advice}"
 
 
-def _why_unopened(file: Path) -> str | None:
+def _why_unopened(file: Path | None) -> str | None:
     """Return what the system says of a file that SQLite could not open; None if nothing."""
+    if file is None:
+        return None
     try:
         file.open("r+b").close()
     except FileNotFoundError:
@@ -355,7 +357,7 @@ def _why_unopened(file: Path) -> str | None:
 _OF_FILES = {
     "locked|busy": "Another program holds it: end that one, then start again.",
     "full|No space": "Make room on its disk, then start again.",
-    "directory$|symbolic links": "Name a file that can be there, such as "
+    "(Is a|Not a) directory|symbolic links": "Name a file that can be there, such as "
     "DATABASE_URL=sqlite:////path/to/presence.db.",
     "": "Let the user that runs the server write to its folder, or name another place, such as "
     "DATABASE_URL=sqlite:////path/to/presence.db.",

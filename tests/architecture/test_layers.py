@@ -18,7 +18,7 @@ PRESENCE = ROOT / "presence"
 ALLOWED = {
     "transport": {"transport", "domain", "storage", "errors", "config", "setting_values", "logs"},
     "domain": {"domain", "storage", "errors"},
-    "storage": {"storage", "config"},
+    "storage": {"storage", "config", "setting_values"},
     "errors": {"errors"},
     "config": {"setting_values"},
     "setting_values": set(),

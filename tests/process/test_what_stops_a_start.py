@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -242,6 +243,15 @@ def test_a_database_file_that_cannot_be_served_is_told_and_left_as_it_is(
                 assert len(names) == 1
             else:
                 assert file.read_bytes() == before
+
+
+def test_any_characters_may_be_in_the_paths_of_database_and_uploads(tmp_path: Path) -> None:
+    odd = tmp_path / "ü b?c#d%20e:@[f]"
+    url = f"sqlite:///{quote(str(odd / 'presence.db'))}"
+    create_app(Settings(database_url=url, upload_dir=str(odd / "up"))).extensions[
+        "presence"
+    ].start()
+    assert {path.name for path in odd.iterdir()} >= {"presence.db", "presence.db.lock", "up"}
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_with_its_setting(tmp_path: Path) -> None:

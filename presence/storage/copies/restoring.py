@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, delete, inspect
 
+from presence.setting_values import sqlite_url
 from presence.storage import schema
 from presence.storage.blobs import LocalBlobs
 from presence.storage.copies import archives, engines, moving, rows
@@ -125,7 +126,7 @@ def _replace_file(archive: Archive, engine: Engine, say: Say) -> None:
     try:
         os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         # Tables that are made anew on the way to this version take nothing with them.
-        new = engines.open_database(f"sqlite:///{made}", references=False)
+        new = engines.open_database(sqlite_url(made), references=False)
         with engines.changing(new) as connection:
             _fill(archive, connection, say)
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()

@@ -189,9 +189,6 @@ def clock_beside(what: str, there: float) -> Iterator[Finding]:
 
 def _written(settings: Settings) -> Iterator[Path]:
     """Yield files that the server writes all the time."""
-    prefix = "sqlite:///"
-    if settings.resolved_database_url.startswith(prefix):
-        file = Path(settings.resolved_database_url.removeprefix(prefix))
-        yield from (
-            path for path in (file, file.with_name(f"{file.name}-wal")) if path.exists()
-        )
+    file = settings.database_file
+    if file is not None:
+        yield from (path for path in (file, file.with_name(f"{file.name}-wal")) if path.exists())

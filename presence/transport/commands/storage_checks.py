@@ -40,7 +40,7 @@ def look(run: Runtime) -> Iterator[Finding]:
 
 def _database(run: Runtime) -> Iterator[Finding]:
     settings = run.settings
-    file = _file(settings)
+    file = settings.database_file
     try:
         if file is not None:
             _writable(file.parent)
@@ -128,7 +128,7 @@ def _uploads(run: Runtime) -> Iterator[Finding]:
 
 
 def _disk(run: Runtime) -> Iterator[Finding]:
-    settings, file = run.settings, _file(run.settings)
+    settings, file = run.settings, run.settings.database_file
     folders = {"uploads": settings.upload_path, **({"database": file.parent} if file else {})}
     least = settings.min_free_disk_bytes
     for what, folder in folders.items():
@@ -145,7 +145,7 @@ def _disk(run: Runtime) -> Iterator[Finding]:
 
 
 def _modes(run: Runtime) -> Iterator[Finding]:
-    file = _file(run.settings)
+    file = run.settings.database_file
     kept = [run.settings.upload_path, *([file] if file else [])]
     seen = [path for path in kept if path.exists() and outside_checks.is_readable_by_others(path)]
     # What is in a folder that others may not enter they may not read either.
@@ -156,12 +156,6 @@ def _modes(run: Runtime) -> Iterator[Finding]:
         )
     if not seen:
         yield well("modes", "database and uploads are their owner's alone")
-
-
-def _file(settings: Settings) -> Path | None:
-    prefix = "sqlite:///"
-    url = settings.resolved_database_url
-    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
 
 
 def _standing(path: Path) -> Path | None:
