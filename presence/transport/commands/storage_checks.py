@@ -19,6 +19,7 @@ from presence.transport.commands import outside_checks
 from presence.transport.commands.findings import Finding, fault, looked, warning, well
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire.serializers import timestamp
+from presence.transport.wire.wording import why_not
 
 _MIGRATIONS = {
     "current": "the tables are those of this version",
@@ -54,7 +55,7 @@ def _database(run: Runtime) -> Iterator[Finding]:
             there = database.now(session)
         state = schema.state()
     except (DBAPIError, OSError, sqlite3.Error) as error:
-        yield fault("database", database.why_not(error, settings.database_url))
+        yield fault("database", why_not(error, settings.database_url))
         return
     except database.CannotServe as error:
         yield fault("database", str(error))

@@ -20,7 +20,7 @@ from presence.storage import database, schema
 from presence.storage.blobs import ObjectStoreError
 from presence.transport.engine.file_descriptors import make_room_for, places_for
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire.wording import plural
+from presence.transport.wire.wording import plural, why_not
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +104,10 @@ def _explained(settings: Settings) -> Generator[None]:
     try:
         yield
     except (DBAPIError, OSError) as error:
-        raise database.CannotServe(database.why_not(error, settings.database_url)) from None
+        raise database.CannotServe(why_not(error, settings.database_url)) from None
     except database.DatabaseBusy:
         locked = OSError("it is locked by another program")
-        raise database.CannotServe(database.why_not(locked, settings.database_url)) from None
+        raise database.CannotServe(why_not(locked, settings.database_url)) from None
 
 
 def warn(run: Runtime) -> None:
