@@ -135,6 +135,15 @@ def readable(folder: Path) -> Iterator[Changes]:
     yield {}
 
 
+def readable_uploads(folder: Path) -> Iterator[Changes]:
+    started(folder)
+    folder.chmod(0o755)
+    (folder / "uploads").chmod(0o755)
+    (folder / "uploads" / "a.txt").write_text("")
+    (folder / "uploads" / "a.txt").chmod(0o644)
+    yield {}
+
+
 def taken(_folder: Path) -> Iterator[Changes]:
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield {"PORT": str(other.getsockname()[1])}
@@ -197,6 +206,7 @@ BROKEN: dict[Callable[[Path], Iterator[Changes]], tuple[str, str, str]] = {
     postgresql_away: ("database", "fault", "Start PostgreSQL"),
     uploads_in_a_file: ("uploads", "fault", "UPLOAD_DIR="),
     full_disk: ("disk", "fault", "Make room"),
+    readable_uploads: ("modes", "warning", "uploads may be read by everybody"),
     readable: ("modes", "warning", "chmod o-rwx"),
     taken: ("address", "fault", "another program listens there"),
     no_such_address: ("address", "fault", "Set HOST"),

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import text
@@ -20,6 +21,9 @@ from presence.transport.commands.findings import Finding, fault, looked, warning
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire.serializers import timestamp
 from presence.transport.wire.wording import why_not
+
+# So many uploaded files say how they all are.
+_MOST_LOOKED_AT = 1000
 
 _MIGRATIONS = {
     "current": "the tables are those of this version",
@@ -147,11 +151,13 @@ def _disk(run: Runtime) -> Iterator[Finding]:
 
 def _modes(run: Runtime) -> Iterator[Finding]:
     file = run.settings.database_file
-    kept = [run.settings.upload_path, *([file] if file else [])]
+    # A folder whose names may be read, as a clone has it, gives nothing away of what is in it.
+    stored = islice(run.settings.upload_path.glob("[0-9a-f]*.*"), _MOST_LOOKED_AT)
+    kept = [*stored, *([file] if file else [])]
     seen = [path for path in kept if path.exists() and outside_checks.is_readable_by_others(path)]
     # What is in a folder that others may not enter they may not read either.
     seen = [path for path in seen if path.parent.stat().st_mode & 0o001]
-    for path in seen:
+    for path in {path if path == file else path.parent for path in seen}:
         yield warning(
             "modes", f"{path} may be read by everybody on this machine: chmod o-rwx {path}"
         )
