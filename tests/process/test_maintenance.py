@@ -87,6 +87,8 @@ def test_everything_can_be_read_and_nothing_changed(
         for method in methods:
             if method == "get" or "/tokens" in path or "/uploads" in path or "/leave" in path:
                 continue
+            if path.endswith(("/broadcast", "/signal")):  # what is said is not stored
+                continue
             address = path.format(room_name="r", peer_id="bob", filename=Path(stored[0]).name)
             what: dict[str, Any] = {"json": BOB | {"user_data": {}}}
             if path.endswith("/upload"):
