@@ -50,6 +50,7 @@ from presence.transport.admission.request_paths import Paths
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
+from presence.transport.backend import couriers, feed
 from presence.transport.commands import (
     backup,
     development,
@@ -61,6 +62,7 @@ from presence.transport.commands import (
     sweep,
     token,
     version,
+    webhooks,
 )
 from presence.transport.describing import descriptions
 from presence.transport.engine import socketio_server
@@ -112,6 +114,7 @@ PARTS: tuple[Part, ...] = (
     starting.hear_others,
     disk_care.init_app,
     sweeping.init_app,
+    couriers.init_app,
     lambda run: error_handlers.init_app(run.app),
     hinting.init_app,
     lambda run: request_limits.init_app(run.app, run.rates),
@@ -134,6 +137,7 @@ PARTS: tuple[Part, ...] = (
     maintenance.init_app,
     backup.init_app,
     restore.init_app,
+    webhooks.init_app,
 )
 
 # The routes, by what they are about.
@@ -145,6 +149,7 @@ BLUEPRINTS = (
     ice.bp,
     moderation.bp,
     publishing.bp,
+    feed.bp,
     tokens.bp,
     descriptions.bp,
     health.bp,

@@ -6,6 +6,7 @@ has patched the standard library.
 
 from __future__ import annotations
 
+import base64
 import difflib
 import ipaddress
 import math
@@ -23,8 +24,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # CHANGELOG.md has a section for each that was released; `script/release` makes its files.
 VERSION = "0.1.0"
 
-FOREVER = "forever"
+FOREVER, OFF = "forever", "off"
 SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+# What backends can be told of.
+EVENT_TYPES = (
+    *("room_made", "room_emptied", "room_removed", "peer_joined", "peer_left", "peer_updated"),
+    *("file_uploaded", "file_deleted", "peer_wanted", "broadcast_sent"),
+)
 
 # The first is what some hosters write; the driver is always the same.
 _POSTGRESQL = ("postgres://", "postgresql://", "postgresql+psycopg2://")
@@ -417,6 +424,33 @@ class Settings:
         0.1,
         "what keeps everybody waiting for longer is named in the log; 0 to name nothing",
     )
+    webhook_urls: str = _setting(
+        "PRESENCE_WEBHOOK_URLS",
+        "",
+        "addresses of backends that are told what happens in rooms, by commas",
+        secret=True,
+    )
+    webhook_secrets: str = _setting(
+        "PRESENCE_WEBHOOK_SECRETS",
+        "",
+        "secrets that sign what they are told (whsec_…), by commas: all of them sign",
+        secret=True,
+    )
+    events: str = _setting(
+        "PRESENCE_EVENTS",
+        "usual",
+        "which events backends are told: usual (all but broadcast_sent), all, or names by commas",
+    )
+    event_rooms: str = _setting(
+        "PRESENCE_EVENT_ROOMS",
+        "*",
+        "the rooms of which they are told: names and patterns such as team-*, by commas",
+    )
+    keep_events: str = _setting(
+        "PRESENCE_KEEP_EVENTS",
+        OFF,
+        "how long events are kept for backends to fetch, such as 7d; off to keep none",
+    )
     metrics_token: str = _setting(
         "PRESENCE_METRICS_TOKEN",
         "",
@@ -442,6 +476,7 @@ class Settings:
         self._check_ice()
         self._check_access()
         self._check_log()
+        self._check_events()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -597,6 +632,44 @@ class Settings:
             if getattr(self, name).lower() not in map(str.lower, fitting):
                 raise InvalidSetting(f"{variable_of(name)} must be one of {', '.join(fitting)}.")
 
+    def _check_events(self) -> None:
+        """Refuse webhooks that could not be sent or signed, and events that there are not."""
+        for url in self.hooks:
+            if not _is_url(url, ("http", "https")):
+                raise InvalidSetting(
+                    "PRESENCE_WEBHOOK_URLS must be addresses that begin with https:// (or http://) "
+                    "and have a host, separated by commas."
+                )
+        for secret in urls(self.webhook_secrets):
+            text = secret.removeprefix("whsec_")
+            try:
+                key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+            except ValueError:
+                key = b""
+            if not 24 <= len(key) <= 64:
+                raise InvalidSetting(
+                    "PRESENCE_WEBHOOK_SECRETS must each be whsec_ and 24 to 64 bytes in base64. "
+                    "One is made by: python -c 'import base64, secrets; "
+                    'print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())\''
+                )
+        if self.hooks and not urls(self.webhook_secrets):
+            raise InvalidSetting("PRESENCE_WEBHOOK_SECRETS must be set with PRESENCE_WEBHOOK_URLS.")
+        unknown = set(urls(self.events)) - {"usual", "all", *EVENT_TYPES}
+        if unknown or not urls(self.events):
+            raise InvalidSetting(
+                f"PRESENCE_EVENTS must be usual, all, or some of {', '.join(EVENT_TYPES)}."
+            )
+        for pattern in urls(self.event_rooms):
+            if len(pattern) > 256 or re.search(r"\\(?!\*)", pattern):
+                raise InvalidSetting(
+                    "PRESENCE_EVENT_ROOMS must be names of rooms and patterns of up to 256 "
+                    "characters; a backslash may stand only before an asterisk."
+                )
+        try:
+            _ = self.events_kept_seconds
+        except ValueError as error:
+            raise InvalidSetting(f"PRESENCE_KEEP_EVENTS {error}") from None
+
     def _check_access(self) -> None:
         """Refuse to be locked with what would not keep anybody out."""
         if self.mode not in {"open", "locked"}:
@@ -617,6 +690,32 @@ class Settings:
                     f"{variable_of(name)} must list what is allowed, without *, for "
                     "PRESENCE_MODE=locked."
                 )
+
+    @property
+    def hooks(self) -> list[str]:
+        """The addresses of webhooks."""
+        return urls(self.webhook_urls)
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """The events that backends are told."""
+        named = urls(self.events)
+        usual = [name for name in EVENT_TYPES if name != "broadcast_sent"]
+        spelled = {"usual": usual, "all": list(EVENT_TYPES)}
+        return frozenset(name for item in named for name in spelled.get(item, [item]))
+
+    @property
+    def events_kept_seconds(self) -> int | None:
+        """For how many seconds events are kept; None for ever, 0 not at all.
+
+        Raises `ValueError` with the end of a sentence.
+        """
+        return 0 if self.keep_events.strip().lower() == OFF else seconds_of(self.keep_events)
+
+    @property
+    def tells_events(self) -> bool:
+        """Whether anybody is told what happens: a webhook, or whoever fetches it."""
+        return bool(self.hooks) or self.events_kept_seconds != 0
 
     @property
     def address(self) -> str:
@@ -688,11 +787,11 @@ class Settings:
 
     @property
     def names_machines(self) -> bool:
-        """Whether this process itself looks up names: of Redis, or of object storage.
+        """Whether this process itself looks up names: of Redis, object storage or webhooks.
 
         PostgreSQL's own library does that by itself.
         """
-        return bool(self.redis_url or self.upload_url)
+        return bool(self.redis_url or self.upload_url or self.webhook_urls)
 
     @property
     def resolved_database_url(self) -> str:
@@ -777,6 +876,7 @@ def idle_settings(settings: Settings) -> list[str]:
     for needed, names in (
         ("upload_url", ("s3_endpoint",)),
         ("turn_urls", ("turn_secret",)),
+        ("webhook_urls", ("webhook_secrets",)),
     ):
         found += [
             f"{variable_of(name)} changes nothing without {variable_of(needed)}"

@@ -1129,6 +1129,29 @@ class UpgradeRefused(PresenceError):
         super().__init__(f"The request for a WebSocket cannot be granted: {fault}.")
 
 
+class EventsNotKept(PresenceError):
+    """Events are asked for on a server that keeps none."""
+
+    code = "events_not_kept"
+
+    def __init__(self) -> None:
+        super().__init__("This server keeps no events. Its operator sets PRESENCE_KEEP_EVENTS=7d.")
+
+
+class EventsGone(PresenceError):
+    """Some events after the cursor are no more; ``oldest`` is the cursor before the oldest kept."""
+
+    code = "events_gone"
+    oldest: str
+
+    def __init__(self, oldest: str) -> None:
+        super().__init__(
+            "Some events after this cursor were kept for long enough and are gone. Look at the "
+            "rooms as they are now, and read on from “oldest”.",
+            oldest=oldest,
+        )
+
+
 def told(name: str, detail: str, extra: dict[str, Any]) -> PresenceError:
     """Return the condition of this class name that another process, or an earlier time, told of."""
     kind: type[PresenceError] = globals()[name]

@@ -45,11 +45,12 @@ ROOMS = {
         {"live"},
         {"cluster"},
         {"process"},
+        {"backend"},
         {"rest", "events"},
         {"describing"},
         {"pages", "commands"},
     ],
-    "domain": [{"values"}, {"permissions"}, {"rooms"}, {"peers"}, {"files"}],
+    "domain": [{"values"}, {"permissions"}, {"outbox"}, {"rooms"}, {"peers"}, {"files"}],
 }
 
 # Two lists that are read by looking a line up.

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 from flask_socketio import SocketIO
 
-from presence.config import Settings
+from presence.config import Settings, urls
+from presence.domain.outbox.outbox import Wanted
 from presence.domain.peers.peers import Limits
+from presence.domain.permissions import room_patterns
 from presence.domain.rooms.quotas import Quotas
 from presence.errors import ShuttingDown
 from presence.storage.blobs import LocalBlobs
@@ -77,6 +79,9 @@ class Runtime:
             settings.max_bytes_per_room,
             settings.max_bytes_total,
         )
+        # What backends are told of, None for nothing, and what is set when there is any of it.
+        self.stirred = threading.Event()
+        self.wanted = _wanted(settings, self.stirred)
         self.counters = Counters()
         self.rates = Rates(settings)
         self.sockets = Sockets(socketio)
@@ -233,6 +238,14 @@ def _blobs(settings: Settings, worker_id: str) -> LocalBlobs:
     return S3Blobs(
         settings.upload_url, folder, worker_id, endpoint=settings.s3_endpoint, min_free=min_free
     )
+
+
+def _wanted(settings: Settings, stirred: threading.Event) -> Wanted | None:
+    """Return which events backends are told, if there are backends."""
+    if not settings.tells_events:
+        return None
+    rooms = [room_patterns.parse(text) for text in urls(settings.event_rooms)]
+    return Wanted(settings.event_types, rooms, stirred.set)
 
 
 def runtime() -> Runtime:
