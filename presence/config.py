@@ -694,7 +694,7 @@ class Settings:
     @property
     def hooks(self) -> list[str]:
         """The addresses of webhooks."""
-        return urls(self.webhook_urls)
+        return list(dict.fromkeys(urls(self.webhook_urls)))
 
     @property
     def event_types(self) -> frozenset[str]:

@@ -298,7 +298,11 @@ class Event(_Happening, Base):
     """An event in its place: whoever sees one sees all that have a smaller ``position``."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_room_name_position", "room_name", "position"),)
+    __table_args__ = (
+        Index("ix_events_room_name_position", "room_name", "position"),
+        # For what is told of a peer that is erased.
+        Index("ix_events_room_name_peer_id", "room_name", "peer_id"),
+    )
 
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 

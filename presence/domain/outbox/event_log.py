@@ -125,10 +125,10 @@ def read(
     return Page(events, events[-1].position, events[-1].position == last)
 
 
-def forget(session: Session, before: datetime, after: int, window: int) -> int | None:
+def forget(session: Session, before: datetime, after: int, window: int) -> tuple[int, int | None]:
     """Delete events from before an instant that no webhook waits for, among the next rows.
 
-    Returns the place of the last row that was looked at, or None at the end.
+    Returns how many, and the place of the last row that was looked at, or None at the end.
     """
     rows = session.execute(
         select(Event.position, Event.at)
@@ -137,6 +137,7 @@ def forget(session: Session, before: datetime, after: int, window: int) -> int |
         .limit(window)
     ).all()
     old = [row.position for row in rows if row.at < before]
+    gone: Sequence[int] = ()
     if old:
         gone = session.scalars(
             delete(Event)
@@ -147,7 +148,8 @@ def forget(session: Session, before: datetime, after: int, window: int) -> int |
         if gone:
             newest = max(gone)
             session.execute(update(EventLog).where(EventLog.gone < newest).values(gone=newest))
-    return rows[-1].position if len(rows) == window and len(old) == len(rows) else None
+    goes_on = len(rows) == window and len(old) == len(rows)
+    return len(gone), rows[-1].position if goes_on else None
 
 
 def _wanted_by(table: Any) -> ColumnElement[bool]:

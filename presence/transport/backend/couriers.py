@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from presence.domain.outbox import deliveries, event_log, outbox
 from presence.domain.outbox.deliveries import Batch
+from presence.domain.peers import workers
 from presence.storage import database, maintenance
 from presence.storage.models import db
 from presence.storage.transactions import give
@@ -33,6 +34,9 @@ _MOST_BYTES = 512 * 1024
 # How long it is gathered what happens, and after how long it is looked without having been called.
 _GATHER_SECONDS = 0.03
 _POLL_SECONDS = 0.5
+# How often a courier looks for what nobody called it for, such as what a dead worker was sending.
+_LOOK_SECONDS = 2.0
+_RETRY_SECONDS = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 # After so many refusals in a row it was the backend, and not a few rooms.
 _REFUSALS = 20
@@ -63,7 +67,9 @@ class Couriers:
         secrets = [part.strip() for part in settings.webhook_secrets.split(",") if part.strip()]
         self.senders = [Sender(url, secrets, 2 * _AT_ONCE) for url in settings.hooks]
         self._run = run
-        self._is_over = False
+        self._is_stopped = False
+        # What has failed, and was said.
+        self._failing: set[str] = set()
         # Set and replaced whenever events have got their places.
         self._news = threading.Event()
         self._seen = 0
@@ -73,17 +79,7 @@ class Couriers:
         """Begin to carry, or forget what was written down while events were wanted."""
         run = self._run
         if run.wanted is None:
-            with database.reading() as session:
-                is_any = event_log.any_waiting(session) or event_log.ends(session).last > 0
-            if is_any:
-                with database.writing(upkeep=True) as session:
-                    forgotten = outbox.forget_all(session)
-                if forgotten:
-                    log.warning(
-                        "nobody is to be told of events any more (PRESENCE_WEBHOOK_URLS, "
-                        "PRESENCE_KEEP_EVENTS); forgot %s",
-                        plural(forgotten, "event", "events"),
-                    )
+            self._forget_all()
             return
         run.socketio.start_background_task(self._put_in_order)
         for sender in self.senders:
@@ -93,8 +89,12 @@ class Couriers:
 
     def stop(self) -> None:
         """Begin nothing any more, and keep nobody waiting for news."""
-        self._is_over = True
+        self._is_stopped = True
         self._news.set()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_stopped or self._run.resting
 
     def wait_for_news(self, seconds: float) -> None:
         """Wait until further events have got their places, but no longer than so many seconds."""
@@ -110,6 +110,21 @@ class Couriers:
         """Forget what waits for webhooks that are no more."""
         with database.writing(upkeep=True) as session:
             deliveries.tidy(session, [sender.key for sender in self.senders])
+
+    def _forget_all(self) -> None:
+        """Forget what was written down while events were wanted, if no other process wants it."""
+        with database.reading() as session:
+            is_any = event_log.any_waiting(session) or event_log.ends(session).last > 0
+            if not is_any or workers.living(session) - {self._run.worker_id}:
+                return
+        with database.writing(upkeep=True) as session:
+            forgotten = outbox.forget_all(session)
+        if forgotten:
+            log.warning(
+                "nobody is to be told of events any more (PRESENCE_WEBHOOK_URLS, "
+                "PRESENCE_KEEP_EVENTS); forgot %s",
+                plural(forgotten, "event", "events"),
+            )
 
     def _put_in_order(self) -> None:
         """Give what is committed its places, again and again."""
@@ -148,7 +163,7 @@ class Couriers:
                 continue
             failure = f"events could not be sent to {sender.name}"
             if not self._safely(lambda: self._carry_once(sender, again), failure):
-                self.wait_for_news(_POLL_SECONDS)
+                self.wait_for_news(_LOOK_SECONDS)
 
     def _carry_once(self, sender: Sender, again: bool) -> bool:
         """Send one batch; return whether there was any."""
@@ -197,11 +212,14 @@ class Couriers:
         """Do something in an app context unless nothing may be changed; False where it failed."""
         try:
             with self._run.app.app_context():
-                if maintenance.known() is None:
-                    return do()
+                done = maintenance.known() is None and do()
+            self._failing.discard(failure)
+            return done
         except Exception:
-            log.exception("%s; trying again", failure)
-            self._run.socketio.sleep(1)
+            if failure not in self._failing:  # once, however long a database is away
+                self._failing.add(failure)
+                log.exception("%s; trying again", failure)
+            self._run.socketio.sleep(_RETRY_SECONDS)
         return False
 
 
@@ -253,10 +271,11 @@ class _Forgetter:
         kept = self._run.settings.events_kept_seconds
         if kept is None or maintenance.known() is not None:
             return
-        while True:
+        gone = 1
+        while gone:  # where all that is old is still waited for, the next step looks further
             with database.writing(upkeep=True) as session:
                 before = database.now(session) - timedelta(seconds=kept)
-                last = event_log.forget(session, before, self._after, _WINDOW)
+                gone, last = event_log.forget(session, before, self._after, _WINDOW)
             self._after = last or 0
             if last is None:
                 return

@@ -9,6 +9,7 @@ from typing import Any
 from presence.domain.outbox import outbox
 from presence.domain.values import clock
 from presence.storage import database
+from presence.storage.maintenance import ReadOnly
 from presence.transport.live.switchboard import Seat
 from presence.transport.process.runtime import Runtime
 
@@ -40,6 +41,8 @@ class WantedPeers:
         facts = {"from": sender.peer_id, "signal_type": kind}
         try:
             _tell(self._run, outbox.PEER_WANTED, sender.room_name, peer_id, facts)
+        except ReadOnly:
+            self._told.pop(key, None)
         except Exception:
             # The sender is told that the peer is away in any case.
             self._told.pop(key, None)

@@ -125,6 +125,8 @@ class Runtime:
             socketio.sleep,
         )
         self.stopping = False
+        # Set when nothing of this runtime is to go on by itself.
+        self.resting = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
         # Set when something was erased; the upkeep then sees to it that nothing is left on disk.
@@ -191,6 +193,7 @@ class Runtime:
 
     def rest(self) -> None:
         """End what runs by itself, so that nothing of this runtime goes on in the process."""
+        self.resting = True
         self.upkeep.stop()
         self.stall_meter.stop()
 

@@ -107,7 +107,7 @@ class _Server(Collector):
         since = [standing.oldest for standing in standings if standing.oldest is not None]
         yield _gauge(
             "presence_webhook_waiting",
-            "Events that webhooks have not taken yet.",
+            "Events that webhooks have not taken yet, counted up to 10,000 for each.",
             sum(standing.waiting for standing in standings) + unordered,
         )
         yield _gauge(

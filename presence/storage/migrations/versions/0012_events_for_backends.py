@@ -35,6 +35,7 @@ def upgrade() -> None:
         *happening(),
     )
     op.create_index("ix_events_room_name_position", "events", ["room_name", "position"])
+    op.create_index("ix_events_room_name_peer_id", "events", ["room_name", "peer_id"])
     log = op.create_table(
         "event_log",
         sa.Column("id", sa.Integer(), primary_key=True),
