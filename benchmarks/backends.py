@@ -23,11 +23,19 @@ from typing import Any
 
 import requests
 import websocket
+from flask import Flask
+from sqlalchemy import insert
 
+from app import create_app
 from local_cluster.live_server import LiveServer
 from local_cluster.ports import free_port
 from local_cluster.private_postgresql import PrivatePostgresql
 from local_cluster.waiting import eventually
+from presence.config import Settings
+from presence.domain.outbox import event_log
+from presence.domain.values import clock
+from presence.storage import database
+from presence.storage.models import Outbox
 
 _SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -145,7 +153,7 @@ def cpu_a_change(server: LiveServer, room_of: Callable[[int], str], changes: int
 
 def compare(databases: dict[str, Callable[[], str]], changes: int, rounds: int) -> None:
     """Print what a change costs on each database, told and not told."""
-    for database, url in databases.items():
+    for kind, url in databases.items():
         with tempfile.TemporaryDirectory() as name, ExitStack() as ends:
             folder = Path(name)
             sink = Sink(folder)
@@ -172,7 +180,7 @@ def compare(databases: dict[str, Callable[[], str]], changes: int, rounds: int) 
                 for way, values in taken.items():
                     value = statistics.median(values)
                     print(
-                        f"{database:10}  {title:14}  {way:12} {value:7.0f} µs a change "
+                        f"{kind:10}  {title:14}  {way:12} {value:7.0f} µs a change "
                         f"({value / nobody - 1:+.0%})",
                         flush=True,
                     )
@@ -182,13 +190,19 @@ def started(folder: Path, url: str, settings: dict[str, Any]) -> LiveServer:
     """Start a server with limits that a load from one address does not meet."""
     folder.mkdir()
     more = {"DATABASE_URL": url} if url else {}
-    raised = {"PRESENCE_EVENTS_PER_SECOND": _MANY, "PRESENCE_EVENT_BURST": _MANY}
+    raised = {
+        "PRESENCE_EVENTS_PER_SECOND": _MANY,
+        "PRESENCE_EVENT_BURST": _MANY,
+        # Sockets that have had their turn do not read any more.
+        "PRESENCE_PING_INTERVAL": "600",
+        "PRESENCE_PING_TIMEOUT": "600",
+    }
     server = LiveServer(folder)
     server.set(**settings, **more, **raised)
     return server.start()
 
 
-def drain(database: str, url: str, count: int) -> None:
+def drain(kind: str, url: str, count: int) -> None:
     """Print how fast so many events drain that have waited, and how a room fares meanwhile."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as ends:
         folder = Path(name)
@@ -196,7 +210,6 @@ def drain(database: str, url: str, count: int) -> None:
         server = started(folder / "server", url, {**sink.settings})
         ends.callback(sink.stop)
         ends.callback(server.kill)
-        sockets = [Socket(server, f"room {n % 50}", f"p{n}") for n in range(100)]
         latencies: list[float] = []
 
         def look(seconds: float) -> float:
@@ -211,11 +224,12 @@ def drain(database: str, url: str, count: int) -> None:
 
         idle = look(3)
         empty = server.memory()
-        threads = [threading.Thread(target=s.change, args=(count // 100,)) for s in sockets]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        server.stop()
+        app = create_app(Settings(database_url=server.settings["DATABASE_URL"]))
+        write_down(app, count)
+        server.start()
+        time.sleep(1)
+        eventually(lambda: has_placed(app, count), "all have their places", 300, 1)
         waiting = server.memory()
         sink.start()
         began = time.monotonic()
@@ -235,12 +249,41 @@ def drain(database: str, url: str, count: int) -> None:
         watching.join()
         memory = [round(size / 2**20) for size in (empty, waiting, found["memory"])]
         print(
-            f"{database}: {count:,} events drained in {seconds:.1f} s, "
+            f"{kind}: {count:,} events drained in {seconds:.1f} s, "
             f"{(sink.taken - first) / seconds:,.0f} a second; memory {memory[0]} MiB empty, "
             f"{memory[1]} with all waiting, {memory[2]} at most while draining; "
             f"a room's list p95 {idle:.1f} ms idle, {found['p95']:.1f} meanwhile",
             flush=True,
         )
+
+
+def write_down(app: Flask, count: int) -> None:
+    """Write events of 200 rooms down, as changes do."""
+    facts = json.dumps({"username": "Ada", "user_data": {"n": 1}, "changed": ["n"]})
+    with app.app_context():
+        for start in range(0, count, 5_000):
+            with database.writing() as session:
+                session.execute(
+                    insert(Outbox),
+                    [
+                        {
+                            "uid": f"ev_{number:024x}",
+                            "type": "peer_updated",
+                            "at": clock.now(),
+                            "room_name": f"room {number % 200}",
+                            "version": number,
+                            "peer_id": "ada",
+                            "facts": facts,
+                        }
+                        for number in range(start, start + 5_000)
+                    ],
+                )
+
+
+def has_placed(app: Flask, count: int) -> bool:
+    """Tell whether so many events have got their places."""
+    with app.app_context(), database.reading() as session:
+        return event_log.ends(session).last >= count
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def change(name: str) -> rooms.LockedRoom:
 
 def order() -> int:
     with database.writing() as session:
-        return event_log.put_in_order(session, [HOOK], database.now(session))
+        return event_log.put_in_order(session, [HOOK])[0]
 
 
 def read(after: int, limit: int = 100) -> event_log.Page:

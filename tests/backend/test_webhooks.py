@@ -78,6 +78,8 @@ def test_everything_that_happens_in_a_room_arrives(
         socket.send("427" + json.dumps(event))
         while not socket.receive().startswith("437"):
             pass
+    # What was not told yet of a peer that is erased is told without what it said.
+    eventually(partial(has, receiver, "r", 11), "all so far arrives", 20)
     rest.delete("/rooms/r/peers/ada")
     rest.delete("/rooms/r")
     arrived(receiver, "r", "room_removed")

@@ -80,6 +80,11 @@ class Standing(NamedTuple):
     error: str | None
 
 
+def any_due(session: Session, hook: str, now: datetime, *, again: bool) -> bool:
+    """Tell whether `claim` may find anything, as the clock of this machine has it."""
+    return bool(_DUE[again].rows(session, of_hook=hook, now=now))
+
+
 def claim(
     session: Session,
     hook: str,
@@ -367,6 +372,18 @@ def _give_up(
     return last
 
 
+_DUE = {
+    again: Prepared(
+        select(WebhookQueue.hook)
+        .where(
+            WebhookQueue.hook == bindparam("of_hook"),
+            WebhookQueue.due_at <= bindparam("now"),
+            WebhookQueue.attempts > 0 if again else WebhookQueue.attempts == 0,
+        )
+        .limit(1)
+    )
+    for again in (False, True)
+}
 _OWN = (
     WebhookQueue.hook == bindparam("of_hook"),
     WebhookQueue.room_name == bindparam("room"),

@@ -10,8 +10,8 @@ be seen without its earlier ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -27,8 +27,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from presence.storage.models import Event, EventLog, Outbox, WebhookFailure, WebhookQueue
-from presence.storage.prepared import Prepared
+from presence.storage.drivers import Driver
+from presence.storage.models import (
+    Event,
+    EventLog,
+    Outbox,
+    UtcDateTime,
+    WebhookFailure,
+    WebhookQueue,
+)
+from presence.storage.prepared import DRIVER, Prepared
 
 # How many events get their places in one transaction, which nobody else writes beside in SQLite.
 AT_ONCE = 500
@@ -62,18 +70,20 @@ class Ends(NamedTuple):
     gone: int
 
 
-def put_in_order(session: Session, hooks: Iterable[str], now: datetime) -> int:
+def put_in_order(session: Session, hooks: Sequence[str]) -> tuple[int, int | None]:
     """Give the next events that were committed their places, for these webhooks to be sent.
 
-    Returns how many they were; 0 also where another process is doing it.
+    Returns how many they were, and the last place that is given now; none, and None, where another
+    process is doing it.
     """
     rows = _LOCK.rows(session)
     if not rows:
-        return 0
+        return 0, None
     ((last,),) = rows
     waiting = _WAITING.rows(session, most=AT_ONCE)
     if not waiting:
-        return 0
+        return 0, last
+    now = _now(session) if hooks else None
     ids = [row[0] for row in waiting]
     _APPEND.later(session, before=last, ids=ids)
     _TAKE_OUT.later(session, ids=ids)
@@ -94,7 +104,7 @@ def put_in_order(session: Session, hooks: Iterable[str], now: datetime) -> int:
                 newest=newest[room_name],
                 now=now,
             )
-    return len(ids)
+    return len(ids), last + len(ids)
 
 
 def any_waiting(session: Session) -> bool:
@@ -152,6 +162,15 @@ def forget(session: Session, before: datetime, after: int, window: int) -> tuple
     return len(gone), rows[-1].position if goes_on else None
 
 
+def _now(session: Session) -> datetime:
+    """Return what `database.now` does, at a fraction of its cost."""
+    driver: Driver = session.info[DRIVER]
+    if driver.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    now: datetime = _CLOCK.rows(session)[0][0]
+    return now
+
+
 def _wanted_by(table: Any) -> ColumnElement[bool]:
     return exists().where(
         table.room_name == Event.room_name,
@@ -167,6 +186,7 @@ def columns() -> Sequence[Any]:
 
 _HAPPENING = ("uid", "type", "at", "room_name", "version", "peer_id", "facts")
 _COLUMNS = (Event.position, *(getattr(Event, name) for name in _HAPPENING))
+_CLOCK = Prepared(select(func.clock_timestamp(type_=UtcDateTime())))
 _ENDS = Prepared(select(EventLog.last_position, EventLog.gone))
 _LOCK = Prepared(select(EventLog.last_position).with_for_update(skip_locked=True))
 _WAITING = Prepared(

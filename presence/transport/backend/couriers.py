@@ -11,12 +11,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 from presence.domain.outbox import deliveries, event_log, outbox
 from presence.domain.outbox.deliveries import Batch
 from presence.domain.peers import workers
+from presence.domain.values import clock
 from presence.storage import database, maintenance
 from presence.storage.models import db
 from presence.storage.transactions import give
@@ -32,14 +35,19 @@ MOST_EVENTS = 100
 _MOST_ROOMS = 100
 _MOST_BYTES = 512 * 1024
 # How long it is gathered what happens, and after how long it is looked without having been called.
-_GATHER_SECONDS = 0.03
+_GATHER_SECONDS = 0.1
 _POLL_SECONDS = 0.5
+# How long a courier waits after a request that was not full, for what is to be told with the next:
+# a request takes as much CPU as some changes.
+_PACE_SECONDS = 0.5
 # How often a courier looks for what nobody called it for, such as what a dead worker was sending.
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 # After so many refusals in a row it was the backend, and not a few rooms.
 _REFUSALS = 20
+# Requests that wait for events; each has a thread of its own where the server runs on threads.
+_MOST_WAITING = 100
 _TIDY_SECONDS = 60.0
 _FORGET_SECONDS = 5.0
 _WINDOW = 500
@@ -70,6 +78,7 @@ class Couriers:
         self._is_stopped = False
         # What has failed, and was said.
         self._failing: set[str] = set()
+        self._places = threading.Semaphore(_MOST_WAITING)
         # Set and replaced whenever events have got their places.
         self._news = threading.Event()
         self._seen = 0
@@ -84,8 +93,8 @@ class Couriers:
         run.socketio.start_background_task(self._put_in_order)
         for sender in self.senders:
             for again in (False, True):
-                for _ in range(_AT_ONCE):
-                    run.socketio.start_background_task(self._carry, sender, again)
+                for number in range(_AT_ONCE):
+                    run.socketio.start_background_task(self._carry, sender, again, number > 0)
 
     def stop(self) -> None:
         """Begin nothing any more, and keep nobody waiting for news."""
@@ -100,6 +109,16 @@ class Couriers:
         """Wait until further events have got their places, but no longer than so many seconds."""
         if not self._is_over:
             self._news.wait(seconds)
+
+    @contextmanager
+    def waiting(self) -> Generator[bool]:
+        """Hold one of the places of requests that wait; tells whether there was one."""
+        got = self._places.acquire(blocking=False)
+        try:
+            yield got
+        finally:
+            if got:
+                self._places.release()
 
     @property
     def seen(self) -> int:
@@ -129,44 +148,65 @@ class Couriers:
     def _put_in_order(self) -> None:
         """Give what is committed its places, again and again."""
         while not self._is_over:
-            self._run.stirred.wait(_POLL_SECONDS)
+            is_called = self._run.stirred.wait(_POLL_SECONDS)
             self._run.stirred.clear()
-            self._run.socketio.sleep(_GATHER_SECONDS)
-            self._safely(self._order_all, "events could not be put in order")
+            if is_called:
+                self._run.socketio.sleep(_GATHER_SECONDS)
+            self._safely(partial(self._order_all, is_called), "events could not be put in order")
 
-    def _order_all(self) -> bool:
-        hooks = [sender.key for sender in self.senders]
-        while not self._is_over:
+    def _order_all(self, is_called: bool) -> bool:
+        if not is_called:
             with database.reading() as session:
-                waiting = event_log.any_waiting(session)
-                last = event_log.ends(session).last
-            if last > self._seen:
-                self._seen = last
-                news, self._news = self._news, threading.Event()
-                news.set()
+                waiting, known = event_log.any_waiting(session), event_log.ends(session)
+            self._tell_news(known.last)
             if not waiting:
                 return True
+        hooks = [sender.key for sender in self.senders]
+        placed = -1
+        while placed and not self._is_over:
             with database.writing(upkeep=True) as session:
-                placed = event_log.put_in_order(session, hooks, database.now(session))
-            if not placed:
-                return True  # another process is about it
+                placed, last = event_log.put_in_order(session, hooks)
+            self._tell_news(last)
+            if placed < event_log.AT_ONCE:
+                break
             self._run.socketio.sleep(0)
         return True
 
-    def _carry(self, sender: Sender, again: bool) -> None:
-        """Carry what is due to a webhook, again and again."""
+    def _tell_news(self, last: int | None) -> None:
+        """Let go on who waits for events, if there are others up to this place."""
+        if last is not None and last > self._seen:
+            self._seen = last
+            news, self._news = self._news, threading.Event()
+            news.set()
+
+    def _carry(self, sender: Sender, again: bool, is_second: bool) -> None:
+        """Carry what is due to a webhook, again and again.
+
+        The first of its kind is called when there is something new; the second one looks for
+        itself, and finds something where the first one has its hands full.
+        """
         pause = self._breaks[sender.key]
         while not self._is_over:
             wait = pause.seconds_left()
             if wait > 0:
                 self._run.socketio.sleep(min(wait, _POLL_SECONDS))
                 continue
+            seen = self._seen
             failure = f"events could not be sent to {sender.name}"
-            if not self._safely(lambda: self._carry_once(sender, again), failure):
-                self.wait_for_news(_LOOK_SECONDS)
+            if self._safely(lambda: self._carry_once(sender, again), failure):
+                continue
+            if again or is_second:
+                self._run.socketio.sleep(_LOOK_SECONDS)
+            else:
+                self._run.socketio.sleep(_PACE_SECONDS)
+                if self._seen == seen:
+                    self.wait_for_news(_LOOK_SECONDS)
 
     def _carry_once(self, sender: Sender, again: bool) -> bool:
-        """Send one batch; return whether there was any."""
+        """Send one batch; return whether there is likely to be another."""
+        with database.reading() as session:
+            if not deliveries.any_due(session, sender.key, clock.now(), again=again):
+                return False
         with database.writing(upkeep=True) as session:
             batch = deliveries.claim(
                 session,
@@ -185,15 +225,16 @@ class Couriers:
             self._note_refusal(sender, batch, answer)
         else:
             self._note_taken(sender, batch)
-        return True
+        return again or len(batch.events) == MOST_EVENTS or len(batch.rooms) == _MOST_ROOMS
 
     def _note_taken(self, sender: Sender, batch: Batch) -> None:
         with database.writing(upkeep=True) as session:
             deliveries.taken(session, batch)
-            if self._breaks[sender.key].is_over():
-                # It is there again: what waits need not wait for as long as it was to.
+        if self._breaks[sender.key].is_over():
+            # It is there again: what waits need not wait for as long as it was to.
+            with database.writing(upkeep=True) as session:
                 deliveries.hurry(session, sender.key)
-                log.info("the webhook %s takes events again", sender.name)
+            log.info("the webhook %s takes events again", sender.name)
         now = time.time()
         for event in batch.events:
             self._run.counters.webhook_latency.observe(max(0.0, now - event.at.timestamp()))

@@ -17,7 +17,7 @@ from presence.storage.models import Event
 from presence.transport.admission import request_access
 from presence.transport.backend import event_bodies
 from presence.transport.backend.couriers import Couriers
-from presence.transport.process.runtime import runtime
+from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.wire import described, messages, server_responses
 from presence.transport.wire.messages import EventsQuery
 from presence.transport.wire.needs import needs
@@ -48,21 +48,31 @@ def get_events() -> Body:
     if run.settings.events_kept_seconds == 0:
         raise EventsNotKept
     query = _query()
-    until = time.monotonic() + query.wait
-    couriers = cast(Couriers, current_app.extensions["couriers"])
-    while True:
-        seen = couriers.seen
-        page = _page(query)
-        left = until - time.monotonic()
-        if page.events or left <= 0 or run.stopping:
-            break
-        while couriers.seen == seen and time.monotonic() < until and not run.stopping:
-            couriers.wait_for_news(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
+    page = _page(query)
+    if query.wait and not page.events:
+        couriers = cast(Couriers, current_app.extensions["couriers"])
+        with couriers.waiting() as may_wait:
+            if may_wait:
+                page = _next_page(run, couriers, query, page)
     return {
         "events": [event_bodies.body(event) for event in page.events],
         "cursor": event_bodies.cursor_of(page.position),
         "more": not page.is_last,
     }
+
+
+def _next_page(run: Runtime, couriers: Couriers, query: EventsQuery, page: Page) -> Page:
+    """Wait until a page has events, or for as long as is asked for."""
+    until = time.monotonic() + query.wait
+    seen = -1
+    while not (page.events or run.stopping) and (left := until - time.monotonic()) > 0:
+        if couriers.seen == seen:
+            couriers.wait_for_news(min(_LOOK_SECONDS, left))
+            continue
+        seen = couriers.seen
+        query.after = event_bodies.cursor_of(page.position)
+        page = _page(query)
+    return page
 
 
 def _page(query: EventsQuery) -> Page:
