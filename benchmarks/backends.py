@@ -23,19 +23,12 @@ from typing import Any
 
 import requests
 import websocket
-from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import Engine, create_engine, text
 
-from app import create_app
 from local_cluster.live_server import LiveServer
 from local_cluster.ports import free_port
 from local_cluster.private_postgresql import PrivatePostgresql
 from local_cluster.waiting import eventually
-from presence.config import Settings
-from presence.domain.outbox import event_log
-from presence.domain.values import clock
-from presence.storage import database
-from presence.storage.models import Outbox
 
 _SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -225,11 +218,11 @@ def drain(kind: str, url: str, count: int) -> None:
         idle = look(3)
         empty = server.memory()
         server.stop()
-        app = create_app(Settings(database_url=server.settings["DATABASE_URL"]))
-        write_down(app, count)
+        engine = create_engine(server.settings["DATABASE_URL"])
+        write_down(engine, count)
         server.start()
         time.sleep(1)
-        eventually(lambda: has_placed(app, count), "all have their places", 300, 1)
+        eventually(lambda: has_placed(engine, count), "all have their places", 300, 1)
         waiting = server.memory()
         sink.start()
         began = time.monotonic()
@@ -257,33 +250,37 @@ def drain(kind: str, url: str, count: int) -> None:
         )
 
 
-def write_down(app: Flask, count: int) -> None:
+def write_down(engine: Engine, count: int) -> None:
     """Write events of 200 rooms down, as changes do."""
     facts = json.dumps({"username": "Ada", "user_data": {"n": 1}, "changed": ["n"]})
-    with app.app_context():
+    statement = text(
+        "INSERT INTO outbox (uid, type, at, room_name, version, peer_id, facts) "
+        "VALUES (:uid, :type, :at, :room_name, :version, :peer_id, :facts)"
+    )
+    with engine.begin() as connection:
         for start in range(0, count, 5_000):
-            with database.writing() as session:
-                session.execute(
-                    insert(Outbox),
-                    [
-                        {
-                            "uid": f"ev_{number:024x}",
-                            "type": "peer_updated",
-                            "at": clock.now(),
-                            "room_name": f"room {number % 200}",
-                            "version": number,
-                            "peer_id": "ada",
-                            "facts": facts,
-                        }
-                        for number in range(start, start + 5_000)
-                    ],
-                )
+            connection.execute(
+                statement,
+                [
+                    {
+                        "uid": f"ev_{number:024x}",
+                        "type": "peer_updated",
+                        "at": "2026-05-04 10:30:00.000000",
+                        "room_name": f"room {number % 200}",
+                        "version": number,
+                        "peer_id": "ada",
+                        "facts": facts,
+                    }
+                    for number in range(start, start + 5_000)
+                ],
+            )
 
 
-def has_placed(app: Flask, count: int) -> bool:
+def has_placed(engine: Engine, count: int) -> bool:
     """Tell whether so many events have got their places."""
-    with app.app_context(), database.reading() as session:
-        return event_log.ends(session).last >= count
+    with engine.connect() as connection:
+        placed: int = connection.execute(text("SELECT last_position FROM event_log")).scalar_one()
+        return placed >= count
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain.outbox import deliveries, event_log
+from presence.domain.outbox import deliveries, event_log, standings
 from presence.domain.outbox.deliveries import Batch
 from presence.domain.peers import workers
 from presence.storage import database, schema
@@ -140,7 +140,7 @@ def test_what_is_refused_for_three_days_is_given_up_and_may_be_sent_once_more(
     deliveries.refused(session, batch, "it answered 500", alone=True)
     (failure,) = session.scalars(select(WebhookFailure)).all()
     assert (failure.room_name, failure.error) == (room, "it answered 500")
-    standing = deliveries.standings(session, [HOOK])[0]
+    standing = standings.standings(session, [HOOK])[0]
     assert standing.failed == len(batch.events)
     event_log.forget(session, database.now(session) + timedelta(seconds=1), 0, 100)
     kept = session.scalars(select(Event.position).where(Event.room_name == room)).all()

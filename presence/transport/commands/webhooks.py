@@ -7,8 +7,8 @@ import secrets
 import click
 from flask.cli import AppGroup
 
-from presence.domain.outbox import deliveries
-from presence.domain.outbox.deliveries import Standing
+from presence.domain.outbox import deliveries, standings
+from presence.domain.outbox.standings import Standing
 from presence.domain.values import clock
 from presence.storage import database, schema
 from presence.transport.backend.couriers import Couriers
@@ -27,9 +27,9 @@ def init_app(run: Runtime) -> None:
         """Say of each webhook how many events wait, since when, and how many were given up."""
         _check(couriers)
         with database.reading() as session:
-            waiting = deliveries.unordered(session)
-            standings = deliveries.standings(session, [s.key for s in couriers.senders])
-        for sender, standing in zip(couriers.senders, standings, strict=True):
+            waiting = standings.unordered(session)
+            found = standings.standings(session, [s.key for s in couriers.senders])
+        for sender, standing in zip(couriers.senders, found, strict=True):
             click.echo(f"{sender.name}: {_said(standing)}")
         if waiting:
             click.echo(f"{plural(waiting, 'event has', 'events have')} just been written down.")

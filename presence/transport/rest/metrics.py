@@ -18,8 +18,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from presence.config import VERSION
-from presence.domain.outbox import deliveries
-from presence.domain.outbox.deliveries import Standing
+from presence.domain.outbox import standings
+from presence.domain.outbox.standings import Standing
 from presence.domain.rooms import census
 from presence.domain.values import clock
 from presence.storage import database, maintenance
@@ -74,8 +74,8 @@ class _Server(Collector):
             with self._run.app.app_context(), database.reading() as session:
                 counted = census.take(session)
                 hooks = [key_of(url) for url in self._run.settings.hooks]
-                standings = deliveries.standings(session, hooks)
-                unordered = deliveries.unordered(session) if hooks else 0
+                stand = standings.standings(session, hooks)
+                unordered = standings.unordered(session) if hooks else 0
         except Exception as error:  # whatever is wrong, the other figures are wanted all the more
             log.warning("the database could not be counted: %s", type(error).__name__)
             up.add_metric([], 0)
@@ -101,14 +101,14 @@ class _Server(Collector):
         )
         yield _gauge("presence_files", "Uploaded files in the database.", counted.files)
         yield _gauge("presence_file_bytes", "Their size together.", counted.file_bytes)
-        yield from self._webhooks(standings, unordered)
+        yield from self._webhooks(stand, unordered)
 
-    def _webhooks(self, standings: list[Standing], unordered: int) -> Iterator[Metric]:
-        since = [standing.oldest for standing in standings if standing.oldest is not None]
+    def _webhooks(self, stand: list[Standing], unordered: int) -> Iterator[Metric]:
+        since = [standing.oldest for standing in stand if standing.oldest is not None]
         yield _gauge(
             "presence_webhook_waiting",
             "Events that webhooks have not taken yet, counted up to 10,000 for each.",
-            sum(standing.waiting for standing in standings) + unordered,
+            sum(standing.waiting for standing in stand) + unordered,
         )
         yield _gauge(
             "presence_webhook_oldest_seconds",
@@ -118,7 +118,7 @@ class _Server(Collector):
         yield _gauge(
             "presence_webhook_failed",
             "Events that webhooks would not take for three days.",
-            sum(standing.failed for standing in standings),
+            sum(standing.failed for standing in stand),
         )
 
     def _connections(self) -> Iterator[Metric]:
