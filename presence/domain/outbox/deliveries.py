@@ -12,8 +12,10 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Row,
     and_,
@@ -33,6 +35,7 @@ from presence.storage import database
 from presence.storage.models import (
     REASON_LENGTH,
     Event,
+    UtcDateTime,
     WebhookFailure,
     WebhookQueue,
     Worker,
@@ -80,42 +83,19 @@ def claim(
     With `again` one room that was refused before, by itself; else up to `rooms` others. Their facts
     have no more than `max_bytes`, unless it is one event.
     """
-    now = database.now(session)
-    queue = WebhookQueue
-    free = or_(
-        queue.leased_by.is_(None),
-        queue.leased_until < now,
-        ~exists().where(Worker.id == queue.leased_by),
-    )
-    names = session.scalars(
-        select(queue.room_name)
-        .where(queue.hook == hook, queue.due_at <= now, free)
-        .where(queue.attempts > 0 if again else queue.attempts == 0)
-        .order_by(queue.due_at)
-        .limit(1 if again else rooms)
-        .with_for_update(skip_locked=True, of=queue)
-    ).all()
+    now = event_log.clock_now(session)
+    most = 1 if again else rooms
+    names = [row[0] for row in _FIND[again].rows(session, of_hook=hook, now=now, most=most)]
     if not names:
         return None
     lease = secrets.token_hex(8)
-    session.execute(
-        update(queue)
-        .where(queue.hook == hook, queue.room_name.in_(names))
-        .values(lease=lease, leased_by=worker_id, leased_until=now + LEASE)
-        .execution_options(synchronize_session=False)
-    )
-    found = session.execute(
-        select(*event_log.columns())
-        .join(queue, and_(queue.room_name == Event.room_name, Event.position > queue.after))
-        .where(queue.hook == hook, queue.room_name.in_(names), Event.position <= queue.last)
-        .order_by(Event.position)
-        .limit(events)
-    ).all()
+    _LEASE.later(session, of_hook=hook, rooms=names, own=lease, worker=worker_id, until=now + LEASE)
+    found = _PENDING.rows(session, of_hook=hook, rooms=names, most=events)
     if not found:
         # Their events are gone.
         session.execute(
-            delete(queue)
-            .where(queue.hook == hook, queue.room_name.in_(names))
+            delete(WebhookQueue)
+            .where(WebhookQueue.hook == hook, WebhookQueue.room_name.in_(names))
             .execution_options(synchronize_session=False)
         )
         return None
@@ -124,7 +104,7 @@ def claim(
 
 def taken(session: Session, batch: Batch) -> None:
     """Note that a webhook has taken the events of a batch."""
-    now = database.now(session)
+    now = event_log.clock_now(session)
     last = {event.room_name: event.position for event in batch.events}
     for room_name in batch.rooms:
         whose = {"of_hook": batch.hook, "of_lease": batch.lease, "room": room_name, "now": now}
@@ -249,12 +229,12 @@ def tidy(session: Session, hooks: Collection[str]) -> None:
     )
 
 
-def _fitting(rows: Sequence[Row[*tuple[object, ...]]], max_bytes: int) -> list[Told]:
+def _fitting(rows: Sequence[Sequence[Any]], max_bytes: int) -> list[Told]:
     """Return as many events as may go together."""
     events: list[Told] = []
     size = 0
     for row in rows:
-        event = Told(*row)  # type: ignore[arg-type]
+        event = Told(*row)
         size += len(event.facts)
         if events and size > max_bytes:
             break
@@ -306,6 +286,45 @@ _DUE = {
     )
     for again in (False, True)
 }
+_FREE_ROOM = or_(
+    WebhookQueue.leased_by.is_(None),
+    WebhookQueue.leased_until < bindparam("now", type_=UtcDateTime),
+    ~exists().where(Worker.id == WebhookQueue.leased_by),
+)
+_FIND = {
+    again: Prepared(
+        select(WebhookQueue.room_name)
+        .where(
+            WebhookQueue.hook == bindparam("of_hook"),
+            WebhookQueue.due_at <= bindparam("now", type_=UtcDateTime),
+            WebhookQueue.attempts > 0 if again else WebhookQueue.attempts == 0,
+            _FREE_ROOM,
+        )
+        .order_by(WebhookQueue.due_at)
+        .limit(bindparam("most", type_=BigInteger))
+        .with_for_update(skip_locked=True, of=WebhookQueue)
+    )
+    for again in (False, True)
+}
+_OF_ROOMS = (
+    WebhookQueue.hook == bindparam("of_hook"),
+    WebhookQueue.room_name.in_(bindparam("rooms", expanding=True)),
+)
+_LEASE = Prepared(
+    update(WebhookQueue)
+    .where(*_OF_ROOMS)
+    .values(lease=bindparam("own"), leased_by=bindparam("worker"), leased_until=bindparam("until"))
+)
+_PENDING = Prepared(
+    select(*event_log.columns())
+    .join(
+        WebhookQueue,
+        and_(WebhookQueue.room_name == Event.room_name, Event.position > WebhookQueue.after),
+    )
+    .where(*_OF_ROOMS, Event.position <= WebhookQueue.last)
+    .order_by(Event.position)
+    .limit(bindparam("most", type_=BigInteger))
+)
 _OWN = (
     WebhookQueue.hook == bindparam("of_hook"),
     WebhookQueue.room_name == bindparam("room"),

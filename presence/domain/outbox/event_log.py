@@ -83,7 +83,7 @@ def put_in_order(session: Session, hooks: Sequence[str]) -> tuple[int, int | Non
     waiting = _WAITING.rows(session, most=AT_ONCE)
     if not waiting:
         return 0, last
-    now = _now(session) if hooks else None
+    now = clock_now(session) if hooks else None
     ids = [row[0] for row in waiting]
     _APPEND.later(session, before=last, ids=ids)
     _TAKE_OUT.later(session, ids=ids)
@@ -162,7 +162,7 @@ def forget(session: Session, before: datetime, after: int, window: int) -> tuple
     return len(gone), rows[-1].position if goes_on else None
 
 
-def _now(session: Session) -> datetime:
+def clock_now(session: Session) -> datetime:
     """Return what `database.now` does, at a fraction of its cost."""
     driver: Driver = session.info[DRIVER]
     if driver.dialect.name == "sqlite":

@@ -35,7 +35,7 @@ MOST_EVENTS = 100
 _MOST_ROOMS = 100
 _MOST_BYTES = 512 * 1024
 # How long it is gathered what happens, and after how long it is looked without having been called.
-_GATHER_SECONDS = 0.1
+_GATHER_SECONDS = 0.2
 _POLL_SECONDS = 0.5
 # How long a courier waits after a request that was not full, for what is to be told with the next:
 # a request takes as much CPU as some changes.
