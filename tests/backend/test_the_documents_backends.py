@@ -52,7 +52,7 @@ class Backend:
 
     def start(self, server: LiveServer, secret: str = SECRET) -> None:
         environment = {
-            "PRESENCE_ADDRESS": server.url,
+            "SERVER_ADDRESS": server.url,
             "SECRET_KEY": KEY,
             "WEBHOOK_SECRET": secret,
             "STATE_FILE": "state.json",

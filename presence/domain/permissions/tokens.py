@@ -31,8 +31,8 @@ from presence.errors import (
 from presence.storage.models import NAME_LENGTH
 
 JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN = "join", "update", "upload", "signal", "list", "admin"
-# For a backend, which is no peer: to say something in a room in the server's name, and to fetch what
-# happens.
+# For a backend, which is no peer: to say something in a room in the server's name, and to fetch
+# what happens.
 PUBLISH, EVENTS = "publish", "events"
 GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, PUBLISH, EVENTS, ADMIN)
 # What a token allows whose maker does not say: everything that people do in a room.
