@@ -49,6 +49,7 @@ from presence.transport.admission.request_paths import Paths
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
+from presence.transport.backend import couriers, feed
 from presence.transport.commands import (
     backup,
     development,
@@ -60,6 +61,7 @@ from presence.transport.commands import (
     sweep,
     token,
     version,
+    webhooks,
 )
 from presence.transport.describing import descriptions
 from presence.transport.engine import socketio_server
@@ -111,6 +113,7 @@ PARTS: tuple[Part, ...] = (
     starting.hear_others,
     disk_care.init_app,
     sweeping.init_app,
+    couriers.init_app,
     lambda run: error_handlers.init_app(run.app),
     hinting.init_app,
     lambda run: request_limits.init_app(run.app, run.rates),
@@ -133,6 +136,7 @@ PARTS: tuple[Part, ...] = (
     maintenance.init_app,
     backup.init_app,
     restore.init_app,
+    webhooks.init_app,
 )
 
 # The routes, by what they are about.
@@ -144,6 +148,7 @@ BLUEPRINTS = (
     ice.bp,
     moderation.bp,
     publishing.bp,
+    feed.bp,
     tokens.bp,
     descriptions.bp,
     health.bp,

@@ -119,7 +119,9 @@ def post_worker_init(worker):
     # Not at the top: the standard library is patched only after this file is read.
     from presence.storage.database import CannotServe  # noqa: PLC0415
     from presence.transport.admission.hosts_and_origins import whereabouts  # noqa: PLC0415
+    from presence.transport.admission.request_bodies import bound_chunks  # noqa: PLC0415
 
+    bound_chunks()
     logs.catch_printing()
     runtime = worker.wsgi.extensions["presence"]
     try:

@@ -449,6 +449,38 @@ class Settings:
         0.1,
         "what keeps everybody waiting for longer is named in the log; 0 to name nothing",
     )
+    webhook_urls: str = _setting(
+        "PRESENCE_WEBHOOK_URLS",
+        "",
+        "addresses of backends that are told what happens in rooms, by commas",
+        secret=True,
+        check=values.check_webhook_urls,
+    )
+    webhook_secrets: str = _setting(
+        "PRESENCE_WEBHOOK_SECRETS",
+        "",
+        "secrets that sign what they are told (whsec_…), by commas: all of them sign",
+        secret=True,
+        check=values.check_webhook_secrets,
+    )
+    events: str = _setting(
+        "PRESENCE_EVENTS",
+        "usual",
+        "which events backends are told: usual (all but broadcast_sent), all, or names by commas",
+        check=values.event_types,
+    )
+    event_rooms: str = _setting(
+        "PRESENCE_EVENT_ROOMS",
+        "*",
+        "the rooms of which they are told: names and patterns such as team-*, by commas",
+        check=values.check_event_rooms,
+    )
+    keep_events: str = _setting(
+        "PRESENCE_KEEP_EVENTS",
+        values.OFF,
+        "how long events are kept for backends to fetch, such as 7d; off to keep none",
+        check=values.seconds_of_events,
+    )
     metrics_token: str = _setting(
         "PRESENCE_METRICS_TOKEN",
         "",
@@ -479,6 +511,7 @@ class Settings:
                     check(getattr(self, item.name))
         self._check_turn()
         self._check_access()
+        self._check_webhooks()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -504,6 +537,11 @@ class Settings:
                 "static-auth-secret of the TURN server."
             )
 
+    def _check_webhooks(self) -> None:
+        """Refuse webhooks whose requests nobody could sign."""
+        if self.hooks and not values.listed(self.webhook_secrets):
+            raise InvalidSetting("PRESENCE_WEBHOOK_SECRETS must be set with PRESENCE_WEBHOOK_URLS.")
+
     def _check_access(self) -> None:
         """Refuse to be locked with what would not keep anybody out."""
         if not self.is_locked:
@@ -521,6 +559,26 @@ class Settings:
                     f"{variable_of(name)} must list what is allowed, without *, for "
                     "PRESENCE_MODE=locked."
                 )
+
+    @property
+    def hooks(self) -> list[str]:
+        """The addresses of webhooks."""
+        return list(dict.fromkeys(values.listed(self.webhook_urls)))
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """The events that backends are told."""
+        return values.event_types(self.events)
+
+    @property
+    def events_kept_seconds(self) -> int | None:
+        """For how many seconds events are kept; None for ever, 0 not at all."""
+        return values.seconds_of_events(self.keep_events)
+
+    @property
+    def tells_events(self) -> bool:
+        """Whether anybody is told what happens: a webhook, or whoever fetches it."""
+        return bool(self.hooks) or self.events_kept_seconds != 0
 
     @property
     def address(self) -> str:
@@ -569,11 +627,11 @@ class Settings:
 
     @property
     def names_machines(self) -> bool:
-        """Whether this process itself looks up names: of Redis, or of object storage.
+        """Whether this process itself looks up names: of Redis, object storage or webhooks.
 
         PostgreSQL's own library does that by itself.
         """
-        return bool(self.redis_url or self.upload_url)
+        return bool(self.redis_url or self.upload_url or self.webhook_urls)
 
     @property
     def database_file(self) -> Path | None:
@@ -641,6 +699,7 @@ def idle_settings(settings: Settings) -> list[str]:
     for needed, names in (
         ("upload_url", ("s3_endpoint",)),
         ("turn_urls", ("turn_secret",)),
+        ("webhook_urls", ("webhook_secrets",)),
     ):
         found += [
             f"{variable_of(name)} changes nothing without {variable_of(needed)}"

@@ -6,6 +6,7 @@ beginning. Imports nothing of the server and no framework, as `presence.config` 
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import math
 import re
@@ -13,8 +14,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-FOREVER = "forever"
+FOREVER, OFF = "forever", "off"
 SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+# What backends can be told of.
+EVENT_TYPES = (
+    *("room_made", "room_emptied", "room_removed", "peer_joined", "peer_left", "peer_updated"),
+    *("file_uploaded", "file_deleted", "peer_wanted", "broadcast_sent"),
+)
 
 # What the server's own paths begin with.
 OWN_PATHS = frozenset(
@@ -281,6 +288,57 @@ def check_header_value(text: str) -> None:
     """Refuse what cannot be sent as one word of a header."""
     if not re.fullmatch(r"[!-~]*", text):
         raise ValueError("must be ASCII without spaces, as it is sent in a header.")
+
+
+def check_webhook_urls(text: str) -> None:
+    """Refuse addresses to which nothing could be sent."""
+    for url in listed(text):
+        if not (_is_url(url, ("http", "https")) and _has_place(url)):
+            raise ValueError(
+                "must be addresses that begin with https:// (or http://) and have a host, "
+                "separated by commas."
+            )
+
+
+def check_webhook_secrets(text: str) -> None:
+    """Refuse secrets with which nothing could be signed (Standard Webhooks, “Signature scheme”)."""
+    for secret in listed(text):
+        encoded = secret.removeprefix("whsec_")
+        try:
+            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except ValueError:
+            key = b""
+        if not 24 <= len(key) <= 64:
+            raise ValueError(
+                "must each be whsec_ and 24 to 64 bytes in base64; docs/backend.md has a line that "
+                "makes one."
+            )
+
+
+def event_types(text: str) -> frozenset[str]:
+    """Return the events that are named, one by one or by a word for several."""
+    named = listed(text)
+    usual = [name for name in EVENT_TYPES if name != "broadcast_sent"]
+    spelled = {"usual": usual, "all": list(EVENT_TYPES)}
+    found = frozenset(name for item in named for name in spelled.get(item, [item]))
+    if not found or found - set(EVENT_TYPES):
+        raise ValueError(f"must be usual, all, or some of {', '.join(EVENT_TYPES)}.")
+    return found
+
+
+def check_event_rooms(text: str) -> None:
+    """Refuse what is no name of a room and no pattern."""
+    for pattern in listed(text):
+        if len(pattern) > 256 or re.search(r"\\(?!\*)", pattern):
+            raise ValueError(
+                "must be names of rooms and patterns of up to 256 characters; a backslash may "
+                "stand only before an asterisk."
+            )
+
+
+def seconds_of_events(text: str) -> int | None:
+    """Return for how many seconds events are kept: None for ever, 0 not at all."""
+    return 0 if text.strip().lower() == OFF else seconds_of(text)
 
 
 def keys_by_kid(text: str) -> dict[str, str]:

@@ -37,6 +37,7 @@ from presence.errors.connections import (
     UpgradeIncomplete,
     UpgradeRefused,
 )
+from presence.errors.events import EventsGone, EventsNotKept
 from presence.errors.files import (
     DiskNearlyFull,
     FileCheckBusy,
@@ -134,6 +135,8 @@ __all__ = [
     "Conflict",
     "DatabaseFull",
     "DiskNearlyFull",
+    "EventsGone",
+    "EventsNotKept",
     "FileCheckBusy",
     "FileTooComplex",
     "FileTooLarge",

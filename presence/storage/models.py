@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -266,6 +267,94 @@ class Occupancy(Base):
     minute: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     peak: Mapped[int] = mapped_column(Integer)
     last: Mapped[int] = mapped_column(Integer)
+
+
+class _Happening:
+    """What is kept of something that happened in a room; ``facts`` is a JSON object."""
+
+    uid: Mapped[str] = mapped_column(String(32))
+    type: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    room_name: Mapped[str] = mapped_column(Name)
+    version: Mapped[int] = mapped_column(BigInteger)
+    peer_id: Mapped[str | None] = mapped_column(Name)
+    # Not parsed by the database, which asks for nothing in it.
+    facts: Mapped[str] = mapped_column(Text)
+
+
+class Outbox(_Happening, Base):
+    """An event that has no place among the others yet, written with the change that it tells of.
+
+    The ids of one room's rise with its versions. Those of several rooms do not say which was
+    committed first, so nobody may read on by them.
+    """
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+
+
+class Event(_Happening, Base):
+    """An event in its place: whoever sees one sees all that have a smaller ``position``."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_room_name_position", "room_name", "position"),
+        # For what is told of a peer that is erased.
+        Index("ix_events_room_name_peer_id", "room_name", "peer_id"),
+    )
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class EventLog(Base):
+    """How far the events have got, in one row: the last place that was given.
+
+    ``gone`` is the last place of those that were kept for long enough and are no more.
+    """
+
+    __tablename__ = "event_log"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    last_position: Mapped[int] = mapped_column(BigInteger)
+    gone: Mapped[int] = mapped_column(BigInteger)
+
+
+class WebhookQueue(Base):
+    """A room with events that a webhook has not taken yet: those in ``(after, last]``.
+
+    ``hook`` stands for its address. While a worker sends some of them it holds the room's
+    ``lease``. ``attempts`` have failed in a row, the first of them at ``failing_since``.
+    """
+
+    __tablename__ = "webhook_queue"
+    __table_args__ = (Index("ix_webhook_queue_hook_due_at", "hook", "due_at"),)
+
+    hook: Mapped[str] = mapped_column(String(32), primary_key=True)
+    room_name: Mapped[str] = mapped_column(Name, primary_key=True)
+    after: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Integer)
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
+    lease: Mapped[str | None] = mapped_column(String(32))
+    leased_by: Mapped[str | None] = mapped_column(String(32))
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class WebhookFailure(Base):
+    """Events of a room that a webhook would not take for too long: those in ``(after, last]``."""
+
+    __tablename__ = "webhook_failures"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    hook: Mapped[str] = mapped_column(String(32), index=True)
+    room_name: Mapped[str] = mapped_column(Name)
+    after: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    failed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    error: Mapped[str] = mapped_column(String(REASON_LENGTH))
 
 
 db = SQLAlchemy(model_class=Base)

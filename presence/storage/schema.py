@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from presence.storage import postgresql
 from presence.storage.database import BUSY_TIMEOUT_MS, CannotServe
-from presence.storage.models import Usage, db
+from presence.storage.models import EventLog, Usage, db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 REVISIONS = sorted(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -93,6 +93,7 @@ def upgrade() -> None:
             _refuse_foreign(connection)
             create(connection, HEAD)
             connection.execute(insert(Usage).values(id=1, rooms=0, file_bytes=0, first_version=0))
+            connection.execute(insert(EventLog).values(id=1, last_position=0, gone=0))
             return
     _check_revision(found)
     _migrate("head")

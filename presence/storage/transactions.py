@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
@@ -22,6 +23,13 @@ from presence.storage.round_trips import RoundTrips
 # Set on the driver's connection while a transaction is begun, so that a session which joins does
 # not begin another one.
 _BEGUN = "begun"
+# What the sessions of an engine find in their ``info``.
+_infos: WeakKeyDictionary[Engine, dict[str, Any]] = WeakKeyDictionary()
+
+
+def give(engine: Engine, name: str, value: Any) -> None:
+    """Let every session that has a transaction of an engine find something in its ``info``."""
+    _infos.setdefault(engine, {})[name] = value
 
 
 class _SessionOnDemand:
@@ -32,7 +40,7 @@ class _SessionOnDemand:
     """
 
     def __init__(self, engine: Engine, driver: Driver) -> None:
-        self.info = {prepared.DRIVER: driver}
+        self.info = {prepared.DRIVER: driver, **_infos.get(engine, {})}
         self._engine = engine
         self._driver = driver
         self._made: Session | None = None

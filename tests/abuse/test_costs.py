@@ -305,6 +305,9 @@ def test_no_input_costs_more_than_in_proportion_to_its_length(
         cases = cases_of(entrance, number)
         for first in range(0, len(cases), TOGETHER):
             campaign.try_all(cases[first : first + TOGETHER])
+        if IS_CAMPAIGN:
+            so_far = f"{number + 1} of {len(entrances)}: {campaign.messages} messages"
+            print(f"{so_far}, {len(campaign.faults)} faults; {entrance.name}", flush=True)
     print(
         f"\n{campaign.messages} messages at {len(entrances)} entrances, "
         f"on a machine {SLOWNESS:.1f} times slower than a quiet one; the dearest:"

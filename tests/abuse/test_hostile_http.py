@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 import requests
@@ -121,6 +121,26 @@ def test_what_is_no_request_is_refused_and_nothing_follows_it(
         # The second request would have been answered with 404, once it is taken for one.
         assert answered[-1:] in ([], [400]), answered
         assert len(answered) <= 1
+
+
+@pytest.mark.parametrize("mode", ["eventlet", "threading"])
+def test_what_stands_around_chunks_is_short_or_refused_before_it_ends(
+    new_server: Callable[..., LiveServer], mode: str
+) -> None:
+    server = new_server(mode)
+    chunked = JOIN + "Transfer-Encoding: chunked\r\n\r\n"
+    whole = f"{len(BODY):x}\r\n{BODY.decode()}\r\n"
+    for what, sent in {
+        "a length": "0" * 9000,
+        "an extension": "5;a=" + "b" * 9000,
+        "a later length": whole + "0" * 9000,
+        "trailers": whole + "0\r\n" + "X: y\r\n" * 1500,
+    }.items():
+        stream = Stream(server, timeout=10).send(chunked + sent)
+        assert stream.answer()[0] == 400, what
+        stream.close()
+    short = f"{len(BODY):04x} ; a=b;{'c' * 200}\r\n{BODY.decode()}\r\n0;d\r\nX: y\r\n\r\n"
+    assert Stream(server, timeout=10).send(chunked + short).answer()[0] == 200
 
 
 def test_the_server_is_as_before(target: LiveServer) -> None:

@@ -112,6 +112,7 @@ ROUTES = [
     Route("POST", f"{_ONE}/close", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_ONE}/reopen", "admin"),
     Route("DELETE", _ONE, "admin"),
+    Route("GET", "/api/webrtc/events", "events", in_room=False),
     Route(
         "POST",
         "/api/webrtc/tokens",
@@ -160,7 +161,7 @@ class Holder:
         return not rule.acts or peer_id == self.peer_id or is_admin
 
 
-SINGLE = ("join", "update", "upload", "signal", "list", "publish", "admin")
+SINGLE = ("join", "update", "upload", "signal", "list", "publish", "events", "admin")
 HOLDERS = [
     *(Holder((grant,)) for grant in SINGLE),
     # Everything but one: no grant comes with another.

@@ -46,11 +46,12 @@ ROOMS = {
         {"live"},
         {"cluster"},
         {"process"},
+        {"backend"},
         {"rest", "events"},
         {"describing"},
         {"pages", "commands"},
     ],
-    "domain": [{"values"}, {"permissions"}, {"rooms"}, {"peers"}, {"files"}],
+    "domain": [{"values"}, {"permissions"}, {"outbox"}, {"rooms"}, {"peers"}, {"files"}],
 }
 
 # A list that is read by looking a line up.

@@ -16,13 +16,18 @@ from presence.storage.models import (
     Activity,
     Ban,
     Closing,
+    Event,
+    EventLog,
     File,
     Occupancy,
+    Outbox,
     Peer,
     PeerSession,
     Recovery,
     Room,
     Usage,
+    WebhookFailure,
+    WebhookQueue,
     Worker,
 )
 
@@ -82,6 +87,21 @@ def fill(url: str, peers: int = PEERS) -> None:
             session.execute(insert(Closing), [one, {**one, "room_name": "a", "until": _THEN}])
             session.execute(insert(Ban), [{**one, "peer_id": p} for p in ("B", "a", "é", "𝄞")])
             session.execute(insert(Occupancy).values(room_id=1, minute=1, peak=2, last=1))
+            told = {
+                "uid": "ev_1",
+                "type": "peer_joined",
+                "at": _THEN,
+                "room_name": "room 0 𝄞",
+                "version": 1,
+                "peer_id": "peer 0",
+                "facts": '{"username": "Ada 😀"}',
+            }
+            session.execute(insert(Outbox).values(**told))
+            session.execute(insert(Event).values(position=7, **{**told, "peer_id": None}))
+            session.execute(update(EventLog).values(last_position=7, gone=3))
+            waits = {"hook": "h", "room_name": "room 0 𝄞", "after": 6, "last": 7}
+            session.execute(insert(WebhookQueue).values(due_at=_THEN, attempts=0, **waits))
+            session.execute(insert(WebhookFailure).values(failed_at=_THEN, error="no", **waits))
             session.execute(update(Usage).values(rooms=count, file_bytes=peers))
 
 

@@ -34,6 +34,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
         PRESENCE_MAX_UPLOAD_BYTES=5000,
         PRESENCE_MAX_MESSAGE_BYTES=200_000,
         PRESENCE_EVENT_BURST=100,
+        PRESENCE_KEEP_EVENTS="1d",
     ).start()
     yield server
     server.kill()
@@ -152,6 +153,13 @@ def test_every_answer_of_every_route_is_described(
     call("GET", "/api/webrtc/ice-servers", 422)
     call("DELETE", f"{ROOMS}/studio/peers/ada")
     call("DELETE", f"{ROOMS}/studio/peers/ada", 404)
+    happened = call("GET", "/api/webrtc/events?limit=1000&wait=5")
+    for _ in range(50):
+        if "peer_left" in {event["type"] for event in happened["events"]}:
+            break
+        happened = call("GET", f"/api/webrtc/events?wait=5&after={happened['cursor']}")
+    call("GET", "/api/webrtc/events?after=latest&wait=0.1")
+    call("GET", "/api/webrtc/events?after=yesterday", 422)
     call("GET", "/api/openapi.json")
     call("GET", "/api/asyncapi.json")
     call("GET", "/healthz")

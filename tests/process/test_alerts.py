@@ -78,6 +78,9 @@ HAPPENINGS = {
     "PresenceBackupsStopped": (["presence_last_backup_timestamp_seconds 60x4000"], True),
     # There never was one.
     "no PresenceBackupsStopped": (["presence_last_backup_timestamp_seconds 0x4000"], False),
+    "PresenceWebhooksWait": (["presence_webhook_oldest_seconds 0+60x30"], True),
+    "no PresenceWebhooksWait": (["presence_webhook_oldest_seconds 0+10x30"], False),
+    "PresenceWebhooksFailed": (["presence_webhook_failed 3x30"], True),
     "PresenceDiskFillsUp": (
         ['node_filesystem_avail_bytes{mountpoint="/"} 100000-100x200'],
         True,

@@ -75,9 +75,14 @@ MISSHAPEN: list[tuple[str, list[str], dict[str, str]]] = [
     ("PRESENCE_METRICS_TOKEN", ["two words", "naïve"], {}),
     ("PRESENCE_LOG_FORMAT", ["xml"], {}),
     ("PRESENCE_LOG_LEVEL", ["loud", "5"], {}),
+    ("PRESENCE_WEBHOOK_URLS", ["h", "ftp://h/x", "https://", "https://h/x y"], {}),
+    ("PRESENCE_WEBHOOK_SECRETS", ["whsec_", "whsec_c2hvcnQ=", "no base64!" * 4], {}),
+    ("PRESENCE_WEBHOOK_SECRETS", [""], {"PRESENCE_WEBHOOK_URLS": "https://h/x"}),
+    ("PRESENCE_EVENTS", [",", "some", "peer_joined,peer_vanished"], {}),
+    ("PRESENCE_EVENT_ROOMS", ["a\\b", "a" * 257], {}),
     *(
         (f"PRESENCE_KEEP_{of}", ["30", "0d", "d", "never", "1.5d"], {})
-        for of in ("INACTIVE_PEERS", "EMPTY_ROOMS", "FILES", "ACTIVITY")
+        for of in ("INACTIVE_PEERS", "EMPTY_ROOMS", "FILES", "ACTIVITY", "EVENTS")
     ),
 ]
 

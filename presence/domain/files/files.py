@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 
 from presence.domain.files import file_types
 from presence.domain.files.file_types import FileType
+from presence.domain.outbox import outbox
 from presence.domain.peers import peer_rows
 from presence.domain.rooms import activity, quotas, rooms
 from presence.domain.rooms.quotas import NO_QUOTAS, Quotas
+from presence.domain.rooms.rooms import LockedRoom
 from presence.domain.values import clock, names
 from presence.errors import UploadedFileNotFound
 from presence.storage.models import File, Peer, Room
@@ -103,6 +105,7 @@ def attach(
     peer_rows.touch(session, peer, renew_seconds)
     change = FileChange(room.name, peer.peer_id, peer.username, file, room.version)
     _record(session, room.id, activity.UPLOADED, change)
+    _tell(session, room, outbox.FILE_UPLOADED, change)
     return change
 
 
@@ -186,6 +189,7 @@ def remove(
     quotas.remove_files(session, room.id, change.file.size)
     if by_peer:
         _record(session, room.id, activity.FILE_DELETED, change)
+    _tell(session, room, outbox.FILE_DELETED, change)
     return change
 
 
@@ -227,6 +231,17 @@ def _record(session: Session, room_id: int, kind: str, change: FileChange) -> No
         filename=change.file.stored_name,
         original_filename=change.file.original_name,
     )
+
+
+def _tell(session: Session, room: LockedRoom, kind: str, change: FileChange) -> None:
+    facts = {
+        "username": change.username,
+        "filename": change.file.stored_name,
+        "original_filename": change.file.original_name,
+        "file_size": change.file.size,
+        "content_type": change.file.content_type,
+    }
+    outbox.tell(session, kind, room, clock.now(), change.peer_id, **facts)
 
 
 _COLUMNS = (

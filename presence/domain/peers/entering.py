@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
 from presence.domain.peers import looks, sessions
 from presence.domain.peers.looks import PeerRow, Seen
 from presence.domain.peers.sessions import Ended, Presence, RestPresence
@@ -56,7 +57,9 @@ def lock(
                 maker=wanted.maker,
             )
             seen = looks.look(session, name, peer_id, sid, now)
-            if seen is not None and seen.room.version != version:
+            if seen is not None and seen.room.version == version:
+                rooms.told_made(session, seen.room, now)
+            elif seen is not None:
                 rooms.not_made(session)
     if seen is not None:
         locked = {name: seen.room}
@@ -98,8 +101,32 @@ def forget_expired(session: Session, room: LockedRoom, now: datetime) -> bool:
     for reason, ended in sessions.by_reason(expired).items():
         sessions.close(session, ended, now, reason)
         lost = {item.peer_row_id for item in ended}
-        activity.record_lost(session, room.id, lost, now, reason)
+        activity.record_lost(session, room, lost, now, reason)
     return bool(expired)
+
+
+def note_joined(
+    session: Session,
+    room: LockedRoom,
+    peer: PeerRow | None,
+    joined: dict[str, Any],
+    now: datetime,
+    *,
+    has_come: bool,
+) -> None:
+    """Note that a peer has joined, or what changed of one that was here before, as `peer`.
+
+    `joined` is as in `shown`. With `has_come` it was not active before.
+    """
+    peer_id, username, data = joined["peer_id"], joined["username"], joined["user_data"]
+    if has_come:
+        activity.record(
+            session, room.id, activity.JOINED, peer_id=peer_id, username=username, at=now
+        )
+        facts = {"username": username, "user_data": data}
+        outbox.tell(session, outbox.PEER_JOINED, room, now, peer_id, **facts)
+    elif peer is not None:
+        outbox.tell_changed(session, room, now, peer, (username, data))
 
 
 def shown(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
 from presence.domain.peers import peer_rows, recovery, sessions
 from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
@@ -83,15 +84,17 @@ def remove_room(session: Session, room_name: str) -> RemovedRoom:
     room = rooms.change(session, room_name)
     recovery.withdraw_room(session, room_name)
     left = _put_out(session, room_name, REMOVED)
+    room = replace(room, version=left[0].version) if left else room
     peer_row_ids = session.scalars(select(Peer.id).where(Peer.room_id == room.id)).all()
     erased = erasure.erase(session, room, peer_row_ids)
-    version = rooms.change(session, room_name).version
+    room = rooms.change(session, room_name)
     session.execute(
         delete(Room).where(Room.id == room.id).execution_options(synchronize_session=False)
     )
-    quotas.remove_room(session, version)
-    at_the_end = [replace(item, version=version) for item in left]
-    return RemovedRoom(room_name, version, at_the_end, erased.peer_ids, erased.stored_names)
+    quotas.remove_room(session, room.version)
+    outbox.tell(session, outbox.ROOM_REMOVED, room, clock.now(), reason="removed")
+    at_the_end = [replace(item, version=room.version) for item in left]
+    return RemovedRoom(room_name, room.version, at_the_end, erased.peer_ids, erased.stored_names)
 
 
 def _tell_why_away(session: Session, room_name: str, peer_id: str, reason: str) -> int | None:
@@ -112,12 +115,13 @@ def _tell_why_away(session: Session, room_name: str, peer_id: str, reason: str) 
             Peer.away_reason.in_(sessions.MAY_COME_BACK),
         )
         .values(away_reason=reason, changed_version=room.version)
-        .returning(Peer.id)
+        .returning(Peer.username)
         .execution_options(synchronize_session=False)
     ).first()
     if told is None:
         rooms.unchanged(session, room)
         return None
+    outbox.tell_left(session, room, (peer_id, told.username), clock.now(), reason)
     return room.version
 
 
@@ -136,8 +140,9 @@ def _put_out(
         return []
     now = clock.now()
     sessions.close(session, ended, now, reason)
-    activity.record_lost(session, room.id, {item.peer_row_id for item in ended}, now, reason)
-    occupancy.note(session, room.id, now)
+    activity.record_lost(session, room, {item.peer_row_id for item in ended}, now, reason)
+    if reason != REMOVED:  # else whoever erases the peers does it
+        occupancy.note(session, room, now)
     sids: dict[str, list[str]] = {item.peer_id: [] for item in ended}
     for item in ended:
         if item.sid is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Boolean, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
 from presence.domain.peers import looks, sessions
 from presence.domain.peers.looks import PeerRow
 from presence.domain.peers.sessions import Ended
@@ -76,14 +77,18 @@ def store_known(
     now: datetime,
     user_data: dict[str, Any],
     is_changed: bool,
+    told: dict[str, Any] | None = None,
 ) -> tuple[int, int] | None:
     """Store the data of a socket's peer if it has not changed since a version of its room.
 
     `whose` names the room (``room_name``), the peer (``who``) and the socket (``of_sid``). The room
-    is locked and gets its next version, and the transaction ends. Returns the room's row id and
+    is locked and gets its next version, and the transaction ends. Backends are `told` of it, if
+    that is given. Returns the room's row id and
     that version, or None where nothing was stored.
     """
     _CHANGE_ROOM_OF_KNOWN.later(session, **whose, known=version)
+    if told is not None:
+        outbox.tell_with(session, _TELL_KNOWN, told, **whose, known=version, now=now)
     row = _STORE_KNOWN.last_row(
         session, **whose, known=version, now=now, data=user_data, is_changed=is_changed
     )
@@ -157,7 +162,7 @@ _STORE = Prepared(
         changed_version=bindparam("version"),
     )
 )
-# In both statements, for the first may wait for somebody else who changes the peer.
+# In all these statements, for the first may wait for somebody else who changes the peer.
 _IS_AS_KNOWN = (
     Peer.peer_id == bindparam("who"),
     Peer.changed_version <= bindparam("known"),
@@ -170,6 +175,9 @@ _CHANGE_ROOM_OF_KNOWN = Prepared(
         exists().where(Peer.room_id == Room.id, *_IS_AS_KNOWN),
     )
     .values(version=Room.version + 1)
+)
+_TELL_KNOWN = outbox.telling(
+    outbox.PEER_UPDATED, Room.name == bindparam("room_name"), *_IS_AS_KNOWN
 )
 _STORE_KNOWN = Prepared(
     update(Peer)

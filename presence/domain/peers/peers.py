@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
 from presence.domain.peers import entering, looks, peer_rows, recovery, sessions
 from presence.domain.peers.entering import Wanted
 from presence.domain.peers.results import Erased, Joined, Left, Updated
@@ -127,14 +128,12 @@ def join(
         session, [item for item in previous if item.peer_row_id != own_id], locked, now
     )
     # A socket that joins once more as who it is already has not come anew.
-    if not was_active and own_id not in {item.peer_row_id for item in previous}:
-        activity.record(
-            session, room.id, activity.JOINED, peer_id=peer_id, username=username, at=now
-        )
-    occupancy.note(session, room.id, now, active if was_active else active + 1)
+    has_come = not was_active and own_id not in {item.peer_row_id for item in previous}
+    who = {"peer_id": peer_id, "username": username, "user_data": merged}
+    entering.note_joined(session, room, peer, who, now, has_come=has_come)
+    occupancy.note(session, room, now, active if was_active else active + 1)
     change = None
     if not (previous or is_news or suspended or erased.peer_ids):
-        who = {"peer_id": peer_id, "username": username, "user_data": merged}
         change = entering.shown(session, seen, presence, who, now)
     return Joined(room.name, peer_id, username, room.version, left, erased=erased, change=change)
 
@@ -284,6 +283,7 @@ def update_user_data(
         user_data.check_room_for(peer.user_data, merged)
     changed = user_data.changed_keys(peer.user_data, merged)
     peer_rows.store(session, peer, room, now=now, user_data=merged if changed else None)
+    outbox.tell_changed(session, room, now, peer, (peer.username, merged))
     if renew_seconds is not None:
         sessions.renew(session, peer.id, renew_seconds, now)
     shown = peer.listed(session, user_data=merged, last_seen=now)
@@ -334,8 +334,8 @@ def _leave(session: Session, room: LockedRoom, peer_id: str, ended: list[Ended])
     peer_row_id = ended[0].peer_row_id
     peer_rows.saw(session, peer_row_id, now)
     still_active = peer_rows.count_sessions(session, peer_row_id) > 0
-    activity.record_lost(session, room.id, {peer_row_id}, now, sessions.LEFT)
-    occupancy.note(session, room.id, now)
+    activity.record_lost(session, room, {peer_row_id}, now, sessions.LEFT)
+    occupancy.note(session, room, now)
     return Left(room.name, peer_id, room.version, still_active, _sids(ended))
 
 
@@ -349,8 +349,8 @@ def _left_by_joining(
         still_active = peer_rows.count_sessions(session, item.peer_row_id) > 0
         room = locked[item.room_name]
         left = Left(item.room_name, item.peer_id, room.version, still_active)
-        activity.record_lost(session, room.id, {item.peer_row_id}, now, sessions.LEFT)
-        occupancy.note(session, room.id, now)
+        activity.record_lost(session, room, {item.peer_row_id}, now, sessions.LEFT)
+        occupancy.note(session, room, now)
     return left
 
 
@@ -367,6 +367,9 @@ def _store_known(
     """
     room_name, (peer, as_of), now = *known, clock.now()
     changed = user_data.changed_keys(stored, merged)
+    facts = None
+    if changed and outbox.wants(session, outbox.PEER_UPDATED, room_name):
+        facts = {"username": peer.username, "user_data": merged, "changed": changed}
     row = peer_rows.store_known(
         session,
         {"room_name": room_name, "who": peer.peer_id, "of_sid": sid},
@@ -374,6 +377,7 @@ def _store_known(
         now=now,
         user_data=merged,
         is_changed=bool(changed),
+        told=facts,
     )
     if row is None:
         return None

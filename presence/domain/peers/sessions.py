@@ -162,8 +162,8 @@ def end(
     close(session, ended, last_seen, reason)
     for room in locked:
         lost = {item.peer_row_id for item in ended if item.room_name == room.name}
-        activity.record_lost(session, room.id, lost, last_seen, reason)
-        occupancy.note(session, room.id, last_seen)
+        activity.record_lost(session, room, lost, last_seen, reason)
+        occupancy.note(session, room, last_seen)
     return {room.name for room in locked}
 
 
@@ -205,16 +205,8 @@ def end_seen(session: Session, seen: SeenSocket, reason: str) -> EndedSocket:
     _CLOSE.later(session, session_ids=[seen.session_id])
     _PARTED.later(session, peer=peer.id, version=room.version, reason=reason, seen=last_seen)
     if not left:
-        activity.record(
-            session,
-            room.id,
-            activity.LEFT,
-            peer_id=peer.peer_id,
-            username=peer.username,
-            at=now,
-            reason=reason,
-        )
-    occupancy.note(session, room.id, now, room.active_peers - (not left))
+        activity.record_left(session, room, [(peer.peer_id, peer.username)], now, reason)
+    occupancy.note(session, room, now, room.active_peers - (not left))
     shown = peer.listed(session, session_count=left, away_reason=reason, last_seen=last_seen)
     change = Change(room.name, room.id, room.version - 1, room.version, (shown,))
     return EndedSocket(room.name, peer.peer_id, change, left > 0)

@@ -31,9 +31,10 @@ from presence.errors import (
 from presence.storage.models import NAME_LENGTH
 
 JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN = "join", "update", "upload", "signal", "list", "admin"
-# For a backend, which is no peer: to say something in a room in the server's name.
-PUBLISH = "publish"
-GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, PUBLISH, ADMIN)
+# For a backend, which is no peer: to say something in a room in the server's name, and to fetch
+# what happens.
+PUBLISH, EVENTS = "publish", "events"
+GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, PUBLISH, EVENTS, ADMIN)
 # What a token allows whose maker does not say: everything that people do in a room.
 USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
 # What a token says fits easily; whoever sends more wants to keep the server busy.

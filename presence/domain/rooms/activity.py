@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
+from presence.domain.rooms.rooms import LockedRoom
 from presence.storage.models import Activity, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
 
@@ -141,12 +143,25 @@ def record_updates(session: Session, gathered: Sequence[Updates]) -> None:
         )
 
 
-def record_lost(
-    session: Session, room_id: int, peer_row_ids: set[int], at: datetime, reason: str
+def record_left(
+    session: Session,
+    room: LockedRoom,
+    peers: Iterable[tuple[str, str]],
+    at: datetime,
+    reason: str,
 ) -> None:
-    """Note which of these peers have left, because no session of theirs is left."""
-    for peer_id, username in _LOST.rows(session, of_room=room_id, peer_row_ids=list(peer_row_ids)):
-        record(session, room_id, LEFT, peer_id=peer_id, username=username, at=at, reason=reason)
+    """Note that peers, as (peer_id, username), have left, and tell backends of it."""
+    for peer_id, username in peers:
+        record(session, room.id, LEFT, peer_id=peer_id, username=username, at=at, reason=reason)
+        outbox.tell_left(session, room, (peer_id, username), at, reason)
+
+
+def record_lost(
+    session: Session, room: LockedRoom, peer_row_ids: set[int], at: datetime, reason: str
+) -> None:
+    """Like `record_left`, of those of some peers who have no session left."""
+    lost = _LOST.rows(session, of_room=room.id, peer_row_ids=list(peer_row_ids))
+    record_left(session, room, [(row[0], row[1]) for row in lost], at, reason)
 
 
 def forget(session: Session, room_id: int, peer_ids: Iterable[str]) -> None:

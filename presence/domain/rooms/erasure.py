@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
 from presence.domain.rooms import activity, occupancy, quotas
 from presence.domain.rooms.rooms import LockedRoom
 from presence.domain.values import clock
@@ -37,7 +38,10 @@ def erase(session: Session, room: LockedRoom, peer_row_ids: Sequence[int]) -> Er
     """Erase peers of a locked room, active or not."""
     if not peer_row_ids:
         return NOBODY
-    peer_ids = session.scalars(select(Peer.peer_id).where(Peer.id.in_(peer_row_ids))).all()
+    rows = session.execute(
+        select(Peer.peer_id, Peer.username).where(Peer.id.in_(peer_row_ids))
+    ).all()
+    peer_ids = [row.peer_id for row in rows]
     files = session.execute(
         select(File.stored_name, File.size).where(File.peer_row_id.in_(peer_row_ids))
     ).all()
@@ -46,7 +50,10 @@ def erase(session: Session, room: LockedRoom, peer_row_ids: Sequence[int]) -> Er
     )
     activity.forget(session, room.id, peer_ids)
     now = clock.now()
-    occupancy.note(session, room.id, now)
+    outbox.redact(session, room.name, peer_ids)
+    for peer_id, username in rows:
+        outbox.tell_left(session, room, (peer_id, username), now, outbox.ERASED)
+    occupancy.note(session, room, now)
     if files:
         quotas.remove_files(session, room.id, sum(file.size for file in files))
     session.execute(

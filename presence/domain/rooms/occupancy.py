@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
+from presence.domain.rooms.rooms import LockedRoom
 from presence.domain.values import clock
 from presence.storage.models import Occupancy, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
@@ -35,21 +37,23 @@ def count_active(session: Session, room_id: int) -> int:
     return active
 
 
-def note(session: Session, room_id: int, at: datetime, active: int | None = None) -> None:
+def note(session: Session, room: LockedRoom, at: datetime, active: int | None = None) -> None:
     """Note how many peers are active in a locked room now that it changed.
 
     To be called whenever sessions of its peers have begun or ended; counts them unless the caller
-    knows.
+    knows. Backends are told of a room that nobody is active in any more.
     """
     if active is None:
-        active = count_active(session, room_id)
-    _KEEP.later(session, of_room=room_id, active=active)
+        active = count_active(session, room.id)
+    _KEEP.later(session, of_room=room.id, active=active)
+    if room.active_peers and not active:
+        outbox.tell(session, outbox.ROOM_EMPTIED, room, at)
     minute = _minute(at)
-    _NOTE.later(session, of_room=room_id, in_minute=minute, active=active)
+    _NOTE.later(session, of_room=room.id, in_minute=minute, active=active)
     # By chance, so that no room is left out; it costs as much as the rest.
     if random.randrange(_FORGET_EVERY) == 0:  # noqa: S311
         # The newest row from before the last hour says how that hour began.
-        _FORGET_OLD.later(session, of_room=room_id, hour_ago=minute - MINUTES)
+        _FORGET_OLD.later(session, of_room=room.id, hour_ago=minute - MINUTES)
 
 
 def last_hour(session: Session, room_ids: Iterable[int]) -> dict[int, list[int]]:

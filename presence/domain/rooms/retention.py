@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
 from presence.domain.rooms import erasure, quotas, rooms
 from presence.domain.rooms.erasure import ErasedPeers
 from presence.domain.values import clock
@@ -140,6 +141,7 @@ def remove_room(session: Session, rules: Rules, room_name: str) -> int | None:
         rooms.unchanged(session, room)
         return None
     quotas.remove_room(session, room.version)
+    outbox.tell(session, outbox.ROOM_REMOVED, room, clock.now(), reason="empty")
     return room.version
 
 

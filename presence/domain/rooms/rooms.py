@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from presence.domain.outbox import outbox
 from presence.domain.rooms import quotas
 from presence.errors import RoomNotFound
 from presence.storage.database import insert_if_missing
@@ -142,10 +143,12 @@ def change_or_make(
                 "made_by": maker.name if maker else None,
             },
         )
-        if not made:
+        locked[name] = change(session, name)
+        if made:
+            told_made(session, locked[name], now)
+        else:
             # Somebody else made it between the two looks.
             quotas.add_rooms(session, -1, 0)
-        locked[name] = change(session, name)
     return locked
 
 
@@ -161,7 +164,8 @@ def make_soon(
     """Make a room with the next that is asked of the database, and change it.
 
     Returns the version that it gets by that: where it has another one then, somebody else was
-    faster, and `not_made` is to be called. Raises `TooManyRooms` or `TooManyRoomsMade`.
+    faster, and `not_made` is to be called, else `told_made`. Raises `TooManyRooms` or
+    `TooManyRoomsMade`.
     """
     first_version = quotas.add_rooms(session, 1, max_rooms)
     if maker is not None:
@@ -176,6 +180,11 @@ def make_soon(
     )
     change_soon(session, name)
     return first_version + 1
+
+
+def told_made(session: Session, room: LockedRoom, now: datetime) -> None:
+    """Tell backends of a room that this transaction has made."""
+    outbox.tell(session, outbox.ROOM_MADE, room, now, max_peers=room.max_peers)
 
 
 def not_made(session: Session) -> None:

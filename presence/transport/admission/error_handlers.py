@@ -124,6 +124,8 @@ STATUS: dict[type[PresenceError], int] = {
     errors.StorageFull: 507,
     errors.ServerStorageFull: 507,
     errors.DiskNearlyFull: 507,
+    errors.EventsNotKept: 409,
+    errors.EventsGone: 410,
 }
 
 # What Flask and Werkzeug raise by themselves, by status.

@@ -6,6 +6,7 @@ body as if that were all.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ from presence.transport.websocket.early_bytes import STREAM
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+# What may stand before a chunk, its length and extensions that nobody uses, and after the last one.
+_CHUNK_LINE_BYTES, _TRAILER_BYTES = 256, 8190
 
 
 class UnreadableBody(BadRequest, ValueError):
@@ -102,3 +107,43 @@ class CheckedBodies:
                 int(length) if length.isascii() and length.isdigit() else None,
             )
         return self._wsgi_app(environ, start_response)
+
+
+def bound_chunks() -> None:
+    """Have gunicorn refuse what stands around the chunks of a body (RFC 9112, 7.1) and has no end.
+
+    By itself it gathers such a line until it ends, and looks through all of it at every piece that
+    comes: 50 ms for a megabyte, and four times as much for two.
+    """
+    # Not at the top: where another server serves, gunicorn is not loaded.
+    from gunicorn.http.body import ChunkedReader  # noqa: PLC0415
+    from gunicorn.http.errors import InvalidChunkExtension, NoMoreData  # noqa: PLC0415
+
+    parse_line, parse_trailers = ChunkedReader.parse_chunk_size, ChunkedReader.parse_trailers
+    if hasattr(parse_line, "__wrapped__"):
+        return
+
+    def gathered(unreader: Any, data: bytes, is_whole: Callable[[bytes], bool], most: int) -> bytes:
+        while not is_whole(data[:most]):
+            if len(data) >= most:
+                raise InvalidChunkExtension(f"more than {most} bytes around a chunk")
+            more = unreader.read()
+            if not more:
+                raise NoMoreData
+            data += more
+        return data
+
+    @functools.wraps(parse_line)
+    def parse_bounded_line(self: Any, unreader: Any, data: bytes | None = None) -> Any:
+        line = gathered(unreader, data or b"", lambda seen: b"\r\n" in seen, _CHUNK_LINE_BYTES)
+        return parse_line(self, unreader, line)
+
+    @functools.wraps(parse_trailers)
+    def parse_bounded_trailers(self: Any, unreader: Any, data: bytes) -> Any:
+        def is_whole(seen: bytes) -> bool:
+            return seen.startswith(b"\r\n") or b"\r\n\r\n" in seen
+
+        return parse_trailers(self, unreader, gathered(unreader, data, is_whole, _TRAILER_BYTES))
+
+    ChunkedReader.parse_chunk_size = parse_bounded_line
+    ChunkedReader.parse_trailers = parse_bounded_trailers

@@ -19,6 +19,7 @@ from presence.transport.wire import described, needs
 from presence.transport.wire.described import Route
 from presence.transport.wire.messages import PeerId, RoomName
 from presence.transport.wire.needs import Need
+from presence.transport.wire.server_responses import WebhookRequest
 
 VERSION = "3.1.0"
 _JSON = "application/json"
@@ -34,6 +35,7 @@ GROUPS = {
     "calls": "What calls between peers need.",
     "publishing": "What a backend says in a room, in the server's name.",
     "access": "Of a locked server: tokens, and what an admin does to others.",
+    "backend": "For a backend that is told what happens.",
     "operations": "For whoever runs the server: its health, its figures, its description.",
 }
 
@@ -82,7 +84,7 @@ def rules(app: Flask) -> list[tuple[str, str, Rule]]:
 def document(app: Flask, version: str) -> dict[str, Any]:
     """Return the document; raises `LookupError` for a route that declares nothing."""
     paths: dict[str, Any] = {}
-    models: set[type[BaseModel]] = {PathParameters}
+    models: set[type[BaseModel]] = {PathParameters, WebhookRequest}
     conditions: set[type[PresenceError]] = set()
     hinted: list[type[BaseModel] | None] = []
     for path, method, rule in rules(app):
@@ -128,6 +130,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in GROUPS.items()],
         "paths": paths,
+        "webhooks": {"events": {"post": _webhook()}},
         "components": {
             "schemas": dict(sorted(components.items())),
             "securitySchemes": {
@@ -139,6 +142,39 @@ def document(app: Flask, version: str) -> dict[str, Any]:
                 }
             },
         },
+    }
+
+
+def _webhook() -> Schema:
+    """Return what the server itself sends to the addresses in ``PRESENCE_WEBHOOK_URLS``."""
+    described_headers = {
+        "webhook-id": "Of this request, the same when the same events are sent again.",
+        "webhook-timestamp": "When it was sent, in seconds since 1970.",
+        "webhook-signature": "As Standard Webhooks has it: `v1,` and HMAC-SHA256 in base64, "
+        "once for each secret, separated by spaces.",
+    }
+    return {
+        "operationId": "receive_events",
+        "tags": ["backend"],
+        "security": [],
+        "summary": "Take events, at least once each, in the order of each room",
+        "description": "Any 2xx takes all of them. Everything else is tried again, with growing "
+        "waits, for three days. Redirects are not followed.",
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "description": text,
+                "schema": {"type": "string"},
+            }
+            for name, text in described_headers.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {_JSON: {"schema": schemas.ref(WebhookRequest.__name__)}},
+        },
+        "responses": {"2XX": {"description": "The events were taken."}},
     }
 
 

@@ -15,10 +15,13 @@ from presence.errors import (
     InvalidField,
     InvalidJson,
     NotJoined,
+    PeerInactive,
     PresenceError,
     SignalTooLarge,
 )
 from presence.storage.models import NAME_LENGTH
+from presence.transport.backend import happenings
+from presence.transport.backend.happenings import WantedPeers
 from presence.transport.cluster.relay import MAX_DEPTH, Signal
 from presence.transport.events import dispatch
 from presence.transport.live.channels import channel
@@ -35,6 +38,7 @@ _MAX_SESSION_LENGTH = 64
 
 def init_app(run: Runtime) -> None:
     """Register the events on the runtime's Socket.IO server."""
+    run.app.extensions["wanted_peers"] = WantedPeers(run)
     dispatch.register(run, "signal", on_signal, Need(SIGNAL), in_app=False)
     dispatch.register(run, "broadcast", on_broadcast, Need(SIGNAL), in_app=False)
 
@@ -63,6 +67,9 @@ def on_signal(run: Runtime, sid: str, data: Any) -> Body:
         sender = Sender(sid, seat.room_name)
         return run.relay.deliver(sender, _stamp(seat, sid), message._replace(size=size))
     except PresenceError as error:
+        if isinstance(error, PeerInactive) and message.to_session is None:
+            to = names.normalise(message.to, "to", NAME_LENGTH)
+            run.app.extensions["wanted_peers"].note(seat, to, message.type)
         error.extra |= message.address
         raise
 
@@ -79,6 +86,7 @@ def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     event = _text(message, "event", _MAX_TYPE_LENGTH, required=True)
     seat = _seat(run, sid)
     _check_data(message, run.settings.max_signal_bytes)
+    happenings.broadcast(run, seat, event, message["data"])
     body = {**_stamp(seat, sid), "event": event, "data": message["data"]}
     run.socketio.server.emit("broadcast", body, to=channel(seat.room_name), skip_sid=sid)
     everywhere = run.cluster is None or run.cluster.up

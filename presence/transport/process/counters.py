@@ -14,6 +14,7 @@ from collections.abc import Sequence
 # An announcement waits for the window at most, unless the process is overloaded.
 _ANNOUNCE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _STALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_WEBHOOK_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3600.0)
 _GHOST_SECONDS = (0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 12.0, 20.0, 60.0, 600.0)
 
 
@@ -53,6 +54,9 @@ class Counters:
         self.unrecorded_ends: list[float] = []
         self.uploads = 0
         self.upload_bytes = 0
+        # From an event to a webhook's having taken it, and requests to webhooks by what came of it.
+        self.webhook_latency = Histogram(_WEBHOOK_SECONDS)
+        self.webhook_requests: defaultdict[str, int] = defaultdict(int)
         # Peers that the server erased by itself, for others to have room or because of their age.
         self.erased_peers = 0
 

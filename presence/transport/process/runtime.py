@@ -17,9 +17,12 @@ from flask import Flask, current_app
 from flask_socketio import SocketIO
 
 from presence.config import Settings
+from presence.domain.outbox.outbox import Wanted
 from presence.domain.peers.peers import Limits
+from presence.domain.permissions import room_patterns
 from presence.domain.rooms.quotas import Quotas
 from presence.errors import ShuttingDown
+from presence.setting_values import listed
 from presence.storage.blobs import LocalBlobs
 from presence.storage.partial_uploads import PartialUploads
 from presence.transport.admission.access import Access
@@ -77,6 +80,9 @@ class Runtime:
             settings.max_bytes_per_room,
             settings.max_bytes_total,
         )
+        # What backends are told of, None for nothing, and what is set when there is any of it.
+        self.stirred = threading.Event()
+        self.wanted = _wanted(settings, self.stirred)
         self.counters = Counters()
         self.rates = Rates(settings)
         self.sockets = Sockets(socketio)
@@ -120,6 +126,8 @@ class Runtime:
             socketio.sleep,
         )
         self.stopping = False
+        # Set when nothing of this runtime is to go on by itself.
+        self.resting = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
         # Set when something was erased; the upkeep then sees to it that nothing is left on disk.
@@ -186,6 +194,7 @@ class Runtime:
 
     def rest(self) -> None:
         """End what runs by itself, so that nothing of this runtime goes on in the process."""
+        self.resting = True
         self.upkeep.stop()
         self.stall_meter.stop()
 
@@ -233,6 +242,14 @@ def _blobs(settings: Settings, worker_id: str) -> LocalBlobs:
     return S3Blobs(
         settings.upload_url, folder, worker_id, endpoint=settings.s3_endpoint, min_free=min_free
     )
+
+
+def _wanted(settings: Settings, stirred: threading.Event) -> Wanted | None:
+    """Return which events backends are told, if there are backends."""
+    if not settings.tells_events:
+        return None
+    rooms = [room_patterns.parse(text) for text in listed(settings.event_rooms)]
+    return Wanted(settings.event_types, rooms, stirred.set)
 
 
 def runtime() -> Runtime:

@@ -18,14 +18,20 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from presence.config import VERSION
+from presence.domain.outbox import standings
+from presence.domain.outbox.standings import Standing
 from presence.domain.rooms import census
+from presence.domain.values import clock
 from presence.storage import database, maintenance
 from presence.storage.copies import backing_up
+from presence.transport.backend.sending import key_of
 from presence.transport.engine.connections import EVICTIONS
 from presence.transport.process.counters import Histogram
 from presence.transport.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
+
+_OUTCOMES = ("taken", "refused")
 
 
 def registry(run: Runtime) -> CollectorRegistry:
@@ -67,6 +73,9 @@ class _Server(Collector):
         try:
             with self._run.app.app_context(), database.reading() as session:
                 counted = census.take(session)
+                hooks = [key_of(url) for url in self._run.settings.hooks]
+                stand = standings.standings(session, hooks)
+                unordered = standings.unordered(session) if hooks else 0
         except Exception as error:  # whatever is wrong, the other figures are wanted all the more
             log.warning("the database could not be counted: %s", type(error).__name__)
             up.add_metric([], 0)
@@ -92,6 +101,25 @@ class _Server(Collector):
         )
         yield _gauge("presence_files", "Uploaded files in the database.", counted.files)
         yield _gauge("presence_file_bytes", "Their size together.", counted.file_bytes)
+        yield from self._webhooks(stand, unordered)
+
+    def _webhooks(self, stand: list[Standing], unordered: int) -> Iterator[Metric]:
+        since = [standing.oldest for standing in stand if standing.oldest is not None]
+        yield _gauge(
+            "presence_webhook_waiting",
+            "Events that webhooks have not taken yet, counted up to 10,000 for each.",
+            sum(standing.waiting for standing in stand) + unordered,
+        )
+        yield _gauge(
+            "presence_webhook_oldest_seconds",
+            "How old the oldest of them is.",
+            max((clock.now() - min(since)).total_seconds(), 0) if since else 0,
+        )
+        yield _gauge(
+            "presence_webhook_failed",
+            "Events that webhooks would not take for three days.",
+            sum(standing.failed for standing in stand),
+        )
 
     def _connections(self) -> Iterator[Metric]:
         open_now = list(self._run.socketio.server.eio.sockets.values())
@@ -161,6 +189,13 @@ class _Server(Collector):
             "presence_loop_stall_seconds",
             "How long nothing of this process could run, looked at 20 times a second.",
             {"": counters.stalls},
+        )
+        requests = {(outcome,): counters.webhook_requests[outcome] for outcome in _OUTCOMES}
+        yield _counter("presence_webhook_requests", "Requests to webhooks.", ["outcome"], requests)
+        yield _histogram(
+            "presence_webhook_seconds",
+            "From an event to a webhook's having taken it.",
+            {"": counters.webhook_latency},
         )
         yield _histogram(
             "presence_ghost_seconds",

@@ -133,6 +133,8 @@ def _receive(run: Runtime, form: IncomingForm) -> PeerAddress:
     limit = run.settings.max_upload_bytes
     request.max_content_length = limit + FORM_BYTES
     try:
+        if _at_least() > limit:
+            raise FileTooLarge(limit)
         check_server(run, _at_least())
         if request.mimetype != "multipart/form-data":
             raise InvalidField("file", "is required, in a form of multipart/form-data.")

@@ -30,7 +30,7 @@ def _pattern(value: object, info: ValidationInfo) -> str:
 
 Reason = Annotated[str, BeforeValidator(_reason), Field(max_length=REASON_LENGTH)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
-Grant = Literal["join", "update", "upload", "signal", "list", "publish", "admin"]
+Grant = Literal["join", "update", "upload", "signal", "list", "publish", "events", "admin"]
 
 
 class Bar(Incoming):

@@ -216,6 +216,19 @@ class ActivityQuery(Incoming):
     """How many entries at most, the newest first."""
 
 
+class EventsQuery(Incoming):
+    """What happened that is wanted, and how long it is waited for."""
+
+    after: Annotated[str | None, Field(max_length=64, examples=["c1-1f"])] = None
+    """The `cursor` of the last answer; `latest` for what happens from now on. Without it, all."""
+    room: Annotated[Name | None, Field()] = None
+    """Only what happens in this room."""
+    wait: Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)] = 0.0
+    """For how many seconds to wait where nothing has happened yet."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many events at most."""
+
+
 class UploadForm(Incoming):
     """A file and whose it is."""
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
-from presence.transport.wire.response_fields import Answer
+from presence.transport.wire.response_fields import (
+    Answer,
+    Instant,
+    Json,
+    PeerId,
+    RoomName,
+    UserData,
+    Username,
+    Version,
+)
 
 
 class Farewell(Answer):
@@ -54,3 +63,140 @@ class SlowDown(Answer):
 
 class Document(RootModel[dict[str, Any]]):
     """A description of the API, as JSON."""
+
+
+class Happened(Answer):
+    """Something that happened in a room, as backends are told it."""
+
+    id: Annotated[str, Field(examples=["ev_0f3c9a81d2a4e95b6c7d8e9f"])]
+    """Its own, the same however often it is told."""
+    at: Instant
+    room_name: RoomName
+    version: Version
+
+
+class RoomMadeEvent(Happened):
+    """A room was made."""
+
+    type: Literal["room_made"]
+    max_peers: Annotated[int, Field(examples=[100])]
+
+
+class RoomEmptiedEvent(Happened):
+    """Nobody is active in a room any more."""
+
+    type: Literal["room_emptied"]
+
+
+class RoomRemovedEvent(Happened):
+    """A room is no more, with all that was in it."""
+
+    type: Literal["room_removed"]
+    reason: Annotated[Literal["removed", "empty"], Field(examples=["removed"])]
+    """An admin removed it, or it was without any peer for too long."""
+
+
+class OfPeer(Happened):
+    """Something that a peer did, or that was done to it."""
+
+    peer_id: PeerId
+    erased: Literal[True] | None = None
+    """True where the peer was erased since: the keys below are missing then."""
+    username: Username = ""
+
+
+class PeerJoinedEvent(OfPeer):
+    """A peer became active."""
+
+    type: Literal["peer_joined"]
+    user_data: Annotated[UserData, Field(default_factory=dict)]
+
+
+class PeerLeftEvent(OfPeer):
+    """A peer is not active any more, or was erased."""
+
+    type: Literal["peer_left"]
+    reason: Annotated[
+        Literal["left", "lost", "expired", "kicked", "banned", "closed", "erased"] | None,
+        Field(examples=["left"]),
+    ] = None
+    is_active: Literal[False] = False
+
+
+class PeerUpdatedEvent(OfPeer):
+    """A peer has other user data, or another name."""
+
+    type: Literal["peer_updated"]
+    user_data: Annotated[UserData, Field(default_factory=dict)]
+    changed: Annotated[list[str], Field(default_factory=list, examples=[["hand"]])]
+    """The keys of user_data that changed."""
+
+
+class FileEvent(OfPeer):
+    """A peer got or lost a file."""
+
+    type: Annotated[Literal["file_uploaded", "file_deleted"], Field(examples=["file_uploaded"])]
+    filename: Annotated[str, Field(examples=["0f3c9a.txt"])] = ""
+    original_filename: Annotated[str, Field(examples=["agenda.txt"])] = ""
+    file_path: Annotated[str, Field(examples=["uploads/0f3c9a.txt"])] = ""
+    file_url: Annotated[str, Field(examples=["/uploads/0f3c9a.txt"])] = ""
+    """Signed where the server is locked, and then good for a while from when it is told."""
+    file_size: Annotated[int, Field(examples=[1024])] = 0
+    content_type: Annotated[str, Field(examples=["text/plain; charset=utf-8"])] = ""
+
+
+class PeerWantedEvent(OfPeer):
+    """A signal was for a peer that is away; told once in ten seconds for each who wants it."""
+
+    type: Literal["peer_wanted"]
+    sender: Annotated[PeerId, Field(alias="from", examples=["bob"])] = ""
+    signal_type: Annotated[str | None, Field(examples=["offer"])] = None
+
+
+class BroadcastSentEvent(OfPeer):
+    """A peer has sent an application's message to its room."""
+
+    type: Literal["broadcast_sent"]
+    event: Annotated[str, Field(examples=["reaction"])] = ""
+    data: Json = None
+
+
+HAPPENED = {
+    "room_made": RoomMadeEvent,
+    "room_emptied": RoomEmptiedEvent,
+    "room_removed": RoomRemovedEvent,
+    "peer_joined": PeerJoinedEvent,
+    "peer_left": PeerLeftEvent,
+    "peer_updated": PeerUpdatedEvent,
+    "file_uploaded": FileEvent,
+    "file_deleted": FileEvent,
+    "peer_wanted": PeerWantedEvent,
+    "broadcast_sent": BroadcastSentEvent,
+}
+AnyHappened = (
+    RoomMadeEvent
+    | RoomEmptiedEvent
+    | RoomRemovedEvent
+    | PeerJoinedEvent
+    | PeerLeftEvent
+    | PeerUpdatedEvent
+    | FileEvent
+    | PeerWantedEvent
+    | BroadcastSentEvent
+)
+
+
+class WebhookRequest(Answer):
+    """What a webhook gets: events in the order of each room, 100 at most."""
+
+    events: list[AnyHappened]
+
+
+class Events(Answer):
+    """What happened, the oldest first."""
+
+    events: list[AnyHappened]
+    cursor: Annotated[str, Field(examples=["c1-1f"])]
+    """What to give as `after` the next time, also where there are no events."""
+    more: Annotated[bool, Field(examples=[False])]
+    """Whether there are further events now."""

@@ -1,0 +1,1 @@
+"""What a backend needs: webhooks, and the same events to be fetched."""

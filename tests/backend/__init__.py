@@ -1,0 +1,1 @@
+"""Backends are told what happens: webhooks, and events to be fetched."""
