@@ -3,7 +3,10 @@ import { PresenceClient, PresenceError, everyone } from "../../static/client/ind
 
 const client = new PresenceClient("https://presence.example.org", { timeout: 5000 });
 client.on("peers", (peers, list) => console.log(peers[0]!.username.length + list.version));
-client.on("signal", ({ from, data }) => void client.signal(from, data, { type: "echo" }));
+client.on("signal", ({ from, data }) => {
+  if (from !== null) void client.signal(from, data, { type: "echo" });
+});
+client.on("broadcast", ({ from, from_server, name }) => console.log(from?.length, from_server, name));
 client.on("peer_left", (peer, { reason }) => console.log(peer.username, reason?.length));
 const { peers } = await client.join("room", { userData: { role: "host", levels: [1, null] } });
 console.log(peers.filter((peer) => peer.is_active).length);

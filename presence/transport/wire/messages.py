@@ -221,11 +221,11 @@ class EventsQuery(Incoming):
 
     after: Annotated[str | None, Field(max_length=64, examples=["c1-1f"])] = None
     """The `cursor` of the last answer; `latest` for what happens from now on. Without it, all."""
-    room: Annotated[Name | None, Field()] = None
+    room: Annotated[Name | None, Field(examples=["studio"])] = None
     """Only what happens in this room."""
-    wait: Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)] = 0.0
+    wait: Annotated[float, Field(ge=0, le=30, allow_inf_nan=False, examples=[0])] = 0.0
     """For how many seconds to wait where nothing has happened yet."""
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[int, Field(ge=1, le=1000, examples=[100])] = 100
     """How many events at most."""
 
 
