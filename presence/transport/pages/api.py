@@ -47,6 +47,7 @@ def api_page() -> str:
         groups=groups,
         taken=[_taken(name, events) for name in sorted(runtime().event_handlers)],
         sent=[_sent(name, events) for name in NOTICES],
+        webhook=_webhook(routes),
         errors=_errors(routes, events),
         server=request.root_url.rstrip("/"),
     )
@@ -83,6 +84,36 @@ def _route(path: str, method: str, operation: Body, document: Body) -> Body:
         "media_types": [] if answered else list(content),
         "answer_fields": _fields(answered["schema"], components) if answered else [],
         "refused": refused,
+    }
+
+
+def _webhook(document: Body) -> Body:
+    """Return what the page shows of the requests that backends get, and of each event in them."""
+    operation = document["webhooks"]["events"]["post"]
+    components = document["components"]["schemas"]
+    body = schemas.resolved(_body_of(operation)[1] or {}, components)
+    told = []
+    for ref in body["properties"]["events"]["items"]["anyOf"]:
+        schema = components[ref["$ref"].rpartition("/")[2]]
+        kind = schema["properties"]["type"]
+        names = kind.get("enum") or [kind["const"]]
+        told.append(
+            {
+                "id": f"told-{names[0].replace('_', '-')}",
+                "names": names,
+                "summary": schema["description"],
+                "example": _pretty(schemas.example_of(schema, components)),
+                "fields": _fields(schema, components),
+            }
+        )
+    return {
+        "summary": operation["summary"],
+        "about": operation["description"],
+        "headers": [
+            _field(item["name"], {**item["schema"], **_text(item)}, required=item["required"])
+            for item in operation["parameters"]
+        ],
+        "told": told,
     }
 
 
