@@ -12,6 +12,7 @@ from presence.domain.outbox.outbox import Wanted
 from presence.domain.permissions import room_patterns
 from presence.domain.rooms import rooms
 from presence.domain.values import clock
+from presence.setting_values import EVENT_TYPES
 from presence.storage import database
 from presence.storage.models import Room
 
@@ -20,7 +21,7 @@ HOOK = "h" * 32
 
 def tell(session: Session, room: rooms.LockedRoom, **facts: Any) -> None:
     session.info[outbox.WANTED] = Wanted(
-        frozenset(outbox.TYPES), [room_patterns.parse("*")], lambda: None
+        frozenset(EVENT_TYPES), [room_patterns.parse("*")], lambda: None
     )
     outbox.tell(session, outbox.PEER_UPDATED, room, clock.now(), "ada", **facts)
 

@@ -37,7 +37,7 @@ def want(session: Session, *types: str, of: str = "*") -> list[None]:
     """Let a session tell of events; returns a list that grows with each."""
     stirred: list[None] = []
     session.info[outbox.WANTED] = Wanted(
-        frozenset(types or outbox.TYPES),
+        frozenset(types or EVENT_TYPES),
         [room_patterns.parse(of)],
         lambda: stirred.append(None),
     )
@@ -331,4 +331,4 @@ def test_nothing_of_a_peer_that_is_erased_is_told_any_more(session: Session) -> 
 
 
 def test_the_settings_know_the_events_that_there_are() -> None:
-    assert EVENT_TYPES == outbox.TYPES
+    assert [getattr(outbox, name.upper()) for name in EVENT_TYPES] == list(EVENT_TYPES)

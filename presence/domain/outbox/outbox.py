@@ -34,10 +34,6 @@ ROOM_MADE, ROOM_EMPTIED, ROOM_REMOVED = "room_made", "room_emptied", "room_remov
 PEER_JOINED, PEER_LEFT, PEER_UPDATED = "peer_joined", "peer_left", "peer_updated"
 FILE_UPLOADED, FILE_DELETED = "file_uploaded", "file_deleted"
 PEER_WANTED, BROADCAST_SENT = "peer_wanted", "broadcast_sent"
-TYPES = (
-    *(ROOM_MADE, ROOM_EMPTIED, ROOM_REMOVED, PEER_JOINED, PEER_LEFT, PEER_UPDATED),
-    *(FILE_UPLOADED, FILE_DELETED, PEER_WANTED, BROADCAST_SENT),
-)
 # Where a session keeps what is wanted of it.
 WANTED = "wanted events"
 ERASED = "erased"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from presence.domain.values import names
-from presence.errors import PeerInactive, PresenceError
+from presence.domain.values import json_values, names
+from presence.errors import PeerInactive, PresenceError, SignalTooLarge
 from presence.storage.models import NAME_LENGTH
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.peer_lookup import PeerLookup
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 # How deep a signal's data may nest.
-MAX_DEPTH = 64
+_MAX_DEPTH = 64
 
 
 class Signal(NamedTuple):
@@ -55,6 +55,11 @@ class Relay:
         self._lookup = lookup
         self._cluster = cluster
         self._hold_seconds = hold_seconds
+
+    @property
+    def reach(self) -> str:
+        """What becomes of a message to a room: `partial` where other workers cannot be reached."""
+        return "delivered" if self._cluster is None or self._cluster.up else "partial"
 
     def deliver(self, sender: Sender, stamp: Body, message: Signal) -> Body:
         """Hand a signal over, or let it wait; returns the answer, which says what became of it.
@@ -118,6 +123,18 @@ class Relay:
         if to != message.to:
             outcome = self._switchboard.route(sender, to, *about)
         return to, outcome
+
+
+def check_data(data: Any, max_bytes: int) -> int:
+    """Return the size of what is to be relayed, in bytes of compact JSON.
+
+    Raises `InvalidField` or `SignalTooLarge`.
+    """
+    size = json_values.size(data, "data")
+    if size > max_bytes:
+        raise SignalTooLarge(size, max_bytes)
+    json_values.check(data, "data", max_depth=_MAX_DEPTH, stored=False)
+    return size
 
 
 def _no_more_can_wait(peer_id: str) -> PeerInactive:

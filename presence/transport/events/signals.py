@@ -17,12 +17,11 @@ from presence.errors import (
     NotJoined,
     PeerInactive,
     PresenceError,
-    SignalTooLarge,
 )
 from presence.storage.models import NAME_LENGTH
 from presence.transport.backend import happenings
 from presence.transport.backend.happenings import WantedPeers
-from presence.transport.cluster.relay import MAX_DEPTH, Signal
+from presence.transport.cluster.relay import Signal, check_data
 from presence.transport.events import dispatch
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import Seat, Sender
@@ -89,8 +88,7 @@ def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     happenings.broadcast(run, seat, event, message["data"])
     body = {**_stamp(seat, sid), "event": event, "data": message["data"]}
     run.socketio.server.emit("broadcast", body, to=channel(seat.room_name), skip_sid=sid)
-    everywhere = run.cluster is None or run.cluster.up
-    return {"status": "delivered" if everywhere else "partial", "event": event}
+    return {"status": run.relay.reach, "event": event}
 
 
 def parse_signal(data: object, max_bytes: int) -> Signal:
@@ -150,8 +148,4 @@ def _check_data(message: Body, max_bytes: int) -> int:
     """Return the size of a message's data; raises `InvalidField` or `SignalTooLarge`."""
     if "data" not in message:
         raise InvalidField("data", "is required; it may be any JSON, null included.")
-    size = json_values.size(message["data"], "data")
-    if size > max_bytes:
-        raise SignalTooLarge(size, max_bytes)
-    json_values.check(message["data"], "data", max_depth=MAX_DEPTH, stored=False)
-    return size
+    return check_data(message["data"], max_bytes)

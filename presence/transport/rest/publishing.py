@@ -10,9 +10,8 @@ from presence import errors
 from presence.domain.peers import peer_rows
 from presence.domain.permissions.tokens import PUBLISH
 from presence.domain.values import json_values
-from presence.errors import SignalTooLarge
 from presence.storage import database
-from presence.transport.cluster.relay import MAX_DEPTH, Signal
+from presence.transport.cluster.relay import Signal, check_data
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import SERVER, Sender
 from presence.transport.process.runtime import runtime
@@ -59,10 +58,9 @@ def broadcast(room_name: str) -> Body:
         for sid in known.get(peer_id, []):
             if sid not in left_out:
                 emit("broadcast", body, to=sid)
-    everywhere = run.cluster is None or run.cluster.up
     answer = {
         "success": True,
-        "status": "delivered" if everywhere else "partial",
+        "status": run.relay.reach,
         "event": message.event,
         "room_name": address.room_name,
     }
@@ -104,11 +102,7 @@ def _check(message: PublishBroadcast | PublishSignal, max_bytes: int, kind: str 
     if kind is not None:
         name = "event" if isinstance(message, PublishBroadcast) else "type"
         json_values.check_text(kind, name, stored=False)
-    size = json_values.size(message.data, "data")
-    if size > max_bytes:
-        raise SignalTooLarge(size, max_bytes)
-    json_values.check(message.data, "data", max_depth=MAX_DEPTH, stored=False)
-    return size
+    return check_data(message.data, max_bytes)
 
 
 def _stamp(message: PublishBroadcast | PublishSignal, room_name: str) -> Body:
