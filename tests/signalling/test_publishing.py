@@ -113,7 +113,7 @@ def test_a_signal_waits_for_a_lost_peer_in_order_with_those_of_others(
 ) -> None:
     server = new_server(PRESENCE_HOLD_SECONDS=20)
     alice, bob = member(server, "alice"), member(server, "bob")
-    bob.disconnect()
+    bob.kill()
     shows(alice, "bob", is_active=False)
     first = publish(server, room, "peers/bob/signal", data=1)
     assert (first.get("status"), first.get("expires_in")) == ("held", 20), first
@@ -133,7 +133,7 @@ def test_what_nobody_takes_in_time_is_told_to_nobody(
 ) -> None:
     server = new_server(PRESENCE_HOLD_SECONDS=0.5)
     alice, bob = member(server, "alice"), member(server, "bob")
-    bob.disconnect()
+    bob.kill()
     shows(alice, "bob", is_active=False)
     assert publish(server, room, "peers/bob/signal", data=1)["status"] == "held"
     assert alice.call("signal", {"to": "bob", "data": 2})["status"] == "held"
