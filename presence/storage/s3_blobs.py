@@ -63,7 +63,8 @@ class S3Blobs(LocalBlobs):
         self._bucket = parts.netloc
         prefix = parts.path.strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._client: Any = boto3.client(
+        # A session of its own: the one that boto3 shares keeps the keys of whoever asked first.
+        self._client: Any = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint or None,
             config=Config(
