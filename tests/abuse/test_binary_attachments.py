@@ -95,6 +95,16 @@ def test_an_event_with_broken_json_may_announce_attachments_too(server: LiveServ
     stream.close()
 
 
+def test_places_of_attachments_are_not_looked_for_in_what_fits_nowhere(server: LiveServer) -> None:
+    stream = in_a_room(server)
+    announce(stream, [PLACEHOLDER] * 9_000, 1)
+    stream.send(frame(BINARY, b"\x89PNG"))
+    assert stream.event("broadcast_error")["code"] == "invalid_json"
+    stream.emit("leave_room", {})
+    assert stream.event("leave_room_success")["reason"] == "left"
+    stream.close()
+
+
 @pytest.mark.parametrize("kind", [5, 6])
 @pytest.mark.parametrize("text", ['42["leave_room"]', "4"], ids=["an event", "nothing"])
 def test_a_text_in_the_place_of_an_attachment_ends_the_connection(

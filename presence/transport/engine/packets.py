@@ -25,6 +25,11 @@ _EVENT_NAME = re.compile(r'^\[\s*"([^"\\]{1,64})"')
 _RESERVED = {"connect", "disconnect", "*"}
 
 
+# Characters of a packet in which places of attachments are looked for. Longer ones fit into no
+# field, and looking costs more than reading.
+_MOST_SEARCHED = 128 * 1024
+
+
 class Malformed:
     """Stands for the arguments of an event that could not be parsed."""
 
@@ -56,7 +61,10 @@ class TextPacket(packet.Packet):  # type: ignore[misc]
             self.id = _ack_id(encoded_packet)
         if self.packet_type in _AS_TEXT:
             self.packet_type = _AS_TEXT[self.packet_type]
-            _empty_placeholders(self.data)
+            if len(encoded_packet) <= _MOST_SEARCHED:
+                _empty_placeholders(self.data)
+            elif self.packet_type == packet.EVENT and isinstance(self.data, list):
+                self.data[1:] = [Malformed()]
         if self.packet_type == packet.EVENT:
             if not (isinstance(self.data, list) and self.data and isinstance(self.data[0], str)):
                 raise ValueError("an event needs a name")
