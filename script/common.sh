@@ -53,8 +53,19 @@ check_venv() {
   return 1
 }
 
-# Make .venv if there is none, and install the given requirements files when they have changed.
+# Make .venv if there is none, and install the given requirements files when they have changed. Where
+# the system has flock, of several starts at once one does it and the others wait.
 prepare_venv() {
+  (
+    if command -v flock >/dev/null 2>&1 && ! flock -n 9; then
+      echo "Waiting for another start that prepares .venv ..." >&2
+      flock 9
+    fi
+    make_venv "$1"
+  ) 9<.
+}
+
+make_venv() {
   local python wanted included stamp=.venv/.installed-$1
   check_venv || return 1
   if [ ! -e .venv ]; then

@@ -1,7 +1,8 @@
-"""Two thousand half-open connections, and a flood of a thousand events a second.
+"""Half-open connections, a flood of a thousand events a second, and files that are hard to read.
 
-`PRESENCE_TEST_HALF_OPEN` and `PRESENCE_TEST_FLOOD_SECONDS` set the size: small here; the full one,
-with 2000 and 20, is for a machine that does nothing else. The figures are printed (``pytest -s``).
+`PRESENCE_TEST_HALF_OPEN`, `PRESENCE_TEST_FLOOD_SECONDS` and `PRESENCE_TEST_HOSTILE_BYTES` set the
+size: small here; the full one, with 2000, 20 and 16000000, is for a machine that does nothing else.
+The figures are printed (``pytest -s``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +21,12 @@ import pytest
 from local_cluster.live_server import LiveServer
 from presence.transport.engine.file_descriptors import make_room_for
 from tests.abuse.flooder import EVENTS_PER_SECOND, flooding
+from tests.abuse.hostile_uploader import uploading
 from tests.support.streams import Stream, WebSocketStream
+from tests.uploads.makers import chunk, png, png_header
 
 HALF_OPEN = int(os.environ.get("PRESENCE_TEST_HALF_OPEN", "300"))
+HOSTILE_BYTES = int(os.environ.get("PRESENCE_TEST_HOSTILE_BYTES", "1000000"))
 FLOOD_SECONDS = float(os.environ.get("PRESENCE_TEST_FLOOD_SECONDS", "2"))
 # Calm and flood take turns, so that what else the machine does falls on both. For so long a socket
 # may send all it wants, more or less, before it is slowed.
@@ -31,6 +36,7 @@ ROUND_SECONDS = 4.0
 # busy machine the slowest of a few answers says little, so a small run only finds what is far off.
 JOINS_WITHIN = 2.0
 CAMPAIGN = FLOOD_SECONDS >= 20
+HOSTILE_WITHIN = 0.1 if CAMPAIGN else 0.25
 PERCENTILE, TOLERANCE = (99, 0.0) if CAMPAIGN else (50, 0.25)
 
 
@@ -43,11 +49,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
     live.kill()
 
 
-def join(server: LiveServer, peer_id: str) -> tuple[WebSocketStream, float]:
+def join(server: LiveServer, peer_id: str, room: str = "r") -> tuple[WebSocketStream, float]:
     """Connect and join as a new client does; return the connection and how long it took."""
     began = time.monotonic()
     stream = WebSocketStream(server)
-    stream.emit("join_room", {"room_name": "r", "peer_id": peer_id, "username": peer_id})
+    stream.emit("join_room", {"room_name": room, "peer_id": peer_id, "username": peer_id})
     assert stream.event("join_room_success")
     return stream, time.monotonic() - began
 
@@ -131,3 +137,46 @@ def test_a_flood_of_events_is_not_felt_by_others(target: LiveServer, flood: dict
     assert max(took) < JOINS_WITHIN
     assert meanwhile < 2 * before + TOLERANCE
     assert "Traceback" not in target.log_text()
+
+
+def hostile_files(folder: Path) -> list[Path]:
+    """Write files that no check accepts and that are long to look through."""
+    size = HOSTILE_BYTES
+    made = {
+        "fill.jpg": b"\xff\xd8" + b"\xff" * (size - 2),
+        "segments.jpg": b"\xff\xd8" + b"\xff\xfe\x00\x02" * (size // 4),
+        "objects.pdf": b"%PDF-1.4\n" + b"1 0 obj\n" * (size // 8) + b"%%EOF",
+        "letters.txt": b"\xc3" * size,
+        "chunks.png": png(chunk(b"IHDR", png_header(1, 1)), *[chunk(b"tEXt", b"")] * (size // 12)),
+    }
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in made]
+
+
+@pytest.mark.timeout(600)
+def test_hostile_files_are_not_felt_by_others(tmp_path: Path) -> None:
+    server = LiveServer(
+        tmp_path, PRESENCE_UPLOADS_PER_MINUTE=0, PRESENCE_REQUESTS_PER_MINUTE=0
+    ).start()
+    try:
+        join(server, "hostile", room="hostile")
+        bystander, _ = join(server, "bystander")
+        round_trips(bystander, 0.5)
+        calm: list[float] = []
+        beside: list[float] = []
+        sent: list[int] = []
+        for _ in range(max(1, round(FLOOD_SECONDS / ROUND_SECONDS))):
+            calm += round_trips(bystander, min(FLOOD_SECONDS, ROUND_SECONDS))
+            with uploading(f"{server.url}/api/webrtc/upload", hostile_files(tmp_path)) as uploaded:
+                beside += round_trips(bystander, min(FLOOD_SECONDS, ROUND_SECONDS))
+            sent += uploaded
+        before, meanwhile = slow(calm), slow(beside)
+        print(
+            f"\n{sum(sent)} hostile files of {HOSTILE_BYTES} bytes, five at once: p{PERCENTILE} "
+            f"{before * 1000:.1f} ms before, {meanwhile * 1000:.1f} ms meanwhile"
+        )
+        assert meanwhile < HOSTILE_WITHIN
+        assert "Traceback" not in server.log_text()
+    finally:
+        server.kill()

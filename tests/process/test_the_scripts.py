@@ -87,6 +87,30 @@ def test_one_of_our_own_that_is_half_made_is_made_anew(copy: Path) -> None:
     assert not (copy / ".venv").exists()
 
 
+@pytest.mark.skipif(shutil.which("flock") is None, reason="flock, which macOS has not")
+def test_of_two_first_starts_at_once_one_waits_for_the_other(copy: Path) -> None:
+    works = f"""case "$2" in
+        venv) echo made >>{copy}/log; sleep 1; mkdir -p .venv/bin; cp {copy}/python .venv/bin ;;
+        gunicorn) echo served ;;
+    esac"""
+    python = program(copy / "python", works)
+    starts = [
+        subprocess.Popen(
+            ["bash", "script/server"],
+            cwd=copy,
+            env={**os.environ, "PYTHON": str(python)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    says = [start.communicate(timeout=60) for start in starts]
+    assert [out for out, _ in says] == ["served\n", "served\n"], says
+    assert sum("Waiting for another start" in error for _, error in says) == 1
+    assert (copy / "log").read_text() == "made\n"
+
+
 def test_a_python_that_is_named_and_too_old_or_missing_is_told(copy: Path) -> None:
     old = program(
         copy / "python3.10", 'case "$1" in -c) exit 1;; --version) echo Python 3.10.4;; esac'
