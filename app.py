@@ -44,7 +44,7 @@ from presence.transport.admission import (
 from presence.transport.admission.connection_limits import ConnectionLimits
 from presence.transport.admission.hosts_and_origins import Gate
 from presence.transport.admission.request_bodies import CheckedBodies
-from presence.transport.admission.request_limits import HeaderSizes
+from presence.transport.admission.request_limits import CheckedHeaders
 from presence.transport.admission.request_paths import Paths
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
@@ -164,7 +164,7 @@ BLUEPRINTS = (
 LAYERS: tuple[tuple[Layer, str], ...] = (
     (LoggedErrors, "libraries print about requests in any layer"),
     (lambda app, _: Headers(app), "every answer has them, also that of a layer which refuses"),
-    (lambda app, _: HeaderSizes(app), "whatever looks at headers below is done soon"),
+    (lambda app, _: CheckedHeaders(app), "whatever looks at headers below is done soon"),
     (StartOnFirstRequest, "nothing below works before the runtime has started"),
     (
         lambda app, run: client_addresses.behind_proxies(app, run.settings.trusted_proxies),

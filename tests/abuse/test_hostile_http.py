@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
+from tests.abuse.cpu_meter import CpuMeter
 from tests.support.streams import Stream
 
 JOIN = "POST /api/webrtc/rooms/r/join HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -121,6 +122,23 @@ def test_what_is_no_request_is_refused_and_nothing_follows_it(
         # The second request would have been answered with 404, once it is taken for one.
         assert answered[-1:] in ([], [400]), answered
         assert len(answered) <= 1
+
+
+@pytest.mark.parametrize("blank", [" ", "\t"])
+@pytest.mark.parametrize("name", ["Accept", "Cookie", "Content-Type", "Range", "X-Anything"])
+def test_blanks_in_a_row_are_refused_before_a_header_is_read(
+    target: LiveServer, name: str, blank: str
+) -> None:
+    meter = CpuMeter(target)
+    value = "a;b=" + blank * 8000 + '"'
+    sent = f"GET /nothing/here HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\n\r\n"
+    answers: list[tuple[int, bytes]] = []
+    cost = meter.of(lambda: answers.append(Stream(target, timeout=10).send(sent).answer()))
+    assert answers[0][0] == 400
+    assert b"64 blanks in a row" in answers[0][1]
+    assert cost < 40, "milliseconds, and it took up to 900 to read"
+    few = f"GET /api/webrtc/rooms HTTP/1.1\r\nHost: x\r\n{name}: a{blank * 60}b\r\n\r\n"
+    assert Stream(target, timeout=10).send(few).answer()[0] == 200
 
 
 @pytest.mark.parametrize("mode", ["eventlet", "threading"])
