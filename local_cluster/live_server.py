@@ -41,6 +41,9 @@ class Process(Protocol):
     def terminate(self) -> None:
         """Ask the process to end."""
 
+    def kill(self) -> None:
+        """End the process."""
+
 
 StartProcess = Callable[[list[str], Path, dict[str, str], Path], Process]
 

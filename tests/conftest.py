@@ -34,8 +34,7 @@ SERVERS = os.environ.get("PRESENCE_TEST_SERVERS", "eventlet,threading").split(",
 # What servers do not see of the packages here.
 LiveServer.environment = {"PYTHONPATH": str(ROOT / "tests" / "support" / "production")}
 
-# Servers start already loaded; with this set, each loads everything for itself, as in production.
-if not os.environ.get("PRESENCE_TEST_COLD_STARTS"):
+if not warm_starts.COLD:
     LiveServer.start_process = warm_starts.launch
 
 hiding.hide()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator
 from typing import Any
@@ -17,7 +14,8 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.private_s3 import BUCKET, PREFIX, PrivateS3
 from local_cluster.waiting import eventually
-from tests.support.paths import ROOT, SAMPLES
+from tests.support.commands import flask
+from tests.support.paths import SAMPLES
 from tests.support.rest import Rest, refusal
 
 NewServer = Callable[..., LiveServer]
@@ -189,14 +187,7 @@ def test_objects_without_a_row_are_swept_away(server: LiveServer, bucket: Privat
     for name in ("0" * 32 + ".txt", "README"):
         bucket.client().put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=b"lost")
     time.sleep(1.1)  # the age of an object is known to the second
-    ran = subprocess.run(
-        [sys.executable, "-m", "flask", "sweep", "--orphans", "1s"],
-        cwd=ROOT,
-        env={**os.environ, **server.settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    ran = flask("sweep", "--orphans", "1s", **server.settings)
+    assert ran.returncode == 0, ran.stderr
     assert "and 1 file without a row" in ran.stdout
     assert bucket.names() == sorted([kept, "README"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +25,7 @@ from presence.transport.process.sweeping import Sweeper
 from tests.keeping.conftest import Keeper
 from tests.keeping.domain_calls import attach, join
 from tests.support.clients import events, hears, shows
-from tests.support.paths import ROOT
+from tests.support.commands import flask
 
 NewServer = Callable[..., LiveServer]
 
@@ -171,16 +169,7 @@ def test_a_room_made_anew_begins_where_the_old_one_ended(app: Flask) -> None:
 
 def run_sweep(server: LiveServer, *arguments: str, **settings: str) -> str:
     """Run ``flask sweep`` with the settings of a server, and return what it says."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "flask", "sweep", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **server.settings, **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in ran.stderr
+    ran = flask("sweep", *arguments, **{**server.settings, **settings})
     assert (ran.returncode == 0) is (not arguments or "never" not in arguments), ran.stderr
     return ran.stdout + ran.stderr
 
@@ -228,15 +217,7 @@ def test_sweeping_beside_the_server_removes_and_the_server_tells(
 
 
 def test_sweeping_needs_the_tables_of_this_version(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "flask", "sweep"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/new.db"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ran = flask("sweep", DATABASE_URL=f"sqlite:///{tmp_path}/new.db")
     assert ran.returncode != 0
     assert "Start the server once" in ran.stderr
 

@@ -7,8 +7,6 @@ import os
 import resource
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,8 +22,8 @@ from local_cluster.ports import free_port
 from local_cluster.private_postgresql import PrivatePostgresql
 from presence.config import VERSION, Settings
 from presence.storage.models import db
+from tests.support.commands import flask
 from tests.support.keys import LOCKED
-from tests.support.paths import ROOT
 
 Changes = dict[str, str]
 
@@ -315,15 +313,7 @@ def test_another_clock_in_redis_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_settings_with_which_nothing_starts_are_named_too(tmp_path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "flask", "doctor"],
-        cwd=ROOT,
-        env={**os.environ, **environment(tmp_path), "REDIS_URL": "localhost:6379"},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    result = flask("doctor", **{**environment(tmp_path), "REDIS_URL": "localhost:6379"})
     assert result.returncode == 1, result.stderr
     assert result.stdout.startswith("FAULT settings: REDIS_URL must begin with redis://")
     assert "cannot serve here until the faults are put right" in result.stdout

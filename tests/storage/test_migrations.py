@@ -5,9 +5,6 @@ Also when two processes start at once.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +26,7 @@ from presence.domain.rooms import rooms
 from presence.storage import database, schema
 from presence.storage.database import CannotServe
 from presence.storage.models import Room, db
-from tests.support.paths import ROOT
+from tests.support.commands import flask, python
 
 UPGRADE = """
 from app import create_app
@@ -112,15 +109,9 @@ def test_migrated_tables_are_those_of_the_models(url: str, another_url: str) -> 
 
 def test_the_command_of_flask_says_which_version_the_tables_are_of(url: str) -> None:
     def db(command: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-m", "flask", "db", command],
-            cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": url},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        ).stdout
+        done = flask("db", command, DATABASE_URL=url)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     assert db("current") == ""
     db("upgrade")
@@ -128,13 +119,9 @@ def test_the_command_of_flask_says_which_version_the_tables_are_of(url: str) -> 
 
 
 def test_several_processes_migrate_one_after_the_other(url: str) -> None:
-    started = [
-        subprocess.Popen([sys.executable, "-c", UPGRADE, url], cwd=ROOT, stderr=subprocess.PIPE)
-        for _ in range(4)
-    ]
-    for process in started:
-        _out, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors.decode()
+    for process in [python(UPGRADE, url) for _ in range(4)]:
+        ended = process.finish()
+        assert ended.returncode == 0, ended.stderr
     with create_app(Settings(database_url=url)).app_context():
         schema.upgrade()
         if not database.is_sqlite():

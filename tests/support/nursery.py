@@ -1,13 +1,13 @@
 """A process that has loaded all that a server loads, and makes servers by forking.
 
-Loading is nine tenths of the work of a start, and the tests start hundreds of servers. What is
-forked is what gunicorn's own master would be after it has loaded its worker and the app: the
-standard library is patched (or not) before anything else, nothing is made and nothing runs yet, and
-gunicorn begins in the fork with the arguments, the environment and the files of a process of its
-own.
+Loading is nine tenths of the work of a start, and the tests start hundreds of servers and dozens of
+commands. What is forked is what gunicorn's own master would be after it has loaded its worker and
+the app: the standard library is patched (or not) before anything else, nothing is made and nothing
+runs yet, and gunicorn, or a command of ``flask``, begins in the fork with the arguments, the
+environment and the files of a process of its own.
 
-Over a socket, its standard input, it is told one server a line, as JSON, and answers with the
-process's id; when a server ends it tells its id and status. It ends with that socket.
+Over a socket, its standard input, it is told one process a line, as JSON, and answers with its id;
+when one ends it tells its id and status. It ends with that socket.
 """
 
 from __future__ import annotations
@@ -40,29 +40,50 @@ _BY_MODE = {
 
 def load(mode: str) -> None:
     """Load what a server on `mode` loads, in its order."""
-    warnings.simplefilter("ignore")
     first = {"eventlet": ["presence.transport.process.gunicorn_worker"]}.get(mode, [])
-    for name in [*first, *_EVERYWHERE, *_BY_MODE[mode], *sys.argv[2:]]:
-        importlib.import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in [*first, *_EVERYWHERE, *_BY_MODE[mode], *sys.argv[2:]]:
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
 
 
 def become(order: dict[str, Any]) -> None:
-    """Be the server that was ordered, in a fork of this process."""
+    """Be the server or the command that was ordered, in a fork of this process."""
     os.setsid()
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["environment"])
     nothing = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for descriptor, source in ((0, nothing), (1, log), (2, log)):
+    printed, complaints = (
+        os.open(order[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        for name in ("output", "errors")
+    )
+    for descriptor, source in ((0, nothing), (1, printed), (2, complaints)):
         os.dup2(source, descriptor)
     os.closerange(3, 64)
     sys.argv = order["arguments"]
+    _PROGRAMS[order["program"]]()
+
+
+def _gunicorn() -> None:
     from gunicorn.app.wsgiapp import run  # noqa: PLC0415
 
     run(prog="gunicorn")
+
+
+def _flask() -> None:
+    from flask.cli import cli  # noqa: PLC0415
+
+    cli.main(prog_name="flask")
+
+
+def _code() -> None:
+    exec(sys.argv.pop(1), {"__name__": "__main__"})  # as `python -c` does
+
+
+_PROGRAMS = {"gunicorn": _gunicorn, "flask": _flask, "python": _code}
 
 
 def serve() -> None:
@@ -88,7 +109,6 @@ def serve() -> None:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 orders.close()
-                warnings.resetwarnings()
                 become(json.loads(line))
                 return
             orders.sendall(b"%d\n" % process)

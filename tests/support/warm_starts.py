@@ -1,4 +1,4 @@
-"""Starting servers without loading everything anew for each."""
+"""Starting servers and commands without loading everything anew for each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from local_cluster.live_server import GUNICORN, Process, start_process
 from presence.config import InvalidSetting, Settings
 from tests.support.paths import ROOT
 
+# With this set each loads everything for itself, as in production.
+COLD = bool(os.environ.get("PRESENCE_TEST_COLD_STARTS"))
+
 _GUNICORN = str(importlib.util.find_spec("gunicorn.__main__").origin)  # type: ignore[union-attr]
 # What a server loads besides when it has other machines to talk to.
 _OF_CLUSTERS = ["redis", "psycopg2", "boto3", "presence.storage.s3_blobs"]
 
 
 class WarmProcess:
-    """A server that a nursery has made: what tests use of a `subprocess.Popen`."""
+    """A server or a command that a nursery has made: what tests use of a `subprocess.Popen`."""
 
     def __init__(self, nursery: Nursery, pid: int) -> None:
         self._nursery, self.pid = nursery, pid
@@ -49,7 +52,7 @@ class WarmProcess:
         deadline = None if timeout is None else time.monotonic() + timeout
         while (status := self.poll()) is None:
             if deadline is not None and time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired(f"server {self.pid}", timeout or 0)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
             self._nursery.listen(0.05)
         return status
 
@@ -69,7 +72,7 @@ class WarmProcess:
 
 
 class Nursery:
-    """A process that makes servers of one kind, and what it has told of them."""
+    """A process that makes others of one kind, and what it has told of them."""
 
     def __init__(self, mode: str, names_machines: bool, environment: dict[str, str]) -> None:
         ours, theirs = socket.socketpair()
@@ -95,7 +98,7 @@ class Nursery:
         self._ordering, self._listening = threading.Lock(), threading.Lock()
 
     def make(self, order: dict[str, object]) -> WarmProcess:
-        """Start a server."""
+        """Start a process."""
         with self._ordering:
             self._socket.sendall(json.dumps(order).encode() + b"\n")
             while not self._made:
@@ -135,15 +138,57 @@ def launch(command: list[str], cwd: Path, environment: dict[str, str], log: Path
         mode = None
     if mode is None or cwd != ROOT:
         return start_process(command, cwd, environment, log)
-    kind = (mode, settings.names_machines)
-    if kind not in _nurseries:
-        bare = {n: v for n, v in environment.items() if n in ("PATH", "HOME", "PYTHONPATH", "LANG")}
-        _nurseries[kind] = Nursery(*kind, bare)
-    return _nurseries[kind].make(
+    return _nursery(mode, settings.names_machines, environment).make(
         {
+            "program": "gunicorn",
             "arguments": [_GUNICORN, *command[3:]],
             "cwd": str(cwd),
             "environment": environment,
-            "log": str(log),
+            "output": str(log),
+            "errors": str(log),
         }
     )
+
+
+def launch_command(
+    program: str, arguments: list[str], environment: dict[str, str], output: Path, errors: Path
+) -> Process:
+    """Start ``flask`` with these arguments, or ``python`` with the code that is their first.
+
+    What it prints is added to two files.
+    """
+    if COLD:
+        option = {"flask": ["-m", "flask"], "python": ["-c"]}[program]
+        with output.open("ab") as printed, errors.open("ab") as complaints:
+            return subprocess.Popen(
+                [sys.executable, *option, *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=complaints,
+                start_new_session=True,
+            )
+    try:
+        names_machines = Settings.from_environment(environment).names_machines
+    except InvalidSetting:
+        names_machines = False
+    return _nursery("threading", names_machines, environment).make(
+        {
+            "program": program,
+            "arguments": [program, *arguments],
+            "cwd": str(ROOT),
+            "environment": environment,
+            "output": str(output),
+            "errors": str(errors),
+        }
+    )
+
+
+def _nursery(mode: str, names_machines: bool, environment: dict[str, str]) -> Nursery:
+    """Return the process that has loaded what is asked for, started where it was not."""
+    kind = (mode, names_machines)
+    if kind not in _nurseries:
+        bare = {n: v for n, v in environment.items() if n in ("PATH", "HOME", "PYTHONPATH", "LANG")}
+        _nurseries[kind] = Nursery(*kind, bare)
+    return _nurseries[kind]
