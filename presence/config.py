@@ -248,6 +248,12 @@ class Settings:
         "bytes that uploads and an SQLite database leave free on their disk",
     )
     max_rooms: int = _setting("PRESENCE_MAX_ROOMS", 10_000, "rooms there may be; 0 for any number")
+    rooms: str = _setting(
+        "PRESENCE_ROOMS",
+        "joined",
+        "joined: a room is made when somebody joins it; made: only rooms that exist may be joined",
+        check=partial(values.check_choice, choices=("joined", "made")),
+    )
     max_rooms_each: int = _setting(
         "PRESENCE_MAX_ROOMS_EACH",
         1_000,

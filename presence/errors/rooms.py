@@ -29,6 +29,20 @@ class RoomNotFound(PresenceError):
         )
 
 
+class RoomNotMade(PresenceError):
+    """The room does not exist, and this server makes none for whoever joins."""
+
+    code = "room_not_made"
+    room_name: str
+
+    def __init__(self, room_name: str) -> None:
+        super().__init__(
+            f"There is no room “{room_name}”, and here joining makes none. Ask whoever runs this "
+            "application to make it (PUT /api/webrtc/rooms/{room}), then join again.",
+            room_name=room_name,
+        )
+
+
 class PeerNotFound(PresenceError):
     """The room never had a peer of this id, or it was erased."""
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -87,6 +88,15 @@ class Room(Base):
     """
 
     __tablename__ = "rooms"
+    __table_args__ = (
+        # Only of the few rooms that have one.
+        Index(
+            "ix_rooms_keep_inactive",
+            "keep_inactive",
+            sqlite_where=text("keep_inactive IS NOT NULL"),
+            postgresql_where=text("keep_inactive IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     name: Mapped[str] = mapped_column(Name, unique=True)
@@ -99,6 +109,10 @@ class Room(Base):
     made_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH), index=True)
     # Since when it has had no peer at all, active or not; not looked at while it has one.
     empty_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Whether it was made as a room, and so stays until it is removed as one.
+    is_made: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # For how many seconds it keeps peers after they were last seen; null: as long as the server.
+    keep_inactive: Mapped[int | None] = mapped_column(Integer)
 
 
 class Peer(Base):

@@ -111,6 +111,7 @@ ROUTES = [
     Route("GET", f"{_ONE}/bans", "admin"),
     Route("POST", f"{_ONE}/close", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_ONE}/reopen", "admin"),
+    Route("PUT", _ONE, "admin", json={}),
     Route("DELETE", _ONE, "admin"),
     Route("GET", "/api/webrtc/events", "events", in_room=False),
     Route(

@@ -114,6 +114,13 @@ def test_every_answer_of_every_route_is_described(
         call("POST", f"{ROOMS}/studio/join", json=person(f"guest{number}"))
     call("POST", f"{ROOMS}/studio/join", 409, json=person("late"))
 
+    call("PUT", f"{ROOMS}/made", 201, json={"max_peers": 2, "keep_inactive": 60})
+    call("PUT", f"{ROOMS}/made", json={"max_peers": None})
+    call("PUT", f"{ROOMS}/made", 422, json={"max_peers": 5})
+    assert call("PUT", f"{ROOMS}/made", 403, json={"closed": True})["code"] == "open_mode"
+    call("GET", f"{ROOMS}?prefix=ma&limit=1&active=false")
+    call("DELETE", f"{ROOMS}/made")
+
     path = f"{ROOMS}/studio/update-data?peer_id="
     version = call("POST", path + "ada", json={"user_data": {"hand": "raised"}})["version"]
     call("POST", path + "ada", json={"remove": ["hand"]})

@@ -17,6 +17,8 @@ from sqlalchemy import func, select, update
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings
+from presence.domain.peers import made_rooms, peers
+from presence.domain.peers.peers import Limits
 from presence.domain.rooms import retention, rooms
 from presence.domain.values import clock
 from presence.storage import database
@@ -148,6 +150,23 @@ def test_somebody_who_came_back_meanwhile_stays(app: Flask) -> None:
         assert retention.erase_peers(session, rules, "r", [row_id]).peer_ids == ()
         assert retention.remove_room(session, rules, "r") is None
         assert rooms.identify(session, "r")[1] == before, "nothing that the room shows changed"
+
+
+def test_a_room_that_was_made_stays_and_keeps_peers_for_its_own_time(app: Flask) -> None:
+    limits = Limits(max_peers=10, max_user_data_bytes=1000)
+    with app.app_context(), database.writing() as session:
+        for room, terms in {"short": {"keep_inactive": 86_400}, "long": {}}.items():
+            made_rooms.put(session, room, terms, closed=None, limits=limits, maker=None)
+            join(session, room, "ada")
+            peers.leave(session, room, "ada")
+    age(app, Peer, "last_seen", days=2)
+    age(app, Room, "created_at", days=2)
+    assert swept(app).peers == 1, "where the server keeps peers for ever"
+    assert count(app, Peer) == 1
+    assert swept(app, keep_inactive_peers="1d", keep_empty_rooms="1d").peers == 1
+    age(app, Room, "empty_since", days=2)
+    assert swept(app, keep_empty_rooms="1d").rooms == 0
+    assert count(app, Room) == 2
 
 
 def test_a_room_made_anew_begins_where_the_old_one_ended(app: Flask) -> None:

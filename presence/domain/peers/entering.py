@@ -16,12 +16,16 @@ from presence.domain.rooms import activity, rooms
 from presence.domain.rooms.lists import Change, Head, ListedPeer
 from presence.domain.rooms.rooms import LockedRoom, Maker
 from presence.domain.values import user_data
+from presence.errors import RoomNotFound, RoomNotMade
 from presence.storage.text_columns import text_of_instant
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Who joins which room, through which socket if any, and how the room is made if need be."""
+    """Who joins which room, through which socket if any, and how the room is made if need be.
+
+    With `only_made` it is not.
+    """
 
     room_name: str
     peer_id: str
@@ -29,6 +33,7 @@ class Wanted:
     max_peers: int
     max_rooms: int
     maker: Maker | None
+    only_made: bool = False
 
 
 def lock(
@@ -38,7 +43,7 @@ def lock(
 
     Returns also every room that is locked, by name, and what the socket has stood for so far: it
     is left, so its room is locked too. `is_new` says that there is probably nothing. Raises
-    `TooManyRooms` or `TooManyRoomsMade`.
+    `TooManyRooms`, `TooManyRoomsMade` or `RoomNotMade`.
     """
     name, peer_id, sid = wanted.room_name, wanted.peer_id, wanted.sid
     previous = [] if sid is None or is_new else sessions.of_socket(session, sid)
@@ -48,6 +53,8 @@ def lock(
         rooms.change_soon(session, name)
         seen = looks.look(session, name, peer_id, sid, now)
         if seen is None:
+            if wanted.only_made:
+                raise RoomNotMade(name)
             version = rooms.make_soon(
                 session,
                 name,
@@ -63,6 +70,10 @@ def lock(
                 rooms.not_made(session)
     if seen is not None:
         locked = {name: seen.room}
+    elif wanted.only_made:
+        locked = _change_all(session, {name, *others}, name)
+        seen = looks.look(session, name, peer_id, sid, now)
+        assert seen is not None
     else:
         locked = rooms.change_or_make(
             session,
@@ -80,6 +91,14 @@ def lock(
         for other in sorted({item.room_name for item in previous} - {name}):
             locked[other] = rooms.change(session, other)
     return seen, locked, previous
+
+
+def _change_all(session: Session, names: set[str], joined: str) -> dict[str, LockedRoom]:
+    """Lock rooms that all exist; raises `RoomNotMade` for the one that is joined if it does not."""
+    try:
+        return {name: rooms.change(session, name) for name in sorted(names)}
+    except RoomNotFound as missing:
+        raise RoomNotMade(joined) from missing
 
 
 def begin_session(

@@ -39,6 +39,8 @@ class Limits:
     # 0 for any number, of both.
     max_rooms: int = 0
     max_kept_peers: int = 0
+    # Whether only rooms that exist may be joined.
+    only_made_rooms: bool = False
     heeds_bans: bool = False
     # Whether nothing may be added any more: no room, no peer, and no data to a peer's own.
     is_full: bool = False
@@ -61,12 +63,14 @@ def join(
     whatever peer it stood for before is left in the same transaction, so that a refusal leaves
     everything as it was. A new peer may cost the room those longest away (see
     `Limits.max_kept_peers`). A room that is made counts against the `maker`, where there is one.
-    Raises `RoomFull`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`,
+    Raises `RoomFull`, `RoomNotMade`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`,
     `DatabaseFull`, `Banned` or `RoomClosed`.
     """
     now = clock.now()
     sid = presence.sid if isinstance(presence, SocketPresence) else None
-    wanted = Wanted(room_name, peer_id, sid, limits.max_peers, limits.max_rooms, maker)
+    wanted = Wanted(
+        room_name, peer_id, sid, limits.max_peers, limits.max_rooms, maker, limits.only_made_rooms
+    )
     is_new = isinstance(presence, SocketPresence) and presence.is_new
     seen, locked, previous = entering.lock(session, wanted, now, is_new=is_new)
     room, peer = seen.room, seen.peer

@@ -62,6 +62,11 @@ def reopen(session: Session, room_name: str) -> None:
         raise BanNotFound(f"Room “{room_name}” is not closed.")
 
 
+def reopen_if_closed(session: Session, room_name: str) -> None:
+    """Let a room be joined again, whether it was closed or not."""
+    session.execute(delete(Closing).where(Closing.room_name == room_name))
+
+
 def of_room(session: Session, room_name: str) -> list[Bar]:
     """Return the bans of a room that hold now, the newest first."""
     rows = session.scalars(

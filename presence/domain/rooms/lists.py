@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from presence.errors import RoomNotFound
@@ -89,6 +89,33 @@ def head(session: Session, room_name: str) -> Head:
 def heads(session: Session) -> list[Head]:
     """Return every room, by name."""
     return [Head(*row) for row in _HEADS.rows(session)]
+
+
+def page(
+    session: Session,
+    *,
+    prefix: str,
+    active: bool | None,
+    after: str | None,
+    limit: int,
+    only: ColumnElement[bool] | None,
+) -> list[Head]:
+    """Return the next rooms by name, at most `limit`, of those whose name begins with `prefix`.
+
+    Those in which anybody is active or, if `active` is false, nobody is; and of them those that
+    meet the condition `only`.
+    """
+    query = _heads().order_by(Room.name).limit(limit)
+    if prefix:
+        # LIKE would take small for capital letters in SQLite.
+        query = query.where(func.substr(Room.name, 1, len(prefix)) == prefix, Room.name >= prefix)
+    if active is not None:
+        query = query.where(Room.active_peers > 0 if active else Room.active_peers == 0)
+    if after is not None:
+        query = query.where(Room.name > after)
+    if only is not None:
+        query = query.where(only)
+    return [Head(*row) for row in session.execute(query)]
 
 
 def totals(session: Session) -> Totals:

@@ -49,10 +49,22 @@ class Window(NamedTuple):
 
 def overdue_peers(session: Session, rules: Rules, after: int) -> Window:
     """Find peers inactive for too long, as (room name, row id)."""
-    if rules.inactive_peers is None:
+    of_rooms = bool(_OWN_RULE.rows(session))
+    if rules.inactive_peers is None and not of_rooms:
         return _NOTHING
-    query = select(Room.name, Peer.id).join(Room, Room.id == Peer.room_id).order_by(Room.name)
-    return _window(session, query, Peer, _long_away(rules.inactive_peers), after)
+    query = (
+        select(Room.name, Peer.id, Peer.last_seen, Room.keep_inactive)
+        .join(Room, Room.id == Peer.room_id)
+        .order_by(Room.name)
+    )
+    # A room's own time is added to no column: databases do that in as many ways as there are.
+    away = _long_away(rules.inactive_peers or _EVER)
+    if of_rooms:
+        away |= Room.keep_inactive.is_not(None) & _long_away(timedelta())
+    found, last = _window(session, query, Peer, away, after)
+    now = clock.now()
+    overdue = [row[:2] for row in found if row[2] <= now - _kept_away(rules.inactive_peers, row[3])]
+    return Window(overdue, last)
 
 
 def crowded_rooms(session: Session, rules: Rules, after: int) -> Window:
@@ -97,15 +109,14 @@ def erase_peers(
     session: Session, rules: Rules, room_name: str, row_ids: Sequence[int]
 ) -> ErasedPeers:
     """Erase those of some peers of a room who still are inactive for too long."""
-    assert rules.inactive_peers is not None
     try:
         room = rooms.change(session, room_name)
     except RoomNotFound:
         return erasure.NOBODY
+    own = session.scalar(select(Room.keep_inactive).where(Room.id == room.id))
+    kept = _kept_away(rules.inactive_peers, own)
     still = session.scalars(
-        select(Peer.id).where(
-            Peer.room_id == room.id, Peer.id.in_(row_ids), _long_away(rules.inactive_peers)
-        )
+        select(Peer.id).where(Peer.room_id == room.id, Peer.id.in_(row_ids), _long_away(kept))
     ).all()
     return _erase(session, room, still)
 
@@ -160,6 +171,12 @@ def _erase(session: Session, room: rooms.LockedRoom, row_ids: Sequence[int]) -> 
     return erasure.erase(session, room, row_ids)
 
 
+def _kept_away(rule: timedelta | None, own: int | None) -> timedelta:
+    """Return for how long a room keeps peers that are away: the shorter of both times."""
+    kept = _EVER if own is None else timedelta(seconds=own)
+    return kept if rule is None else min(kept, rule)
+
+
 def _long_away(longer_than: timedelta) -> ColumnElement[bool]:
     return (Peer.last_seen <= clock.now() - longer_than) & ~exists().where(
         PeerSession.peer_row_id == Peer.id
@@ -167,8 +184,10 @@ def _long_away(longer_than: timedelta) -> ColumnElement[bool]:
 
 
 def _long_empty(longer_than: timedelta) -> ColumnElement[bool]:
-    return (Room.empty_since <= clock.now() - longer_than) & ~exists().where(
-        Peer.room_id == Room.id
+    return (
+        (Room.empty_since <= clock.now() - longer_than)
+        & Room.is_made.is_(False)
+        & ~exists().where(Peer.room_id == Room.id)
     )
 
 
@@ -203,5 +222,8 @@ def _crowded() -> Select[str, int, int]:
 
 
 _NOTHING = Window((), None)
+# Longer than anything was kept yet, and short enough for a date.
+_EVER = timedelta(days=365 * 1000)
+_OWN_RULE = Prepared(select(Room.id).where(Room.keep_inactive.is_not(None)).limit(1))
 _NEXT_ROOMS = Prepared(_last_of_window(Room, bindparam("after"), _ROOMS))
 _CROWDED = Prepared(_crowded())

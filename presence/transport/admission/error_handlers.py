@@ -45,6 +45,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.UploadedFileNotFound: 404,
     errors.NotJoined: 409,
     errors.PeerInactive: 409,
+    errors.RoomNotMade: 404,
     errors.RoomFull: 409,
     errors.SignalExpired: 410,
     errors.SignalTooLarge: 413,

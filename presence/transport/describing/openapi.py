@@ -250,12 +250,9 @@ def _responses(declared: Route, met: Iterable[type[PresenceError]]) -> Schema:
     else:
         content = {_JSON: {"schema": schemas.ref(declared.answer.__name__)}}
         description = " ".join((declared.answer.__doc__ or "").split())
-    responses: Schema = {
-        str(declared.status): {
-            "description": description,
-            **({"content": content} if content else {}),
-        }
-    }
+    success = {"description": description, **({"content": content} if content else {})}
+    statuses = [declared.status, *([declared.also] if declared.also else [])]
+    responses: Schema = {str(status): success for status in statuses}
     by_status: dict[int, list[type[PresenceError]]] = {}
     for condition in met:
         by_status.setdefault(STATUS[condition], []).append(condition)

@@ -48,6 +48,7 @@ def init_app(run: Runtime) -> None:
     errors=(
         errors.RoomFull,
         errors.RoomClosed,
+        errors.RoomNotMade,
         errors.Banned,
         errors.WrongPeer,
         errors.TooManyRooms,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy.orm import Session
 
@@ -85,6 +85,10 @@ class RoomLists:
         heads = lists.heads(session)
         for name in self._kept.keys() - {head.name for head in heads}:
             self.forget(name)
+        return self.read_some(session, heads)
+
+    def read_some(self, session: Session, heads: list[Head]) -> list[RoomList]:
+        """Return the lists of some rooms, which were read in the same transaction."""
         stale = [head for head in heads if self._current(head) is None]
         if len(stale) <= _FEW:
             return [self._up_to_date(session, head) for head in heads]
@@ -179,10 +183,14 @@ def tag_of_all(session: Session, visible: Callable[[str], bool] | None = None) -
     """Return what differs whenever the list of all rooms, or of the visible ones, differs."""
     if visible is None:
         return _tag(*lists.totals(session))
+    return tag_of_some(head for head in lists.heads(session) if visible(head.name))
+
+
+def tag_of_some(heads: Iterable[Head]) -> str:
+    """Return what differs whenever the list of these rooms, in this order, differs."""
     seen = hashlib.blake2b(digest_size=12)
-    for head in lists.heads(session):
-        if visible(head.name):
-            seen.update(_tag(head.id, head.version, head.created_at).encode() + b" ")
+    for head in heads:
+        seen.update(_tag(head.id, head.version, head.created_at).encode() + b" ")
     return seen.hexdigest()
 
 

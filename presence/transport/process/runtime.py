@@ -72,6 +72,7 @@ class Runtime:
             settings.max_user_data_bytes,
             settings.max_rooms,
             settings.max_kept_peers,
+            only_made_rooms=settings.rooms == "made",
             heeds_bans=settings.is_locked,
         )
         self.quotas = Quotas(

@@ -42,7 +42,7 @@ def kick(room_name: str, peer_id: str) -> Body:
     with run.announcer.in_order(address.room_name):
         with database.writing() as session:
             left = moderation.kick(session, address.room_name, address.peer_id)
-        _see_out(run, [left], moderation.KICKED)
+        see_out(run, [left], moderation.KICKED)
     run.announcer.mark(address.room_name)
     return {"success": True, **serializers.left(left, moderation.KICKED)}
 
@@ -59,7 +59,7 @@ def ban(room_name: str, peer_id: str) -> Body:
             bar, left = moderation.ban(
                 session, address.room_name, address.peer_id, message.seconds, message.reason
             )
-        _see_out(run, left, moderation.BANNED)
+        see_out(run, left, moderation.BANNED)
         run.watchers.shut_out(address.room_name, address.peer_id)
     run.announcer.mark(address.room_name)
     return {"success": True, **serializers.ban(bar)}
@@ -102,7 +102,7 @@ def close_room(room_name: str) -> Body:
     with run.announcer.in_order(name):
         with database.writing() as session:
             bar, left = moderation.close_room(session, name, message.seconds, message.reason)
-        _see_out(run, left, moderation.CLOSED)
+        see_out(run, left, moderation.CLOSED)
     run.announcer.mark(name)
     return {"success": True, **serializers.closing(bar), "put_out": [item.peer_id for item in left]}
 
@@ -128,7 +128,7 @@ def remove_room(room_name: str) -> Body:
         with run.blobs.deletion() as withdraw, database.writing() as session:
             removed = moderation.remove_room(session, name)
             withdraw(removed.stored_names)
-        _see_out(run, removed.left, moderation.REMOVED)
+        see_out(run, removed.left, moderation.REMOVED)
         for peer_id in removed.peer_ids:
             run.members.drop_waiting(name, peer_id)
         run.announcer.removed(name, removed.version)
@@ -143,7 +143,8 @@ def remove_room(room_name: str) -> Body:
     }
 
 
-def _see_out(run: Runtime, left: list[Left], reason: str) -> None:
+def see_out(run: Runtime, left: list[Left], reason: str) -> None:
+    """Take the sockets of those who were put out of a room from it, and tell them why."""
     for item in left:
         run.members.put_out(item.sids, item.room_name, serializers.left(item, reason))
 

@@ -11,7 +11,7 @@ from presence.domain.files import files
 from presence.domain.peers import peers
 from presence.domain.peers.sessions import RestPresence
 from presence.domain.permissions.tokens import JOIN, LIST, UPDATE, UPLOAD
-from presence.domain.rooms import rooms
+from presence.domain.rooms import lists, rooms
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
 from presence.transport.admission import request_access
@@ -20,7 +20,7 @@ from presence.transport.live.room_makers import maker_of
 from presence.transport.live.shared_bodies import SharedBody
 from presence.transport.process import erasing
 from presence.transport.process.runtime import runtime
-from presence.transport.rest import hinting
+from presence.transport.rest import hinting, room_pages
 from presence.transport.wire import (
     described,
     json_codec,
@@ -35,6 +35,7 @@ from presence.transport.wire.messages import (
     PeerAddress,
     PeerQuery,
     RoomAddress,
+    RoomsQuery,
     UpdateOverRest,
 )
 from presence.transport.wire.needs import needs
@@ -46,11 +47,23 @@ _UNKNOWN_PEER = (errors.RoomNotFound, errors.PeerNotFound)
 
 
 @bp.get("")
-@described.route(group="rooms", answer=room_responses.Rooms, errors=(errors.AnswersTooLarge,))
+@described.route(
+    group="rooms",
+    answer=room_responses.Rooms,
+    query=RoomsQuery,
+    errors=(errors.AnswersTooLarge,),
+)
 @needs(LIST)
 def list_rooms() -> Response:
-    """Return every room with its peers, by name; those alone that the token is for."""
+    """Return every room with its peers, by name; those alone that the token is for.
+
+    Where the query asks for anything, a page of them; the header `Link` has the address of the
+    next one, if there is one.
+    """
     run = runtime()
+    query = room_pages.query_of(request.args)
+    if query is not None:
+        return _page(query)
     with database.reading() as session:
         visible = request_access.visible_rooms(session)
         tag = room_lists.tag_of_all(session, None if request_access.caller() is None else visible)
@@ -62,6 +75,32 @@ def list_rooms() -> Response:
             return {one.name: room_list.room(one) for one in shown if visible(one.name)}
 
         return _tagged(tag, run.shared_bodies.get(("rooms", tag), rooms_by_name))
+
+
+def _page(query: RoomsQuery) -> Response:
+    """Return some of the rooms, by name."""
+    run = runtime()
+    with database.reading() as session:
+        heads = lists.page(
+            session,
+            prefix=query.prefix or "",
+            active=query.active,
+            after=query.after,
+            limit=query.limit + 1,
+            only=request_access.visible_condition(session),
+        )
+        shown, is_last = heads[: query.limit], len(heads) <= query.limit
+        tag = f"{room_lists.tag_of_some(shown)}-{is_last:d}"
+
+        def rooms_by_name() -> Body:
+            found = run.room_lists.read_some(session, shown)
+            return {one.name: room_list.room(one) for one in found}
+
+        body = None if _has(tag) else run.shared_bodies.get(("rooms", tag), rooms_by_name)
+    response = _tagged(tag, body)
+    if not is_last:
+        response.headers["Link"] = room_pages.link_after(query, shown[-1].name)
+    return response
 
 
 @bp.get("/<room_name>")
@@ -92,6 +131,7 @@ def get_room(room_name: str) -> Response:
     body=JoinOverRest,
     errors=(
         errors.RoomFull,
+        errors.RoomNotMade,
         errors.RoomClosed,
         errors.TooManyRooms,
         errors.TooManyRoomsMade,

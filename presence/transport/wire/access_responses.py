@@ -56,6 +56,26 @@ class ClosingMade(Closing):
     """Who was in it."""
 
 
+class RoomMade(Answer):
+    """A room that was made or changed, as it is now."""
+
+    success: Success
+    room_name: RoomName
+    max_peers: Annotated[int, Field(examples=[4])]
+    """How many active peers it holds."""
+    keep_inactive: Annotated[int | None, Field(examples=[3600])]
+    """For how many seconds it keeps peers after they were last seen; null: as long as the server
+    does."""
+    closed: Annotated[bool, Field(examples=[False])]
+    """Whether nobody may join."""
+    created_at: Instant
+    version: Version
+    made: Annotated[bool, Field(examples=[True])]
+    """Whether there was none; the status is 201 then, and else 200."""
+    put_out: Annotated[list[PeerId], Field(examples=[[]])]
+    """Who was in it when it was closed."""
+
+
 class RoomRemoved(Answer):
     """A room that is no more."""
 

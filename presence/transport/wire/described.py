@@ -23,7 +23,8 @@ class Route:
     """What a route takes and answers.
 
     ``answer`` is the body of a success, or the media types of one that is not JSON, none for one
-    without; ``status`` is that of a success. ``body``, ``form``, ``query`` and ``headers`` are what
+    without; ``status`` is that of a success, ``also`` another one
+    with the same body. ``body``, ``form``, ``query`` and ``headers`` are what
     it reads, ``media_type`` what it reads otherwise. ``errors`` are the conditions of its own:
     those that any route, or any that ``uses_storage``, can meet are added by `openapi`.
     """
@@ -36,6 +37,7 @@ class Route:
     headers: type[BaseModel] | None = None
     media_type: str | None = None
     status: int = 200
+    also: int | None = None
     errors: Errors = ()
     uses_storage: bool = True
 

@@ -202,6 +202,31 @@ class LeaveOverRest(Incoming):
     """The peer who leaves, where the query does not say."""
 
 
+class PutRoom(Incoming):
+    """What a room is to be; what is left out stays as it is, and null is what the server has."""
+
+    max_peers: Annotated[int | None, Field(ge=1, le=2**31 - 1, examples=[4])] = None
+    """How many active peers it holds; at most as many as the server lets a room hold."""
+    keep_inactive: Annotated[int | None, Field(ge=1, le=2**31 - 1, examples=[3600])] = None
+    """For how many seconds it keeps peers after they were last seen; at most as long as the
+    server keeps them."""
+    closed: Annotated[bool | None, Field(examples=[False])] = None
+    """Whether nobody may join; whoever is there is put out."""
+
+
+class RoomsQuery(Incoming):
+    """Which rooms are wanted, by name; all of them where nothing is asked."""
+
+    prefix: Annotated[Name | None, Field(examples=["st"])] = None
+    """How their names begin."""
+    active: Annotated[bool | None, Field(examples=[True])] = None
+    """Whether anybody is active in them."""
+    after: Annotated[Name | None, Field(examples=["a"])] = None
+    """The last name of the page before; the header `Link` of an answer has the next page."""
+    limit: Annotated[int, Field(ge=1, le=1000, examples=[100])] = 100
+    """How many rooms at most."""
+
+
 class PeerQuery(Incoming):
     """Says which peer of the room in the address is meant."""
 

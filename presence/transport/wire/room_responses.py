@@ -54,7 +54,7 @@ class Room(Answer):
     active_peer_count: Annotated[Count, Field(examples=[1])]
     total_peer_count: Annotated[Count, Field(examples=[1])]
     max_peers: Annotated[int, Field(examples=[100])]
-    """How many active peers it holds; fixed when the room is made."""
+    """How many active peers it holds."""
     created_at: Instant
     version: Version
     peers: list[Peer]
