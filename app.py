@@ -106,6 +106,7 @@ Layer = Callable[["WSGIApplication", Runtime], "WSGIApplication"]
 # the end of a process, in this order; with an event, a request or a command.
 PARTS: tuple[Part, ...] = (
     watchdog.be_patient,
+    starting.trust_issuers,
     starting.claim_storage,
     leases.init_app,
     storage_limits.init_app,

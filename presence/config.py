@@ -168,6 +168,11 @@ class Settings:
         secret=True,
         check=values.keys_by_kid,
     )
+    token_issuers: str = _setting(
+        "PRESENCE_TOKEN_ISSUERS",
+        "",
+        "file (TOML) of identity providers whose tokens are taken when locked; docs/access.md",
+    )
     allowed_hosts: str = _setting(
         "PRESENCE_ALLOWED_HOSTS",
         "",
@@ -633,11 +638,11 @@ class Settings:
 
     @property
     def names_machines(self) -> bool:
-        """Whether this process itself looks up names: of Redis, object storage or webhooks.
+        """Whether this process itself looks up names: of Redis, object storage, backends, issuers.
 
         PostgreSQL's own library does that by itself.
         """
-        return bool(self.redis_url or self.upload_url or self.webhook_urls)
+        return bool(self.redis_url or self.upload_url or self.webhook_urls or self.token_issuers)
 
     @property
     def database_file(self) -> Path | None:
@@ -712,6 +717,8 @@ def idle_settings(settings: Settings) -> list[str]:
             for name in names
             if getattr(settings, name) and not getattr(settings, needed)
         ]
+    if settings.token_issuers and not settings.is_locked:
+        found.append("PRESENCE_TOKEN_ISSUERS changes nothing without PRESENCE_MODE=locked")
     found += [
         f"{variable_of(name)} is more than a message may have; PRESENCE_MAX_MESSAGE_BYTES counts"
         for name in ("max_signal_bytes", "max_user_data_bytes")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from presence.errors.access import (
+    IssuerUnavailable,
     LinkRefused,
     MetricsTokenRequired,
     NotGranted,
@@ -149,6 +150,7 @@ __all__ = [
     "InternalError",
     "InvalidField",
     "InvalidJson",
+    "IssuerUnavailable",
     "LinkRefused",
     "MessageTooLarge",
     "MethodRefused",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from presence.errors.base import PresenceError
 
 
@@ -34,6 +36,24 @@ class TokenExpired(PresenceError):
     def __init__(self) -> None:
         super().__init__(
             "The token has expired. Get a fresh one, and connect or ask again with it."
+        )
+
+
+class IssuerUnavailable(PresenceError):
+    """A token cannot be looked at now, because the keys of its issuer cannot be asked for.
+
+    ``retry_after`` says in how many seconds they can.
+    """
+
+    code = "issuer_unavailable"
+    retry_after: int
+
+    def __init__(self, retry_after: float) -> None:
+        seconds = max(1, math.ceil(retry_after))
+        super().__init__(
+            "The key of the token is not known here, and the keys of its issuer cannot be had at "
+            f"the moment. Try again in {seconds} s.",
+            retry_after=seconds,
         )
 
 

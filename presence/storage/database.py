@@ -15,7 +15,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from typing import IO, Any
 
 import orjson
 from flask import Flask
-from sqlalchemy import ColumnElement, Connection, Engine, event, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, event, false, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError, DBAPIError
@@ -333,6 +333,13 @@ def matches(session: Session, column: Any, parts: Sequence[str]) -> ColumnElemen
         pattern = "%".join(re.sub(r"([%_\\])", r"\\\1", part) for part in parts)
         condition = column.like(pattern, escape="\\")
     return condition
+
+
+def matches_any(
+    session: Session, column: Any, texts: Iterable[Sequence[str]]
+) -> ColumnElement[bool]:
+    """Return the condition that a column `matches` one of several lists of parts."""
+    return or_(false(), *(matches(session, column, parts) for parts in texts))
 
 
 def insert_if_missing(session: Session, model: type[Base], values: dict[str, Any]) -> bool:

@@ -198,6 +198,7 @@ export type ErrorCode =
   | "internal_error"
   | "token_required"
   | "token_refused"
+  | "issuer_unavailable"
   | "token_expired"
   | "not_granted"
   | "wrong_peer"

@@ -10,6 +10,7 @@ export const RETRY_MS = [500, 1000, 2000, 5000];
 // A refusal of these kinds passes; any other would only be repeated.
 const PASSING = new Set([
   "internal_error",
+  "issuer_unavailable",
   "maintenance",
   "not_ready",
   "server_full",

@@ -42,6 +42,7 @@ ROOMS = {
         {"wire"},
         {"websocket", "polling"},
         {"engine"},
+        {"trust"},
         {"admission"},
         {"live"},
         {"cluster"},

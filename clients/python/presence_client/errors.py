@@ -9,6 +9,7 @@ PASSING = frozenset(
     {
         "connection_lost",
         "internal_error",
+        "issuer_unavailable",
         "maintenance",
         "room_full",
         "server_full",

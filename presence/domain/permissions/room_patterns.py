@@ -26,6 +26,11 @@ class RoomPattern:
     parts: tuple[str, ...]
 
     @property
+    def patterns(self) -> tuple[RoomPattern, ...]:
+        """This one, as one of several."""
+        return (self,)
+
+    @property
     def is_exact(self) -> bool:
         """Whether this is the name of one room."""
         return len(self.parts) == 1
@@ -37,6 +42,31 @@ class RoomPattern:
     def covers(self, other: RoomPattern) -> bool:
         """Tell whether every name that `other` matches is matched by this pattern too."""
         return _matches(self.parts, _ANYTHING.join(other.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPatterns:
+    """Several patterns, of which any is enough; with none it is no room."""
+
+    patterns: tuple[RoomPattern, ...]
+
+    @property
+    def text(self) -> str:
+        """The patterns as people read them."""
+        return ", ".join(pattern.text for pattern in self.patterns)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether these are the names of rooms, one by one."""
+        return all(pattern.is_exact for pattern in self.patterns)
+
+    def matches(self, room_name: str) -> bool:
+        """Tell whether a room of this name (in NFC) is among those meant. Case matters."""
+        return any(pattern.matches(room_name) for pattern in self.patterns)
+
+    def covers(self, other: RoomPattern) -> bool:
+        """Tell whether one of the patterns matches every name that `other` does."""
+        return any(pattern.covers(other) for pattern in self.patterns)
 
 
 def parse(text: object, field: str = "room") -> RoomPattern:

@@ -1,16 +1,18 @@
 """Access tokens: what one says, how it is signed, and what it lets its holder do.
 
-A token is a JWT (RFC 7519) signed with HMAC-SHA256 (``HS256``); nothing else is taken for one.
-``sub`` is the peer it is for, ``room`` where it is good (see `room_patterns`), ``grants`` what
-for, ``exp`` until when; ``nbf`` is heeded and ``kid`` chooses the key. Every claim is checked on
-reading, for a backend may sign tokens with a library of its own.
+A token is a JWT (RFC 7519) signed with HMAC-SHA256 (``HS256``) and a secret of this server. One
+that says it is signed in another way is an identity provider's (`issuers`), or none: a secret
+verifies HS256 alone, and no other key does. ``sub`` is the peer it is for, ``room`` where it is
+good (see `room_patterns`), ``grants`` what for, ``exp`` until when; ``nbf`` is heeded and ``kid``
+chooses the key. Every claim is checked on reading, for a backend may sign tokens with a library of
+its own.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import jwt
 
 from presence.domain.permissions import room_patterns
-from presence.domain.permissions.room_patterns import RoomPattern
+from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
 from presence.domain.values import names
 from presence.errors import (
     InvalidField,
@@ -37,12 +39,17 @@ PUBLISH, EVENTS = "publish", "events"
 GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, PUBLISH, EVENTS, ADMIN)
 # What a token allows whose maker does not say: everything that people do in a room.
 USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
-# What a token says fits easily; whoever sends more wants to keep the server busy.
-MAX_TOKEN_LENGTH = 4096
+# What a token says fits easily, a provider's with its many groups as well; whoever sends more wants
+# to keep the server busy.
+MAX_TOKEN_LENGTH = 8000
 _ALGORITHM = "HS256"
 # How far ahead of ours the clock may be of whoever signed a token, in seconds.
-_LEEWAY = 10
+LEEWAY = 10
 _NO_CLAIM = "its claim “{}” is missing or not of the right kind"
+
+
+# Returns what a token allows by its text and its header, which nobody has verified yet.
+Foreign = Callable[[str, Mapping[str, Any]], "Grants"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class Grants:
     """
 
     peer_id: str
-    room: RoomPattern
+    room: RoomPattern | RoomPatterns
     allowed: frozenset[str]
     expires_at: float
 
@@ -130,8 +137,8 @@ def mint(
     return jwt.encode(claims, key, _ALGORITHM, headers={"kid": kid} if kid else None)
 
 
-def verify(keys: KeyRing, token: object) -> Grants:
-    """Return what a token allows now.
+def verify(keys: KeyRing, token: object, foreign: Foreign | None = None) -> Grants:
+    """Return what a token allows now; `foreign` says so of those that no key of ours has signed.
 
     Raises `TokenRequired` if there is none, `TokenExpired` if it was good once, and `TokenRefused`
     for anything else that is not a good token of this server.
@@ -141,7 +148,10 @@ def verify(keys: KeyRing, token: object) -> Grants:
     if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
         raise TokenRefused(f"it must be a string of at most {MAX_TOKEN_LENGTH} characters")
     try:
-        key = keys.key(jwt.get_unverified_header(token).get("kid"))
+        header = jwt.get_unverified_header(token)
+        if foreign is not None and header.get("alg") != _ALGORITHM:
+            return foreign(token, header)
+        key = keys.key(header.get("kid"))
         if not key:
             raise TokenRefused("no key of this server has its “kid”")
         claims = jwt.decode(
@@ -149,7 +159,7 @@ def verify(keys: KeyRing, token: object) -> Grants:
             key,
             algorithms=[_ALGORITHM],
             # The issuer's clock may be ahead of ours. When a token ends is ours to say.
-            leeway=_LEEWAY,
+            leeway=LEEWAY,
             options={"require": ["exp", "sub"], "verify_exp": False},
         )
     except jwt.ImmatureSignatureError:
@@ -179,9 +189,23 @@ def _grants(claims: Mapping[str, Any]) -> Grants:
     given = claims.get("grants")
     if not isinstance(given, list) or not all(isinstance(grant, str) for grant in given):
         raise TokenRefused(_NO_CLAIM.format("grants"))
+    return grants_of(claims, peer_id, room, given)
+
+
+def grants_of(
+    claims: Mapping[str, Any],
+    peer_id: str,
+    room: RoomPattern | RoomPatterns,
+    given: Iterable[str],
+) -> Grants:
+    """Return what a signed token allows that is for a peer, in some rooms, for what it is given.
+
+    Raises `TokenRefused` or `TokenExpired` for its time.
+    """
     expires_at = _end_of(claims)
+    given = frozenset(given)
     # What this server does not know it cannot allow, and does not mind.
-    allowed = frozenset(GRANTS) if ADMIN in given else frozenset(given) & frozenset(GRANTS)
+    allowed = frozenset(GRANTS) if ADMIN in given else given & frozenset(GRANTS)
     return Grants(peer_id, room, allowed, min(expires_at, _END_OF_TIME))
 
 

@@ -5,14 +5,17 @@ Tokens are read in one place, `Access.read`; what is refused there is a failed a
 
 from __future__ import annotations
 
+import functools
 import heapq
 import threading
 import time
+from collections.abc import Sequence
 
 from presence.config import Settings
-from presence.domain.permissions import bans, tokens
+from presence.domain.permissions import bans, issuers, tokens
+from presence.domain.permissions.issuers import Provider
 from presence.domain.permissions.tokens import Grants, KeyRing
-from presence.errors import TokenExpired, TokenRefused, TooManyFailedTokens
+from presence.errors import IssuerUnavailable, TokenExpired, TokenRefused, TooManyFailedTokens
 from presence.storage import database
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.rates import Rates
@@ -31,6 +34,7 @@ class Access:
         self.is_locked = settings.is_locked
         by_kid = settings.keys_by_kid
         self.keys = KeyRing(settings.secret_key, by_kid, next(iter(by_kid), None))
+        self.providers: Sequence[Provider] = ()
         self.event_needs: dict[str, Need] = {}
         self._rates = rates
         self._sockets = sockets
@@ -42,11 +46,13 @@ class Access:
     def read(self, token: object, environ: Body) -> Grants:
         """Return what the token of a request allows; a forged one counts against its address.
 
-        Raises `TokenRequired`, `TokenExpired`, `TokenRefused` or `TooManyFailedTokens`.
+        So does one whose key nobody knows here, for it may be made up. Raises `TokenRequired`,
+        `TokenExpired`, `TokenRefused`, `IssuerUnavailable` or `TooManyFailedTokens`.
         """
+        foreign = functools.partial(issuers.verify, self.providers) if self.providers else None
         try:
-            return tokens.verify(self.keys, token)
-        except TokenRefused:
+            return tokens.verify(self.keys, token, foreign)
+        except (TokenRefused, IssuerUnavailable):
             self._rates.count(TooManyFailedTokens, address_of(environ))
             raise
 

@@ -48,7 +48,8 @@ def visible_condition(session: Session) -> ColumnElement[bool] | None:
     grants = caller()
     if grants is None:
         return None
-    condition = database.matches(session, Room.name, grants.room.parts)
+    patterns = [pattern.parts for pattern in grants.room.patterns]
+    condition = database.matches_any(session, Room.name, patterns)
     if not grants.is_admin:
         condition &= Room.name.not_in(bans.rooms_shut_to(session, grants.peer_id))
     return condition

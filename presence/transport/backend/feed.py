@@ -90,7 +90,8 @@ def _page(query: EventsQuery) -> Page:
         if query.room is not None:
             condition = Event.room_name == query.room
         elif (grants := request_access.caller()) is not None:
-            condition = database.matches(session, Event.room_name, grants.room.parts)
+            patterns = [pattern.parts for pattern in grants.room.patterns]
+            condition = database.matches_any(session, Event.room_name, patterns)
         return event_log.read(session, after, query.limit, condition)
 
 

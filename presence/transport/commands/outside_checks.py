@@ -14,6 +14,9 @@ from presence.config import ROOT, Settings, idle_settings, unknown_settings
 from presence.transport.commands import listening
 from presence.transport.commands.findings import Finding, fault, looked, warning, well
 from presence.transport.engine.file_descriptors import places_for
+from presence.transport.trust import providers
+from presence.transport.trust.fetching import CannotFetch, Fetch
+from presence.transport.wire.wording import plural
 
 _HERE = ("127.0.0.1", "localhost", "::1")
 # A clock that says less than this was never set: the year in which this was written.
@@ -33,6 +36,7 @@ def look(settings: Settings) -> Iterator[Finding]:
         _proxies,
         _open_files,
         _redis,
+        _issuers,
         _clock,
     )
     for check in checks:
@@ -163,6 +167,38 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         return
     yield well("redis", "answers")
     yield from clock_beside("Redis", seconds)
+
+
+def _issuers(settings: Settings) -> Iterator[Finding]:
+    try:
+        described = providers.described(settings)
+    except providers.CannotTrust as error:
+        yield fault("issuers", str(error))
+        return
+    if not described:
+        yield well("issuers", "only tokens of this server's own keys (PRESENCE_TOKEN_ISSUERS)")
+    for name, rules in described.items():
+        try:
+            if rules.keys_url is None:
+                keys = providers.keys_of_file(settings, name, rules)
+            else:
+                keys = Fetch(rules.keys_url).keys()
+        except providers.CannotTrust as error:
+            yield fault("issuers", str(error))
+            continue
+        except CannotFetch as error:
+            yield fault("issuers", f"{name}: no keys from {rules.keys_url}: {error}.")
+            continue
+        if not keys:
+            yield fault("issuers", f"{name}: there is no key that can be used.")
+        elif not rules.audience:
+            yield warning(
+                "issuers",
+                f"{name} has no audience: its tokens for any other program are good here as well.",
+            )
+        else:
+            how = ", ".join(sorted({key.algorithm for key in keys}))
+            yield well("issuers", f"{name} has {plural(len(keys), 'key', 'keys')} ({how})")
 
 
 def _clock(_settings: Settings) -> Iterator[Finding]:

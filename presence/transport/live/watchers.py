@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from flask import Flask
 
 from presence.domain.permissions import bans, room_patterns
-from presence.domain.permissions.room_patterns import RoomPattern
+from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
 from presence.errors import Banned
 from presence.storage import database
 from presence.transport.admission import socket_access
@@ -53,7 +53,7 @@ class Watchers:
     def watch_list(self, sid: str) -> None:
         """Send a socket ``rooms_changed`` for the rooms that it may know of."""
         self._stop(sid)
-        self._server.enter_room(sid, LOBBY + self._pattern_of(sid).text)
+        self._server.enter_room(sid, _lobby_of(self._patterns_of(sid)))
 
     def tell(self, view: RoomList) -> None:
         """Tell those who watch a room that it was announced, and those who watch the list."""
@@ -93,7 +93,7 @@ class Watchers:
             if channel.startswith((LOBBY, WATCHERS)):
                 self._server.leave_room(sid, channel)
 
-    def _pattern_of(self, sid: str) -> RoomPattern:
+    def _patterns_of(self, sid: str) -> RoomPattern | RoomPatterns:
         """Return which rooms a socket may know of."""
         return self._access.of(sid).room if self._access.is_locked else EVERY_ROOM
 
@@ -124,7 +124,7 @@ class _Lobby:
     def tell_barred(self, room_name: str, peer_id: str) -> None:
         """Tell the sockets of a peer to whom a room is closed that their list changed."""
         for lobby in self._channels():
-            if room_patterns.parse(lobby.removeprefix(LOBBY)).matches(room_name):
+            if _patterns_of(lobby).matches(room_name):
                 for sid in self._barred(lobby, {peer_id}):
                     self._server.emit("rooms_changed", {}, to=sid)
 
@@ -134,8 +134,8 @@ class _Lobby:
             changed, self._changed = self._changed, set()
         banned = self._banned_from(changed)
         for channel in self._channels():
-            pattern = room_patterns.parse(channel.removeprefix(LOBBY))
-            seen = [banned.get(name, set()) for name in changed if pattern.matches(name)]
+            patterns = _patterns_of(channel)
+            seen = [banned.get(name, set()) for name in changed if patterns.matches(name)]
             if seen:
                 # Who may see none of these rooms has nothing to look at.
                 without = self._barred(channel, set.intersection(*seen))
@@ -163,3 +163,15 @@ class _Lobby:
         except Exception:
             log.exception("who is banned could not be read; everybody is told that rooms changed")
             return {}
+
+
+def _lobby_of(rooms: RoomPattern | RoomPatterns) -> str:
+    """Return the channel of those who may know of the same rooms."""
+    # No pattern has a line break in it.
+    return LOBBY + "\n".join(pattern.text for pattern in rooms.patterns)
+
+
+def _patterns_of(channel: str) -> RoomPatterns:
+    """Return the rooms that those in such a channel may know of."""
+    texts = channel.removeprefix(LOBBY).split("\n")
+    return RoomPatterns(tuple(room_patterns.parse(text) for text in texts if text))

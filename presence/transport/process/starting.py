@@ -20,6 +20,8 @@ from presence.storage import database, schema
 from presence.storage.blobs import ObjectStoreError
 from presence.transport.engine.file_descriptors import make_room_for, places_for
 from presence.transport.process.runtime import Runtime
+from presence.transport.trust import providers
+from presence.transport.trust.key_addresses import KeyAddress
 from presence.transport.wire.wording import plural, why_not
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,27 @@ def claim_storage(run: Runtime) -> None:
             held.append(claimed.pop_all())
 
     run.at_start(claim)
+
+
+def trust_issuers(run: Runtime) -> None:
+    """Read at the start whose tokens are taken, and look after their keys from then on."""
+    if not (run.access.is_locked and run.settings.token_issuers):
+        return
+
+    def begin() -> None:
+        try:
+            run.access.providers = providers.all_of(run.settings, run.sockets.start_background_task)
+        except providers.CannotTrust as error:
+            raise database.CannotServe(str(error)) from None
+        look()
+
+    def look() -> None:
+        for provider in run.access.providers:
+            if isinstance(provider, KeyAddress):
+                provider.look()
+
+    run.at_start(begin)
+    run.upkeep.every(0, look, "looking after the keys of issuers failed")
 
 
 def recover_files(run: Runtime) -> None:

@@ -14,6 +14,7 @@ from flask import Flask
 from presence.domain.permissions import tokens
 from presence.errors import (
     Banned,
+    IssuerUnavailable,
     LinkRefused,
     NoAdmins,
     NotGranted,
@@ -79,6 +80,7 @@ def refusals(need: Need) -> set[type[PresenceError]]:
         TokenRequired,
         TokenRefused,
         TokenExpired,
+        IssuerUnavailable,
         TooManyFailedTokens,
         NotGranted,
     }

@@ -1,0 +1,1 @@
+"""Whose word is taken: the keys of identity providers, fetched and kept."""
