@@ -46,6 +46,27 @@ def test_everybody_in_the_room_hears_a_broadcast_in_the_servers_name(
         }
 
 
+def test_backends_that_ask_for_broadcasts_are_told_of_one(new_server: NewServer) -> None:
+    server = new_server(PRESENCE_KEEP_EVENTS="1d", PRESENCE_EVENTS="broadcast_sent")
+    url = f"{server.url}/api/webrtc"
+    who = {"peer_id": "ada", "username": "Ada"}
+    requests.post(f"{url}/rooms/r/join", json=who, timeout=10)
+    publish(server, "r", "broadcast", event="notice", data={"n": 1}, name="Desk")
+    publish(server, "nowhere", "broadcast", event="notice", data=1)
+    told: list[dict[str, Any]] = []
+
+    def is_told() -> bool:
+        told[:] = requests.get(f"{url}/events", timeout=10).json()["events"]
+        return bool(told)
+
+    eventually(is_told, "it is told")
+    facts = ("type", "room_name", "from_server", "username", "event", "data")
+    assert [[one.get(name) for name in facts] for one in told] == [
+        ["broadcast_sent", "r", True, "Desk", "notice", {"n": 1}]
+    ]
+    assert "peer_id" not in told[0]
+
+
 @pytest.mark.cluster
 def test_a_broadcast_goes_to_those_it_names_and_not_to_those_it_leaves_out(
     server: LiveServer, member: Member, room: str

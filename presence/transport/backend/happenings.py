@@ -57,7 +57,17 @@ def broadcast(run: Runtime, sender: Seat, event: str, data: Any) -> None:
         _tell(run, outbox.BROADCAST_SENT, sender.room_name, sender.peer_id, facts)
 
 
-def _tell(run: Runtime, kind: str, room_name: str, peer_id: str, facts: dict[str, Any]) -> None:
+def published(run: Runtime, room_name: str, name: str | None, event: str, data: Any) -> None:
+    """Tell backends of a broadcast in the server's name, if they want to know of any."""
+    wanted = run.wanted
+    if wanted is not None and wanted.includes(outbox.BROADCAST_SENT, room_name):
+        facts = {"from_server": True, "username": name or "", "event": event, "data": data}
+        _tell(run, outbox.BROADCAST_SENT, room_name, None, facts)
+
+
+def _tell(
+    run: Runtime, kind: str, room_name: str, peer_id: str | None, facts: dict[str, Any]
+) -> None:
     with run.app.app_context(), database.writing() as session:
         outbox.tell_alone(
             session, kind, room_name=room_name, at=clock.now(), peer_id=peer_id, facts=facts

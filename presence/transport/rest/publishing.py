@@ -11,6 +11,7 @@ from presence.domain.peers import peer_rows
 from presence.domain.permissions.tokens import PUBLISH
 from presence.domain.values import json_values
 from presence.storage import database
+from presence.transport.backend import happenings
 from presence.transport.cluster.relay import Signal, check_data
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import SERVER, Sender
@@ -49,6 +50,7 @@ def broadcast(room_name: str) -> Body:
     named = list(dict.fromkeys(message.to or []))
     with database.reading() as session:
         known = peer_rows.sockets_of(session, address.room_name, [*named, *message.except_])
+    happenings.published(run, address.room_name, message.name, message.event, message.data)
     body = {**_stamp(message, address.room_name), "event": message.event, "data": message.data}
     left_out = [sid for peer_id in message.except_ for sid in known.get(peer_id, [])]
     emit = run.socketio.server.emit

@@ -154,9 +154,13 @@ class PeerWantedEvent(OfPeer):
 
 
 class BroadcastSentEvent(OfPeer):
-    """A peer has sent an application's message to its room."""
+    """A peer, or a backend, has sent an application's message to a room."""
 
     type: Literal["broadcast_sent"]
+    peer_id: PeerId = ""
+    """Missing where a backend sent it in the server's name."""
+    from_server: Literal[True] | None = None
+    """True where a backend sent it; `username` is the name that it gave then."""
     event: Annotated[str, Field(examples=["reaction"])] = ""
     data: Json = None
 
