@@ -184,6 +184,7 @@ export type ErrorCode =
   | "not_joined"
   | "room_full"
   | "room_not_found"
+  | "room_not_made"
   | "peer_not_found"
   | "unknown_peer"
   | "inactive"

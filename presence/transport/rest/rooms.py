@@ -100,6 +100,7 @@ def _page(query: RoomsQuery) -> Response:
     response = _tagged(tag, body)
     if not is_last:
         response.headers["Link"] = room_pages.link_after(query, shown[-1].name)
+        response.headers["Access-Control-Expose-Headers"] = "Link"
     return response
 
 
