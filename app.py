@@ -110,6 +110,7 @@ PARTS: tuple[Part, ...] = (
     starting.claim_storage,
     leases.init_app,
     storage_limits.init_app,
+    starting.heed_revocations,
     starting.recover_files,
     starting.warn,
     starting.hear_others,

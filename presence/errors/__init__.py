@@ -17,6 +17,7 @@ from presence.errors.access import (
     TokenExpired,
     TokenRefused,
     TokenRequired,
+    TokenRevoked,
     WrongPeer,
 )
 from presence.errors.base import (
@@ -197,6 +198,7 @@ __all__ = [
     "TokenExpired",
     "TokenRefused",
     "TokenRequired",
+    "TokenRevoked",
     "TooManyAtOnce",
     "TooManyConnects",
     "TooManyEvents",

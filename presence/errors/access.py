@@ -57,6 +57,17 @@ class IssuerUnavailable(PresenceError):
         )
 
 
+class TokenRevoked(PresenceError):
+    """A token was good, and was taken back before its time."""
+
+    code = "token_revoked"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token has been taken back. Ask whoever gave it whether there is another one."
+        )
+
+
 class NotGranted(PresenceError):
     """The token is good, but not for this; ``grant`` says what it would need."""
 

@@ -201,6 +201,7 @@ export type ErrorCode =
   | "token_refused"
   | "issuer_unavailable"
   | "token_expired"
+  | "token_revoked"
   | "not_granted"
   | "wrong_peer"
   | "banned"

@@ -26,6 +26,9 @@ const PASSING = new Set([
   "unreachable",
 ]);
 
+// A token that was good once is not any more: a function may know the next one.
+const ENDED = new Set(["token_expired", "token_revoked"]);
+
 /** Tell whether the same may be answered differently a little later. */
 export function isPassing({ code }) {
   return PASSING.has(code);
@@ -157,7 +160,7 @@ export class Line {
       this.#trouble = refusal.code === "refused" ? null : refusal;
       return;
     }
-    const mayHaveAnother = refusal.code === "token_expired" && typeof this.#options.token === "function";
+    const mayHaveAnother = ENDED.has(refusal.code) && typeof this.#options.token === "function";
     if (isPassing(refusal) || mayHaveAnother) {
       this.#trouble = refusal;
       this.#handlers.troubled(refusal);

@@ -120,6 +120,12 @@ ROUTES = [
         "admin",
         json={"peer_id": "x", "room": "{room_name}", "grants": ["join"], "ttl": 1},
     ),
+    Route(
+        "POST",
+        "/api/webrtc/tokens/revoke",
+        "admin",
+        json={"peer_id": "x", "room": "{room_name}", "seconds": 1},
+    ),
 ]
 
 _JOIN = {"room_name": "{room_name}", "peer_id": "{peer_id}", "username": "x"}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import requests
 
 from local_cluster.live_server import LiveServer
-from tests.support.callers import ROOMS, admin, join, joined
-from tests.support.clients import hears
-from tests.support.keys import bearer, token
+from presence.domain.permissions import tokens
+from tests.support.callers import ROOMS, admin, ask, join, joined
+from tests.support.clients import PythonClient, hears
+from tests.support.keys import KEYS, bearer, token
 from tests.support.strict import Caller, check
 
 
@@ -47,6 +49,11 @@ def test_every_answer_of_an_admin_s_routes_is_described(locked: LiveServer, room
     call("POST", "/api/webrtc/tokens", headers=headers, json=wish)
     call("POST", "/api/webrtc/tokens", 403, headers=stranger, json=wish)
     call("POST", "/api/webrtc/tokens", 422, headers=headers, json={})
+    revoke = "/api/webrtc/tokens/revoke"
+    call("POST", revoke, headers=headers, json={"peer_id": "nobody", "seconds": 60})
+    call("POST", revoke, headers=headers, json={"jti": "none", "room": room})
+    call("POST", revoke, 403, headers=stranger, json={"peer_id": "nobody"})
+    call("POST", revoke, 422, headers=headers, json={})
     call("GET", "/uploads/x.txt?signature=x", 403)
 
     answered = {(path, method) for path, method, status in call.seen if status == 200}
@@ -83,6 +90,12 @@ def test_refused_events_and_the_end_of_a_token_are_described(locked: LiveServer,
         assert answer["code"] in ("not_granted", "wrong_peer")
         check(answer, messages[f"{event}_acknowledgement"]["payload"], document, event)
     hears(client, "token_expired")
+    until = int(time.time()) + 60
+    made = tokens.mint(KEYS, "bob", room, ["join"], expires_at=until, jti="one of a test")
+    other = PythonClient(locked.url, ["websocket"], {"token": made})
+    named = {"jti": "one of a test", "seconds": 60}
+    assert ask(locked, "POST", "/api/webrtc/tokens/revoke", admin(room), json=named).ok
+    client.received.append(("token_revoked", hears(other, "token_revoked")))
     for name, body in client.received:
         assert re.fullmatch(r"\w+", name)
         check(body, messages[name]["payload"], document, name)

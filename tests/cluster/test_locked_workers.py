@@ -72,3 +72,10 @@ def test_bans_closed_rooms_and_patterns_hold_at_every_worker(
 
     ada.disconnect()
     bob.disconnect()
+
+    # Taken back at one worker, ended at the other.
+    made = token("last", special, "list")
+    last = KINDS["python"](one.url, None, {"token": made})
+    assert ask(two, "POST", "/api/webrtc/tokens/revoke", everything, json={"peer_id": "last"}).ok
+    hears(last, "token_revoked", seconds=3)
+    assert ask(one, "GET", ROOMS, made).json()["code"] == "token_revoked"

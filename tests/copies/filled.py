@@ -24,6 +24,7 @@ from presence.storage.models import (
     Peer,
     PeerSession,
     Recovery,
+    Revocation,
     Room,
     Usage,
     WebhookFailure,
@@ -86,6 +87,8 @@ def fill(url: str, peers: int = PEERS) -> None:
             one = {"room_name": "Z", "reason": "", "made_at": _THEN, "until": None}
             session.execute(insert(Closing), [one, {**one, "room_name": "a", "until": _THEN}])
             session.execute(insert(Ban), [{**one, "peer_id": p} for p in ("B", "a", "é", "𝄞")])
+            taken = {"room": "a*\nB", "made_at": _THEN, "jti": None, "peer_id": "é"}
+            session.execute(insert(Revocation).values(**taken))
             session.execute(insert(Occupancy).values(room_id=1, minute=1, peak=2, last=1))
             told = {
                 "uid": "ev_1",

@@ -285,5 +285,5 @@ def test_every_event_and_acknowledgement_is_described(
         for name, operation in described_events["operations"].items()
         if operation["action"] == "send"
     }
-    # An open server has no tokens that could expire: see tests/access.
-    assert heard - {"made_up_error"} == sent - {"token_expired"}
+    # An open server has no tokens that could end: see tests/access.
+    assert heard - {"made_up_error"} == sent - {"token_expired", "token_revoked"}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# A token that was good once is not any more: a function may know the next one.
+TOKEN_ENDED = frozenset({"token_expired", "token_revoked"})
+
 # A refusal of these kinds passes, so what was refused is tried again while somebody waits for it.
 PASSING = frozenset(
     {

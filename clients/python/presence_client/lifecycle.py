@@ -22,7 +22,7 @@ from presence_client import errors
 from presence_client.address import Address
 from presence_client.bodies import Body
 from presence_client.changes import Changes
-from presence_client.errors import PresenceError
+from presence_client.errors import TOKEN_ENDED, PresenceError
 from presence_client.following import CHANGES
 from presence_client.keeper import Keeper
 from presence_client.membership import Membership
@@ -183,7 +183,7 @@ class Lifecycle(Membership):
         wish = self._wish
         is_awaited = bool(self._callers) or (wish is not None and wish.is_awaited)
         goes_on = error.passes
-        if self._fetches_tokens and error.code == "token_expired":
+        if self._fetches_tokens and error.code in TOKEN_ENDED:
             goes_on = True  # the next one may be fresher
         if error.code == "token_failed" and not is_awaited:
             # Where a token is fetched fails with the network itself, so who was in a room goes on.

@@ -15,7 +15,7 @@ from typing import Any
 from presence_client import errors
 from presence_client.bodies import Body, State, UserData
 from presence_client.changes import Changes
-from presence_client.errors import PresenceError
+from presence_client.errors import TOKEN_ENDED, PresenceError
 from presence_client.following import Following
 from presence_client.keeper import Keeper, pause
 from presence_client.link import Link, check_json
@@ -205,7 +205,7 @@ class Membership:
     def _refused(self, wish: Wish, error: PresenceError) -> None:
         """Try again what passes for as long as somebody wants it, and give up the rest."""
         wish.trouble = error
-        passes = error.passes or (self._fetches_tokens and error.code == "token_expired")
+        passes = error.passes or (self._fetches_tokens and error.code in TOKEN_ENDED)
         if error.code == "room_full":
             passes = wish.waits_for_place or self.room is not None
             wish.is_queued = passes

@@ -11,6 +11,7 @@ its own.
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -72,13 +73,16 @@ class KeyRing:
 class Grants:
     """What a token allows: to the peer `peer_id`, in some rooms, until the Unix time `expires_at`.
 
-    ``allowed`` has every grant where the token has ``admin``, which acts for anybody.
+    ``allowed`` has every grant where the token has ``admin``, which acts for anybody. ``jti`` is
+    its own name, if it has one; ``issued_at`` a Unix time too, 0 if it does not say.
     """
 
     peer_id: str
     room: RoomPattern | RoomPatterns
     allowed: frozenset[str]
     expires_at: float
+    jti: str | None = None
+    issued_at: float = 0.0
 
     @property
     def is_admin(self) -> bool:
@@ -97,11 +101,15 @@ class Grants:
         if peer_id not in (None, self.peer_id) and not self.is_admin:
             raise WrongPeer(self.peer_id, str(peer_id))
 
-    def check_mint(self, room: RoomPattern, expires_at: float) -> None:
-        """Raise `NotGranted` unless the holder may make a token for these rooms, for so long."""
+    def check_covers(self, room: RoomPattern) -> None:
+        """Raise `NotGranted` unless the holder is an admin of all these rooms."""
         self.check(ADMIN)
         if not self.room.covers(room):
             raise NotGranted(ADMIN, f"It is for “{self.room.text}”, which is less than asked for.")
+
+    def check_mint(self, room: RoomPattern, expires_at: float) -> None:
+        """Raise `NotGranted` unless the holder may make a token for these rooms, for so long."""
+        self.check_covers(room)
         if expires_at > self.expires_at:
             raise NotGranted(ADMIN, "It ends before the token that is asked for would.")
 
@@ -114,8 +122,11 @@ def mint(
     *,
     expires_at: int,
     kid: str | None = None,
+    jti: str | None = None,
 ) -> str:
     """Return a signed token; `expires_at` is a Unix time in seconds, `kid` the key to use.
+
+    `jti` is the name by which it can be taken back alone; it gets a random one.
 
     Raises `InvalidField` for what no token can say.
     """
@@ -133,6 +144,8 @@ def mint(
         "room": pattern.text,
         "grants": [grant for grant in GRANTS if grant in given],
         "exp": expires_at,
+        "iat": int(time.time()),
+        "jti": jti or secrets.token_urlsafe(12),
     }
     return jwt.encode(claims, key, _ALGORITHM, headers={"kid": kid} if kid else None)
 
@@ -206,7 +219,15 @@ def grants_of(
     given = frozenset(given)
     # What this server does not know it cannot allow, and does not mind.
     allowed = frozenset(GRANTS) if ADMIN in given else given & frozenset(GRANTS)
-    return Grants(peer_id, room, allowed, min(expires_at, _END_OF_TIME))
+    jti, issued_at = claims.get("jti"), claims.get("iat")
+    return Grants(
+        peer_id,
+        room,
+        allowed,
+        min(expires_at, _END_OF_TIME),
+        jti if isinstance(jti, str) else None,
+        float(issued_at) if isinstance(issued_at, (int, float)) else 0.0,
+    )
 
 
 def _end_of(claims: Mapping[str, Any]) -> float:

@@ -12,14 +12,23 @@ import time
 from collections.abc import Sequence
 
 from presence.config import Settings
+from presence.domain.peers import recovery
 from presence.domain.permissions import bans, issuers, tokens
 from presence.domain.permissions.issuers import Provider
 from presence.domain.permissions.tokens import Grants, KeyRing
-from presence.errors import IssuerUnavailable, TokenExpired, TokenRefused, TooManyFailedTokens
+from presence.errors import (
+    IssuerUnavailable,
+    PresenceError,
+    TokenExpired,
+    TokenRefused,
+    TokenRevoked,
+    TooManyFailedTokens,
+)
 from presence.storage import database
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.rates import Rates
 from presence.transport.engine.sockets import Sockets
+from presence.transport.trust.revoked_tokens import RevokedTokens
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
 
@@ -34,6 +43,8 @@ class Access:
         self.is_locked = settings.is_locked
         by_kid = settings.keys_by_kid
         self.keys = KeyRing(settings.secret_key, by_kid, next(iter(by_kid), None))
+        self.revoked = RevokedTokens()
+        self.revoked.listeners.append(self._end_revoked)
         self.providers: Sequence[Provider] = ()
         self.event_needs: dict[str, Need] = {}
         self._rates = rates
@@ -47,14 +58,17 @@ class Access:
         """Return what the token of a request allows; a forged one counts against its address.
 
         So does one whose key nobody knows here, for it may be made up. Raises `TokenRequired`,
-        `TokenExpired`, `TokenRefused`, `IssuerUnavailable` or `TooManyFailedTokens`.
+        `TokenExpired`, `TokenRevoked`, `TokenRefused`, `IssuerUnavailable` or
+        `TooManyFailedTokens`.
         """
         foreign = functools.partial(issuers.verify, self.providers) if self.providers else None
         try:
-            return tokens.verify(self.keys, token, foreign)
+            grants = tokens.verify(self.keys, token, foreign)
         except (TokenRefused, IssuerUnavailable):
             self._rates.count(TooManyFailedTokens, address_of(environ))
             raise
+        self.revoked.check(grants)
+        return grants
 
     def of(self, sid: str) -> Grants:
         """Return what a socket's token allows; raises `TokenExpired` if its time is over."""
@@ -74,9 +88,16 @@ class Access:
         return grants is not None and grants.peer_id == peer_id and not grants.is_admin
 
     def admit(self, sid: str, grants: Grants) -> None:
-        """Keep a socket's grants until it is gone or its token expires."""
+        """Keep a socket's grants until it is gone or its token expires; raises `TokenRevoked`."""
         with self._guard:
             self._grants[sid] = grants
+        try:
+            # Again, where `_end_revoked` sees it: it may have been taken back since it was read.
+            self.revoked.check(grants)
+        except TokenRevoked:
+            self.forget(sid)
+            raise
+        with self._guard:
             heapq.heappush(self._ends, (grants.expires_at, sid))
             if self._watching:
                 return
@@ -92,7 +113,7 @@ class Access:
         while True:
             self._sockets.sleep(_EXPIRY_SECONDS)
             for sid in self._expired():
-                self._end(sid)
+                self._end(sid, "token_expired", TokenExpired())
             with self._guard:
                 if not self._ends:
                     self._watching = False
@@ -108,12 +129,34 @@ class Access:
                     expired.append(sid)
         return expired
 
-    def _end(self, sid: str) -> None:
-        """End a connection whose token has expired, as a lost one, so that its client comes back.
+    def _end_revoked(self) -> None:
+        """End every connection whose token was taken back, and what gives its place back."""
+        ended = [sid for sid, grants in list(self._grants.items()) if self._is_revoked(grants)]
+        if not ended:
+            return
+        for sid in ended:
+            self.forget(sid)
+        try:
+            with database.writing(upkeep=True) as session:
+                for sid in ended:
+                    recovery.withdraw(session, sid)
+        finally:
+            for sid in ended:
+                self._end(sid, "token_revoked", TokenRevoked())
+
+    def _is_revoked(self, grants: Grants) -> bool:
+        try:
+            self.revoked.check(grants)
+        except TokenRevoked:
+            return True
+        return False
+
+    def _end(self, sid: str, event: str, condition: PresenceError) -> None:
+        """End a connection whose token is over, as a lost one, so that its client comes back.
 
         With a fresh token it gets its place back; with the old one it is refused, and told why.
         """
-        self._sockets.server.emit("token_expired", TokenExpired().body(), to=sid)
+        self._sockets.server.emit(event, condition.body(), to=sid)
         # Without a goodbye, after which python-socketio's client would stay away.
         self._sockets.abort(sid)
 

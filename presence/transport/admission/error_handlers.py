@@ -85,6 +85,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.TokenRequired: 401,
     errors.TokenRefused: 401,
     errors.TokenExpired: 401,
+    errors.TokenRevoked: 401,
     errors.IssuerUnavailable: 503,
     errors.NotGranted: 403,
     errors.WrongPeer: 403,

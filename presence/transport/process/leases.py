@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 from presence.domain.peers import recovery, sessions, workers
-from presence.domain.permissions import bans
+from presence.domain.permissions import bans, revocations
 from presence.storage import database, maintenance
 from presence.transport.live.switchboard import Seat
 from presence.transport.process.runtime import Runtime
@@ -80,6 +80,7 @@ class _Leases:
             held = workers.renew(session, run.worker_id)
             recovery.forget_expired(session)
             bans.forget_expired(session)
+            revocations.forget_expired(session)
         run.last_write = time.monotonic()
         if not held:
             self._come_back()

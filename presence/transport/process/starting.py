@@ -82,6 +82,13 @@ def trust_issuers(run: Runtime) -> None:
     run.upkeep.every(0, look, "looking after the keys of issuers failed")
 
 
+def heed_revocations(run: Runtime) -> None:
+    """Know which tokens were taken back: at the start, and from then on within a second or so."""
+    if run.access.is_locked:
+        run.at_start(run.access.revoked.look)
+        run.upkeep.every(0, run.access.revoked.look, "looking for revoked tokens failed")
+
+
 def recover_files(run: Runtime) -> None:
     """Put in order what a crash left of files on their way in or out."""
 

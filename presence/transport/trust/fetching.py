@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import socket
+import os
 import ssl
 import time
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from presence.config import VERSION
 from presence.domain.permissions import public_keys
 from presence.domain.permissions.public_keys import PublicKey
+from presence.storage import system_threads
 
 # Longer than this nobody waits for an answer, whichever part of it is missing.
 SECONDS = 5.0
@@ -67,10 +68,12 @@ class Fetch:
     def cut(self) -> None:
         """End the connection under whoever reads of it."""
         sock = self._connection.sock
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                # Of the connection itself: TLS would first say goodbye.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        if sock is None:
+            return
+        # By the system's own kind of socket: one of TLS, or of eventlet, is in use by the reader.
+        plain = system_threads.module("socket")
+        with contextlib.suppress(OSError), plain.socket(fileno=os.dup(sock.fileno())) as again:
+            again.shutdown(plain.SHUT_RDWR)
 
     def _body(self) -> bytes:
         path = self._target.path or "/"
@@ -88,4 +91,6 @@ class Fetch:
             if self.is_overdue:
                 raise TimeoutError
             pieces.append(piece)
+        if self.is_overdue:  # it was cut, which looks like an end
+            raise TimeoutError
         return b"".join(pieces)

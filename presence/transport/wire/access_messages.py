@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 
 from presence.domain.permissions import room_patterns, tokens
 from presence.domain.values import json_values, names
-from presence.storage.models import REASON_LENGTH
+from presence.storage.models import NAME_LENGTH, REASON_LENGTH
 from presence.transport.wire.messages import Incoming, PeerId
 
 # About a hundred years: beyond it somebody has mistaken milliseconds for seconds.
@@ -28,7 +28,18 @@ def _pattern(value: object, info: ValidationInfo) -> str:
     return room_patterns.parse(value, str(info.field_name)).text
 
 
+def _pattern_or_none(value: object, info: ValidationInfo) -> str | None:
+    return None if value is None else _pattern(value, info)
+
+
+def _text(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str):
+        json_values.check_text(value, str(info.field_name), stored=True)
+    return value
+
+
 Reason = Annotated[str, BeforeValidator(_reason), Field(max_length=REASON_LENGTH)]
+TokenId = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=NAME_LENGTH)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 Grant = Literal["join", "update", "upload", "signal", "list", "publish", "events", "admin"]
 
@@ -55,3 +66,18 @@ class MintToken(Incoming):
     """What it allows."""
     ttl: Annotated[int, Field(gt=0, le=MAX_SECONDS)] = DEFAULT_TOKEN_SECONDS
     """How many seconds it is good for."""
+
+
+class RevokeTokens(Incoming):
+    """Take tokens back: those that have all that is named here, one of the first three at least."""
+
+    jti: Annotated[TokenId | None, Field(examples=["f3a0c2d1"])] = None
+    """One token, by its name (``jti``)."""
+    peer_id: PeerId | None = None
+    """All that this peer was given up to now."""
+    room: Annotated[str | None, BeforeValidator(_pattern_or_none), Field(examples=["team-*"])] = (
+        None
+    )
+    """Those for this room or pattern and no others; left out: for what the caller's token is."""
+    seconds: Annotated[Seconds | None, Field(examples=[86_400])] = None
+    """For how long; the longest life that they have will do. Null or left out: for good."""

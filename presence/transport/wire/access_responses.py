@@ -26,6 +26,15 @@ class TokenEnded(Answer):
     ]
 
 
+class TokenTakenBack(Answer):
+    """The connection's token was taken back."""
+
+    code: Literal["token_revoked"]
+    detail: Annotated[
+        str, Field(examples=["The token has been taken back. Ask whoever gave it for another."])
+    ]
+
+
 class Closing(Answer):
     """A room that nobody may join."""
 
@@ -120,3 +129,19 @@ class Token(Answer):
     room: Annotated[str, Field(examples=["team-*"])]
     grants: Annotated[list[str], Field(examples=[["join", "list"]])]
     expires_at: Instant
+    jti: Annotated[str, Field(examples=["f3a0c2d1"])]
+    """Its own name, by which it can be taken back."""
+
+
+class Revoked(Answer):
+    """Tokens that were taken back: those that have all that is not null here."""
+
+    success: Success
+    jti: Annotated[str | None, Field(examples=[None])]
+    peer_id: Annotated[PeerId | None, Field(examples=["ada"])]
+    rooms: Annotated[list[str], Field(examples=[["team-*"]])]
+    """Those alone that are for none but these rooms."""
+    revoked_at: Instant
+    """Without a jti it is about the tokens that were made up to then."""
+    until: Annotated[str | None, Field(examples=["2026-05-04T12:00:00.000Z"])]
+    """When it is forgotten, or null."""

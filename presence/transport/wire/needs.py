@@ -22,6 +22,7 @@ from presence.errors import (
     TokenExpired,
     TokenRefused,
     TokenRequired,
+    TokenRevoked,
     TooManyFailedTokens,
     WrongPeer,
 )
@@ -80,6 +81,7 @@ def refusals(need: Need) -> set[type[PresenceError]]:
         TokenRequired,
         TokenRefused,
         TokenExpired,
+        TokenRevoked,
         IssuerUnavailable,
         TooManyFailedTokens,
         NotGranted,

@@ -11,6 +11,7 @@ import orjson
 from presence.domain.files.files import FileChange, StoredFile
 from presence.domain.peers.results import Left, Updated
 from presence.domain.permissions.bans import Bar
+from presence.domain.permissions.revocations import Revoked
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.rooms.rooms import PeerView
 from presence.transport.wire.file_urls import links
@@ -108,6 +109,17 @@ def closing(bar: Bar) -> Body:
         "until": None if bar.until is None else timestamp(bar.until),
         "reason": bar.reason,
         "made_at": timestamp(bar.made_at),
+    }
+
+
+def revoked(revoked: Revoked) -> Body:
+    """Return a revocation as it is answered; ``until`` is null where it is for good."""
+    return {
+        "jti": revoked.jti,
+        "peer_id": revoked.peer_id,
+        "rooms": [pattern.text for pattern in revoked.rooms.patterns],
+        "revoked_at": timestamp(revoked.made_at),
+        "until": None if revoked.until is None else timestamp(revoked.until),
     }
 
 

@@ -59,6 +59,10 @@ NOTICES = {
         access_responses.TokenEnded,
         "The token of this connection has expired; it closes, and may come back with a fresh one",
     ),
+    "token_revoked": Notice(
+        access_responses.TokenTakenBack,
+        "The token of this connection was taken back; it closes",
+    ),
     "slow_down": Notice(
         server_responses.SlowDown,
         "This connection sends too fast, and is slowed down or about to be closed",
