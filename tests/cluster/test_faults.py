@@ -24,6 +24,8 @@ from tests.support.clients import PythonClient, events, hears, shows
 from tests.support.rest import Rest
 
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "1"))
+# The seconds between two writes of a writer. Few leave the machine to the workers that come and go.
+PACE = 0.1 if ROUNDS == 1 else 0.02
 OUTAGE = float(os.environ.get("PRESENCE_TEST_OUTAGE", "5"))
 # The campaigns take as long as they take.
 pytestmark = pytest.mark.timeout(300 + 60 * ROUNDS + 10 * OUTAGE)
@@ -223,8 +225,7 @@ class Writers:
 
     def _write(self, name: str) -> None:
         number = 0
-        # A pace that leaves the machine to the workers that start and stop.
-        while not self._done.wait(0.02):
+        while not self._done.wait(PACE):
             number += 1
             body = {"user_data": {"n": number}}
             try:
