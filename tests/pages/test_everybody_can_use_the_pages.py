@@ -53,12 +53,9 @@ def updates(site: LiveServer, busy: str) -> Generator[list[float]]:
         thread.join()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_core_finds_nothing_on_any_page(
-    visit: Visit, site: LiveServer, room: str, scheme: str
-) -> None:
+def test_axe_core_finds_nothing_on_any_page(visit: Visit, site: LiveServer, room: str) -> None:
     join_over_rest(site, room, "ada", role="host")
-    visitor = visit("/", color_scheme=scheme)
+    visitor = visit("/")
     paths = [
         "/",
         "/?search=nothing",
@@ -69,15 +66,14 @@ def test_axe_core_finds_nothing_on_any_page(
     ]
     for path in [*paths, room_path(room)]:
         visitor.open(path)
-        assert findings(visitor, colours_only=scheme == "dark") == [], path
+        assert findings(visitor) == [], path
     visitor.open("/doctor")
     visitor.page.locator("#copy-report:enabled").wait_for(timeout=60_000)
-    assert findings(visitor, colours_only=scheme == "dark") == []
+    assert findings(visitor) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_core_finds_nothing_in_a_room_in_use(visit: Visit, room: str, scheme: str) -> None:
-    ada = visit(room_path(room), color_scheme=scheme)
+def test_axe_core_finds_nothing_in_a_room_in_use(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
     bo = visit(room_path(room))
     for visitor, name in ((ada, "Ada"), (bo, "Bo")):
         visitor.join(name)
@@ -94,7 +90,7 @@ def test_axe_core_finds_nothing_in_a_room_in_use(visit: Visit, room: str, scheme
     ada.page.fill("#user-data", "{")
     ada.page.click("#data-form button.primary")
     ada.page.locator("#events .event-line").first.click()
-    assert findings(ada, colours_only=scheme == "dark") == []
+    assert findings(ada) == []
 
 
 def test_a_room_is_used_with_the_keyboard_alone(visit: Visit, room: str) -> None:
