@@ -19,7 +19,28 @@ from tests.support import needs
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+# Chromium keeps two pages of its own ready for its address bar in every window, though nobody types
+# there: more than half of what opening a window costs.
+_OF_THE_ADDRESS_BAR = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"]
+# Of two lists the later one counts, so that ours has to hold what Playwright switches off as well.
+_OF_PLAYWRIGHT = [
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+]
+
 FLAGS = [
+    f"--disable-features={','.join(_OF_PLAYWRIGHT + _OF_THE_ADDRESS_BAR)}",
     "--no-sandbox",
     "--disable-background-networking",
     "--disable-component-update",
