@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -17,7 +17,7 @@ import pytest
 from tests.support import needs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 # Chromium keeps two pages of its own ready for its address bar in every window, though nobody types
 # there: more than half of what opening a window costs.
@@ -52,6 +52,8 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 
+_VIEWPORT: ViewportSize = {"width": 1280, "height": 720}
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Generator[Browser]:
@@ -67,23 +69,36 @@ def chromium() -> Generator[Browser]:
 class Profile:
     """What one person has of a browser, in which nobody has been before as far as a page can tell.
 
-    `options` are those of Playwright's contexts.
+    `permissions` are what its pages may do, `viewport` is how large they are, and further `options`
+    are those of Playwright's contexts.
     """
 
     # Those that are not in use, each with the empty page that keeps its process.
     _idle: ClassVar[dict[tuple[Browser, str], list[tuple[BrowserContext, Page]]]] = {}
 
-    def __init__(self, browser: Browser, **options: Any) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        permissions: Sequence[str] = (),
+        viewport: ViewportSize | None = None,
+        **options: Any,
+    ) -> None:
+        # Neither of the two makes a profile another one.
+        self._viewport = viewport or _VIEWPORT
         self._key = browser, json.dumps(options, sort_keys=True)
         self._kept: Page | None = None
         if idle := self._idle.setdefault(self._key, []):
             self._context, self._kept = idle.pop()
         else:
             self._context = browser.new_context(**options)
+        if permissions:
+            self._context.grant_permissions(list(permissions))
 
     def new_page(self) -> Page:
         """Open a page."""
-        return self._context.new_page()
+        page = self._context.new_page()
+        page.set_viewport_size(self._viewport)
+        return page
 
     def close(self) -> None:
         """Close its pages, which ends every connection, and let no trace of them stay."""
@@ -103,4 +118,5 @@ class Profile:
         if kept is None:
             return self._context.close()
         self._context.clear_cookies()
+        self._context.clear_permissions()
         self._idle[self._key].append((self._context, kept))
