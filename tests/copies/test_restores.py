@@ -109,22 +109,25 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     manifest["tables"] = [table for table in manifest["tables"] if table["name"] not in later]
     for name in later:
         (old / archives.rows_of(name)).unlink()
-    (body,) = [table for table in manifest["tables"] if table["name"] == "peers"]
-    described = rows.Described.of(body)
-    place = [name for name, _, _ in described.columns].index("away_reason")
-    every = [
-        [*row[:place], *row[place + 1 :]]
-        for page in restoring._pages(Archive(old), described)
-        for row in page
-    ]
-    del body["columns"][place]
-    digest = rows.Digest()
-    digest.add(every)
     new = archives.NewArchive(tmp_path / "rows")
-    with new.create("peers") as raw, gzip.GzipFile(fileobj=raw, mode="wb") as packed:
-        packed.write(b"".join(map(rows.line, every)))
-    shutil.copy(new.folder / "peers", old / archives.rows_of("peers"))
-    body |= {**digest.body(), "sha256": new.sha256("peers")}
+    for name, columns in {"peers": {"away_reason"}, "rooms": {"is_made", "keep_inactive"}}.items():
+        (body,) = [table for table in manifest["tables"] if table["name"] == name]
+        described = rows.Described.of(body)
+        kept_places = [
+            place for place, column in enumerate(described.columns) if column[0] not in columns
+        ]
+        every = [
+            [row[place] for place in kept_places]
+            for page in restoring._pages(Archive(old), described)
+            for row in page
+        ]
+        body["columns"] = [body["columns"][place] for place in kept_places]
+        digest = rows.Digest()
+        digest.add(every)
+        with new.create(name) as raw, gzip.GzipFile(fileobj=raw, mode="wb") as packed:
+            packed.write(b"".join(map(rows.line, every)))
+        shutil.copy(new.folder / name, old / archives.rows_of(name))
+        body |= {**digest.body(), "sha256": new.sha256(name)}
     (old / archives.MANIFEST).write_bytes(orjson.dumps(manifest))
     for url in (f"sqlite:///{tmp_path}/a.db", postgresql.new_database()):
         restore(old, url, tmp_path / "uploads")
