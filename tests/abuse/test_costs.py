@@ -303,9 +303,11 @@ def test_no_input_costs_more_than_in_proportion_to_its_length(
     campaign = Campaign(target)
     for number, entrance in enumerate(entrances):
         cases = cases_of(entrance, number)
+        known = len(campaign.faults)
         for first in range(0, len(cases), TOGETHER):
             campaign.try_all(cases[first : first + TOGETHER])
         if IS_CAMPAIGN:
+            print(*campaign.faults[known:], sep="\n", end="")
             so_far = f"{number + 1} of {len(entrances)}: {campaign.messages} messages"
             print(f"{so_far}, {len(campaign.faults)} faults; {entrance.name}", flush=True)
     print(

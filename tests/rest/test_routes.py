@@ -288,6 +288,11 @@ def test_a_trailing_slash_does_not_matter(rest: Rest) -> None:
         ),
         (b'{"peer_id": "x", "username": "x", "room_name": "other"}', 422, "invalid_field"),
         (b"[" * 100_000, 400, "invalid_json"),
+        (
+            b'{"peer_id": "x", "username": "x", "a": [' + b"[]," * 150_000 + b"0]}",
+            400,
+            "invalid_json",
+        ),
         (b'{"peer_id": "' + b"x" * 1_100_000 + b'"}', 413, "message_too_large"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import orjson
 from flask import Flask, Response, g, request
 
 from presence.domain.values import key_hints
@@ -12,6 +13,10 @@ from presence.transport.process.runtime import Runtime
 from presence.transport.wire import json_codec
 from presence.transport.wire.described import Route
 from presence.transport.wire.messages import keys_of
+
+# Bytes of an answer that gets hints: a longer one, such as a list of thousands, would take too long
+# to be read and written once more.
+_MOST_READ_AGAIN = 1_000_000
 
 
 def init_app(run: Runtime) -> None:
@@ -21,8 +26,13 @@ def init_app(run: Runtime) -> None:
     @app.after_request
     def add(response: Response) -> Response:
         found = _found(app) if request.args or "sent" in g else []
-        if found and response.mimetype == "application/json" and not response.is_streamed:
-            body = json_codec.loads(response.get_data())
+        if (
+            found
+            and response.mimetype == "application/json"
+            and not response.is_streamed
+            and (response.content_length or 0) <= _MOST_READ_AGAIN
+        ):
+            body = orjson.loads(response.get_data())
             if isinstance(body, dict):
                 response.set_data(json_codec.dumps({**body, "hints": found}))
         return response

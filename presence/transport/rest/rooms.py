@@ -336,6 +336,8 @@ def json_body() -> Any:
     data = request.get_data()
     try:
         body = json_codec.loads(data) if data else {}
+    except json_codec.TooManyValues as error:
+        raise InvalidJson(f"The body is not read: {error}. Send less at once.") from error
     except ValueError as error:
         raise InvalidJson(
             "The body is not valid JSON. Send a JSON object with Content-Type: application/json."
