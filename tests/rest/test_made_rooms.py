@@ -17,7 +17,8 @@ from tests.support.clients import PythonClient, hears
 from tests.support.keys import LOCKED, token
 
 NewServer = Callable[..., LiveServer]
-ADMIN = token("root", "*", "admin")
+# It is made when the tests are collected, and the last of them run much later.
+ADMIN = token("root", "*", "admin", ttl=6 * 3600)
 
 
 @pytest.fixture(scope="module")
