@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,9 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from local_cluster.ports import free_port
-from local_cluster.waiting import eventually
 from tests.support.keys import LOCKED
-from tests.support.paths import ROOT
+from tests.support.programs import ListeningProgram
 
 AUDIENCE = "presence"
 _MAKE: dict[str, Any] = {
@@ -75,37 +68,19 @@ class IdentityProvider(Keys):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
-        self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"http://127.0.0.1:{self._port}/keys"
+        port = free_port()
+        file = "tests/access/provider.py"
+        self._program = ListeningProgram(file, port, [str(folder)], folder / "provider.log")
+        self.url = f"http://127.0.0.1:{port}/keys"
 
     def start(self) -> IdentityProvider:
         """Start it and wait until it listens."""
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "tests" / "access" / "provider.py"),
-                str(self._port),
-                str(self._folder),
-            ],
-            start_new_session=True,
-        )
-
-        def listens() -> bool:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port)):
-                return True
-            return False
-
-        eventually(listens, "the identity provider listens", 30)
+        self._program.start()
         return self
 
     def kill(self) -> None:
         """End it at once."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self._program.kill()
 
     def tell(self, *kids: str, how: str = "well") -> None:
         """Tell these keys from now on, or do something else: see `provider.py`."""

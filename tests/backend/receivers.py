@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from local_cluster.ports import free_port
-from local_cluster.waiting import eventually
-from tests.support.paths import ROOT
+from tests.support.programs import ListeningProgram
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 OLD_SECRET = "whsec_" + base64.b64encode(b"o" * 32).decode()
@@ -25,13 +18,17 @@ OLD_SECRET = "whsec_" + base64.b64encode(b"o" * 32).decode()
 class Receiver:
     """A backend in a process of its own, which can fail, hang, die and come back."""
 
-    def __init__(self, folder: Path, secret: str = SECRET) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, secret: str = SECRET, port: int = 0) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/hook"
-        self._secret = secret
         self._folder = folder
         self._taken = folder / "taken.jsonl"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._program = ListeningProgram(
+            "tests/backend/receiver.py",
+            self.port,
+            [str(self._taken), secret],
+            folder / "receiver.log",
+        )
 
     @property
     def settings(self) -> dict[str, str]:
@@ -40,35 +37,12 @@ class Receiver:
 
     def start(self) -> Receiver:
         """Start it and wait until it listens."""
-        with (self._folder / "receiver.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    str(ROOT / "tests" / "backend" / "receiver.py"),
-                    str(self.port),
-                    str(self._taken),
-                    self._secret,
-                ],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-        def listens() -> bool:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return True
-            return False
-
-        eventually(listens, "the receiver listens", 30)
+        self._program.start()
         return self
 
     def kill(self) -> None:
         """End it at once."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self._program.kill()
 
     def behave(self, **rooms: str) -> None:
         """Answer so to events of these rooms: a status, ``hang``, ``redirect`` or ``long``.

@@ -195,8 +195,7 @@ def test_secrets_are_rotated_without_a_gap(
     Rest(server).join("r", "ada")
     arrived(old, "r", "peer_joined")
     old.kill()
-    new = Receiver(old._folder, SECRET)
-    new.port, new.url = old.port, old.url
+    new = Receiver(old._folder, SECRET, old.port)
     new.start()
     try:
         Rest(server).join("r", "bob")
