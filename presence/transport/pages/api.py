@@ -14,7 +14,7 @@ from presence.transport.describing import schemas
 from presence.transport.describing.descriptions import asyncapi_document, openapi_document
 from presence.transport.describing.schemas import Schema
 from presence.transport.process.runtime import runtime
-from presence.transport.wire import described
+from presence.transport.wire import described, json_codec
 from presence.transport.wire.needs import public
 from presence.transport.wire.server_events import NOTICES
 
@@ -230,7 +230,7 @@ def _curl(method: str, path: str, operation: Body, components: dict[str, Schema]
             if item.get("required"):
                 headers[item["name"]] = str(example)
         else:
-            query[item["name"]] = str(example)
+            query[item["name"]] = example if isinstance(example, str) else json_codec.dumps(example)
     address = request.root_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
     words = ["curl", *([] if method == "get" else ["-X", method.upper()]), address]
     example = schemas.example_of(body, components) if body else {}
