@@ -62,6 +62,13 @@ def test_a_server_that_stalls_for_four_seconds_loses_nobody(
         client.call("join_room", joining(f"p{number}"))
     version = requests.get(f"{server.url}/api/webrtc/rooms/r", timeout=10).json()["version"]
     for _ in range(2):
+        # A client gives up ten seconds after the last ping, which come every five: a stall that
+        # begins just before one leaves a busy machine a second to go on in.
+        pings = [client.pings for client in clients]
+        eventually(
+            lambda pings=pings: all(c.pings > n for c, n in zip(clients, pings, strict=True)),  # type: ignore[misc]
+            "both were pinged",
+        )
         server.signal(signal.SIGSTOP)
         stopped = time.monotonic()
         eventually(lambda stopped=stopped: time.monotonic() > stopped + 4, "four seconds")  # type: ignore[misc]

@@ -3,7 +3,7 @@
 //   {"auth": {...}}                                 show this when connecting from now on
 //   {"drop": true}                                  lose the connection, as a network would
 //   {"disconnect": true}                            close the connection and end
-// and answering with lines of JSON: {"connected"}, {"event", "data"}, {"ack", "data"}.
+// and answering with lines of JSON: {"connected"}, {"ping"}, {"event", "data"}, {"ack", "data"}.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
@@ -17,6 +17,7 @@ socket.on("disconnect", (reason) => print({ connected: false, reason }));
 socket.on("connect_error", (error) => {
   if (error.data) print({ event: "connect_error", data: error.data });
 });
+socket.io.on("ping", () => print({ ping: true }));
 socket.onAny((event, data) => print({ event, data: data ?? null }));
 
 createInterface({ input: process.stdin })

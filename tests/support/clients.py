@@ -93,6 +93,7 @@ class JavaScriptClient:
     ) -> None:
         self.received: list[tuple[str, Any]] = []
         self.connected = False
+        self.pings = 0
         self._answers: dict[int, Any] = {}
         self._ids = itertools.count(1)
         options: Body = {"transports": transports} if transports else {}
@@ -163,6 +164,8 @@ class JavaScriptClient:
                 self.received.append((line["event"], line["data"]))
             elif "ack" in line:
                 self._answers[line["ack"]] = line["data"]
+            elif "ping" in line:
+                self.pings += 1
             elif "connected" in line:
                 self.connected = line["connected"]
 
