@@ -1,11 +1,12 @@
 // What stock clients do through proxies, reported as one line of JSON: for each address and each way to
 // connect, how it connected and what became of the messages of two clients, or the error that they show
 // and the sentence with which they were refused.
-//   node proxied.mjs <how many messages>[x<bytes of each>] <address of a server>...
+//   node proxied.mjs <how many messages>[x<bytes of each>][+<milliseconds of silence>] <address of a server>...
+// The second half of the messages comes after the silence.
 import { io } from "socket.io-client";
 
 const [messages, ...addresses] = process.argv.slice(2);
-const [count, size = 0] = messages.split("x").map(Number);
+const [, count, size, silence] = /^(\d+)(?:x(\d+))?(?:\+(\d+))?$/.exec(messages).map((number) => Number(number ?? 0));
 const more = "x".repeat(size);
 const WAYS = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 const PATIENCE_MS = 10_000;
@@ -52,10 +53,16 @@ async function talk(address, way, room) {
     }
     const heard = new Set();
     sockets[1].on("signal", ({ data }) => heard.add(data.n));
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: count }, (_, n) => inTime(sockets[0].emitWithAck("signal", { to: "bob", data: { n, more } }))),
-    );
-    const delivered = outcomes.flatMap(({ value }, n) => (value?.ok ? [n] : []));
+    // What was on its way when the connection was cut is never answered.
+    const over = new Promise((_, reject) => sockets[0].on("disconnect", (reason) => reject(new Error(reason))));
+    over.catch(() => {});
+    const signal = (n) => inTime(Promise.race([over, sockets[0].emitWithAck("signal", { to: "bob", data: { n, more } })]));
+    const numbers = Array.from({ length: count }, (_, n) => n);
+    const first = silence ? numbers.splice(0, count / 2) : [];
+    const outcomes = await Promise.allSettled(first.map(signal));
+    await new Promise((resolve) => setTimeout(resolve, silence));
+    outcomes.push(...(await Promise.allSettled(numbers.map(signal))));
+    const delivered = outcomes.flatMap(({ value }, n) => (value?.status === "delivered" ? [n] : []));
     for (let turn = 0; turn < 100 && delivered.some((n) => !heard.has(n)); turn += 1) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -76,7 +83,7 @@ const report = {};
 await Promise.all(
   addresses.map(async (address, number) => {
     report[address] = {};
-    for (const way of Object.keys(WAYS)) report[address][way] = await talk(address, way, `proxied ${number} ${way}`);
+    for (const way of Object.keys(WAYS)) report[address][way] = await talk(address, way, `proxied ${process.pid} ${number} ${way}`);
   }),
 );
 console.log(JSON.stringify(report));

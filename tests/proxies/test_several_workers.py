@@ -23,6 +23,7 @@ from local_cluster.private_cluster import PrivateCluster
 from local_cluster.private_haproxy import PrivateHaproxy
 from local_cluster.private_nginx import PrivateNginx
 from local_cluster.private_postgresql import PrivatePostgresql
+from tests.proxies import slips
 from tests.support.node import report_of, running
 from tests.support.rest import Rest
 from tests.support.tus import Tus
@@ -147,6 +148,11 @@ def test_what_sends_requests_anywhere_lets_websockets_through_and_else_says_so(
             assert found[way].get("error", "silence") != "silence", (name, found)
             assert NAMED.search(found[way]["says"] or ""), (name, found)
     assert NAMED.search(workers.log_text())
+
+
+def test_a_slip_in_what_deploy_has_is_told_and_loses_nothing(workers: PrivateCluster) -> None:
+    ports = {worker.name: worker.port for worker in workers.workers}
+    slips.try_all(ports, slips.FOR_SEVERAL)
 
 
 def test_the_doctor_names_what_sends_requests_anywhere(

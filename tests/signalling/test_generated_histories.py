@@ -17,7 +17,7 @@ import pytest
 from local_cluster.live_server import LiveServer
 from tests.support.node import report_of
 
-HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("PRESENCE_TEST_HISTORIES", "400"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
 SECRET = "0123456789abcdef0123456789abcdef"
 LIMITS = {
@@ -53,7 +53,7 @@ def test_histories_with_tokens_that_end(new_server: NewServer) -> None:
         "PRESENCE_ALLOWED_HOSTS": "127.0.0.1",
         "PRESENCE_ALLOWED_ORIGINS": "http://127.0.0.1",
     }
-    play(new_server(**LIMITS, **settings), max(HISTORIES // 4, 1), secret=SECRET)
+    play(new_server(**LIMITS, **settings), max(HISTORIES // 8, 1), secret=SECRET)
 
 
 @pytest.mark.timeout(120 + HISTORIES * 3)
@@ -69,7 +69,7 @@ def test_histories_through_restarts_of_the_server(new_server: NewServer) -> None
     thread = threading.Thread(target=restart)
     thread.start()
     try:
-        play(live, max(HISTORIES // 4, 1), restarts=True)
+        play(live, max(HISTORIES // 20, 1), restarts=True)
     finally:
         is_over.set()
         thread.join()
