@@ -15,6 +15,9 @@ from .support import LOCKED, LiveServer
 NewClient = Callable[..., Driven]
 NewLine = Callable[[LiveServer], Line]
 
+# Places for two, and as many rooms as there are histories.
+SMALL_ROOMS: dict[str, Any] = {"PRESENCE_MAX_PEERS": 2, "PRESENCE_MAX_ROOMS_EACH": 0}
+
 
 @pytest.fixture(scope="session")
 def open_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
@@ -28,7 +31,7 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServe
 @pytest.fixture(scope="session")
 def locked_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
     """A locked server that these tests share, with room for two in every room."""
-    live = LiveServer(tmp_path_factory.mktemp("locked"), **LOCKED, PRESENCE_MAX_PEERS=2).start()
+    live = LiveServer(tmp_path_factory.mktemp("locked"), **LOCKED, **SMALL_ROOMS).start()
     yield live
     live.kill()
 

@@ -14,6 +14,7 @@ import os
 import random
 import threading
 from collections import Counter
+from concurrent.futures import wait
 from typing import Any
 
 import pytest
@@ -301,6 +302,8 @@ class History:
             self.ended(player)
         for player, asked in self.closed:
             for call in player.calls:
+                # It has ended, and its thread may not have had its turn to say so.
+                wait([call.future], SECONDS)
                 call.check()
             player.check()
             assert player.tokens.asked == asked, "no token is asked for after the end"
