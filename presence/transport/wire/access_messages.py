@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, FailFast, Field, ValidationInfo
 
 from presence.domain.permissions import room_patterns, tokens
 from presence.domain.values import json_values, names
@@ -14,6 +14,8 @@ from presence.transport.wire.messages import Incoming, PeerId
 # About a hundred years: beyond it somebody has mistaken milliseconds for seconds.
 MAX_SECONDS = 3_200_000_000
 DEFAULT_TOKEN_SECONDS = 3600
+# More than there are, as one may be named twice.
+MOST_GRANTS = 64
 
 
 def _reason(value: object, info: ValidationInfo) -> object:
@@ -60,7 +62,11 @@ class MintToken(Incoming):
     """Whom it is for."""
     room: Annotated[str, BeforeValidator(_pattern), Field(min_length=1, examples=["team-*"])]
     """A room's name, or a pattern in which an asterisk stands for anything."""
-    grants: Annotated[list[Grant], Field(min_length=1, examples=[["join", "list"]])] = Field(
+    grants: Annotated[
+        list[Grant],
+        FailFast(),
+        Field(min_length=1, max_length=MOST_GRANTS, examples=[["join", "list"]]),
+    ] = Field(
         default=list(tokens.USUAL_GRANTS)  # type: ignore[arg-type]
     )
     """What it allows."""
