@@ -32,7 +32,7 @@ if not settings.names_machines:
 
 wsgi_app = "app:create_app()"
 bind = settings.authority
-worker_class = "presence.transport.process.gunicorn_worker.Worker"
+worker_class = "presence.transport.serving.gunicorn_worker.Worker"
 # Several processes need sticky sessions and a message queue; one takes thousands of connections.
 workers = 1
 # Without file descriptors for as many, further ones wait until there are.
@@ -121,9 +121,11 @@ def post_worker_init(worker):
     from presence.transport.admission.hosts_and_origins import whereabouts  # noqa: PLC0415
     from presence.transport.admission.request_bodies import bound_chunks  # noqa: PLC0415
     from presence.transport.live.shared_bodies import give_back_large_blocks  # noqa: PLC0415
+    from presence.transport.serving import request_heads  # noqa: PLC0415
 
     give_back_large_blocks()
     bound_chunks()
+    request_heads.read_by(worker)
     logs.catch_printing()
     runtime = worker.wsgi.extensions["presence"]
     try:

@@ -47,7 +47,7 @@ ROOMS = {
         {"live"},
         {"cluster"},
         {"process"},
-        {"backend"},
+        {"backend", "serving"},
         {"rest", "events"},
         {"describing"},
         {"pages", "commands"},

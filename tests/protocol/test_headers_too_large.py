@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
 
 
-# gunicorn's own worker for threads answers before anybody here is asked.
-@pytest.mark.parametrize("started", ["gunicorn", "flask run", "app.py"], indirect=True)
 def test_too_many_cookies_are_answered_with_what_to_do(started: LiveServer) -> None:
     cookies = {"Cookie": "; ".join(f"c{number}={'x' * 1000}" for number in range(9))}
     for path, accept, kind in (

@@ -40,7 +40,7 @@ _BY_MODE = {
 
 def load(mode: str) -> None:
     """Load what a server on `mode` loads, in its order."""
-    first = {"eventlet": ["presence.transport.process.gunicorn_worker"]}.get(mode, [])
+    first = {"eventlet": ["presence.transport.serving.gunicorn_worker"]}.get(mode, [])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in [*first, *_EVERYWHERE, *_BY_MODE[mode], *sys.argv[2:]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
-import re
 import socket
 import struct
 import sys
@@ -20,18 +19,14 @@ from contextlib import suppress
 from typing import Any
 
 import eventlet
-import gunicorn.http.message
 import gunicorn.http.parser
-from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import geventlet
 
-from presence.errors import HeadersTooLarge, PresenceError, RequestMalformed, RequestTimeout
-from presence.transport.admission.error_handlers import http_answer
-from presence.transport.admission.request_limits import HEADER_BYTES
-from presence.transport.admission.security_headers import ALWAYS
+from presence.errors import RequestTimeout
 from presence.transport.engine.draining import drain
 from presence.transport.engine.file_descriptors import MAX_WAITING
+from presence.transport.serving.request_heads import refusal
 
 log = logging.getLogger(__name__)
 
@@ -44,22 +39,6 @@ _READING_PATIENCE = 2
 _READ_BYTES_PER_SECOND = 10_000
 # For ``SO_LINGER``: what the client has not got yet is thrown away.
 _AT_ONCE = struct.pack("ii", 1, 0)
-
-# What else is spoken to a port of HTTP/1.1 by mistake, by what it begins with.
-_OTHER_PROTOCOLS = {
-    b"\x16\x03": "it is TLS (https), and this port speaks HTTP. Use http://, or a proxy with a "
-    "certificate before it",
-    b"PROXY ": "it begins with the PROXY protocol. Have the proxy send X-Forwarded-For instead",
-    b"\r\n\r\n\x00\r\nQUIT\n": "it begins with the PROXY protocol, version 2. Have the proxy send "
-    "X-Forwarded-For instead",
-    b"PRI * HTTP/2.0": "it is HTTP/2, and this port speaks version 1.1. Have the proxy use that",
-}
-# Line ends before a request, which some clients put behind the one before (RFC 9112, section 2.2).
-_BLANK_LINES = 2
-# How much is shown of what the parser says.
-_LONGEST_FAULT = 200
-
-_ACCEPT = re.compile(rb"(?i)(?:^|\r\n)accept:([^\r]{0,500})")
 
 _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -144,7 +123,7 @@ class ImpatientReader(SocketUnreader):  # type: ignore[misc]
         if self._received and not self.has_head:
             self.has_head = True
             with suppress(OSError):
-                self.sock.sendall(_refusal(RequestTimeout(self.seconds)))
+                self.sock.sendall(refusal(RequestTimeout(self.seconds)))
         return b""
 
 
@@ -192,42 +171,6 @@ class ImpatientWriter(geventlet.GreenSocket):  # type: ignore[misc]
         return 0
 
 
-class OtherProtocol(ParseException):  # type: ignore[misc]
-    """What came is no HTTP/1.1."""
-
-
-class Request(gunicorn.http.message.Request):  # type: ignore[misc]
-    """A request that says who has made it when its headers are too long to be read.
-
-    What is of another protocol is told so by its first bytes.
-    """
-
-    def parse(self, unreader: Any) -> Any:
-        """Return what came after the head; raises gunicorn's own exceptions."""
-        data = unreader.read()
-        for beginning, fault in _OTHER_PROTOCOLS.items():
-            if data.startswith(beginning):
-                raise OtherProtocol(fault)
-        for _ in range(_BLANK_LINES):
-            if data.startswith(b"\r\n"):
-                data = data[2:] or unreader.read()
-        unreader.unread(data)
-        return super().parse(unreader)
-
-    def parse_headers(self, data: Any, from_trailer: bool = False) -> Any:
-        """Return the headers; raises gunicorn's own exceptions."""
-        try:
-            return super().parse_headers(data, from_trailer)
-        except LimitRequestHeaders as error:
-            accepts = _ACCEPT.search(bytes(data))
-            error.environ = {
-                "REQUEST_METHOD": self.method or "GET",
-                "PATH_INFO": self.path or "/",
-                "HTTP_ACCEPT": accepts[1].decode("latin-1") if accepts else "",
-            }
-            raise
-
-
 class PatientListener(ImpatientWriter):
     """A listening socket that goes on when there are no file descriptors left for a moment.
 
@@ -253,7 +196,6 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Begin to work, with readers and listeners of our own."""
         gunicorn.http.parser.SocketUnreader = ImpatientReader
-        gunicorn.http.parser.RequestParser.mesg_class = Request
         geventlet.GreenSocket = PatientListener
         super().init_process()
 
@@ -293,27 +235,3 @@ class Worker(geventlet.EventletWorker):  # type: ignore[misc]
         # before anybody else's.
         eventlet.sleep(0)
         return answer
-
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer a request that cannot be read, in the words of all other answers."""
-        if not isinstance(exc, ParseException):
-            super().handle_error(req, client, addr, exc)
-            return
-        error: PresenceError
-        if isinstance(exc, LimitRequestHeaders):
-            self.log.warning("Request from ip=%s with too large headers: %s", addr[0], exc)
-            error = HeadersTooLarge(HEADER_BYTES)
-        else:
-            fault = str(exc)[:_LONGEST_FAULT]
-            self.log.warning("Invalid request from ip=%s: %s", addr[0], fault)
-            error = RequestMalformed(fault.rstrip(".\n"))
-        with suppress(OSError):
-            client.sendall(_refusal(error, getattr(exc, "environ", None)))
-
-
-def _refusal(error: PresenceError, environ: dict[str, str] | None = None) -> bytes:
-    """Return the answer to a request that cannot be handled, from its first line on."""
-    status, headers, body = http_answer(error, environ or {"REQUEST_METHOD": "GET"})
-    headers += [("Connection", "close"), *ALWAYS]
-    unique = {name.lower(): f"{name}: {value}\r\n" for name, value in reversed(headers)}
-    return f"HTTP/1.1 {status}\r\n{''.join(unique.values())}\r\n".encode() + body
