@@ -96,7 +96,15 @@ HARMLESS: dict[str, dict[str, Change]] = {
         "HAProxy": _in_haproxy("compression algo gzip"),
     },
     "buffers": {"nginx": _instead(r"proxy_buffering off", "proxy_buffering on")},
+    "caches what it may": {
+        "nginx": lambda configuration: (
+            "proxy_cache_path cache keys_zone=everything:1m;\n"
+            + _in_nginx("proxy_cache everything; proxy_cache_valid 200 1m;")(configuration)
+        )
+    },
 }
+# Where a proxy that is right is asked for it: below a path of which nobody has told the server.
+LOST = "/presence"
 
 
 _MESSAGES = 20
@@ -109,9 +117,9 @@ def try_all(ports: dict[str, int], right: dict[str, str]) -> None:
     `ports` are those of the workers behind them, by name, `right` the configurations that each slip
     changes one thing of.
     """
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(5) as pool:
         # Most of it is waiting for what does not come.
-        without, harmless, limited, impatient = pool.map(
+        without, harmless, limited, impatient, lost = pool.map(
             lambda tried: _met_with(ports, right, *tried),
             (
                 (WITHOUT_WEBSOCKET, f"{_MESSAGES}"),
@@ -119,6 +127,7 @@ def try_all(ports: dict[str, int], right: dict[str, str]) -> None:
                 (LIMITED, f"{_MESSAGES}x1000"),
                 # A ping may come in the middle of the silence.
                 (IMPATIENT, f"{_MESSAGES}+{int(1000 * PATIENCE * 2.5)}"),
+                ({"leads elsewhere": dict.fromkeys(KINDS, str)}, f"{_MESSAGES}", LOST),
             ),
         )
     for name, told in without:
@@ -140,10 +149,19 @@ def try_all(ports: dict[str, int], right: dict[str, str]) -> None:
         for way, found in told.items():
             assert found["cut"]["reason"] in ("transport error", "transport close"), (name, found)
             assert (found["delivered"], found["lost"]) == (_MESSAGES // 2, 0), (name, way, found)
+    for name, told in lost:
+        for way in ("polling", "upgrade"):
+            found = told[way]
+            assert f"PRESENCE_PREFIX={LOST}" in (found["says"] or ""), (name, found)
+        assert told["websocket"].get("error", "silence") != "silence", (name, told)
 
 
 def _met_with(
-    ports: dict[str, int], right: dict[str, str], slips: dict[str, dict[str, Change]], messages: str
+    ports: dict[str, int],
+    right: dict[str, str],
+    slips: dict[str, dict[str, Change]],
+    messages: str,
+    path: str = "",
 ) -> list[tuple[str, _Told]]:
     """Return what stock clients met with through a proxy with each slip, by a name for it."""
     with ExitStack() as stack:
@@ -152,7 +170,7 @@ def _met_with(
             for proxy, change in changes.items():
                 made = KINDS[proxy](ports, change(right[proxy]))
                 stack.callback(made.close)
-                urls[f"{proxy} that {slip}"] = made.start().url
+                urls[f"{proxy} that {slip}"] = made.start().url + path
         report = report_of("proxied.mjs", messages, *urls.values())
     return [(name, report[url]) for name, url in urls.items()]
 
