@@ -450,6 +450,12 @@ class Settings:
         60,
         "refused tokens of one address in a minute; 0 for any number",
     )
+    wrong_passwords_per_minute: int = _setting(
+        "PRESENCE_WRONG_PASSWORDS_PER_MINUTE",
+        10,
+        "wrong passwords of rooms from one address in a minute, and ten times as many for one "
+        "room; 0 for any number",
+    )
     websocket_compression: bool = _setting(
         "PRESENCE_WEBSOCKET_COMPRESSION",
         False,

@@ -62,9 +62,11 @@ from presence.errors.rates import (
     TooManyConnects,
     TooManyEvents,
     TooManyFailedTokens,
+    TooManyGuesses,
     TooManyRequests,
     TooManySockets,
     TooManyUploads,
+    TooManyWrongPasswords,
 )
 from presence.errors.requests import (
     AddressUnknown,
@@ -99,6 +101,7 @@ from presence.errors.rooms import (
     Conflict,
     NoAdmins,
     NotJoined,
+    PasswordWanted,
     PeerNotFound,
     RoomClosed,
     RoomFull,
@@ -107,6 +110,7 @@ from presence.errors.rooms import (
     TooManyRooms,
     TooManyRoomsMade,
     UserDataTooLarge,
+    WrongPassword,
 )
 from presence.errors.serving import (
     DatabaseFull,
@@ -166,6 +170,7 @@ __all__ = [
     "NotReady",
     "OriginRefused",
     "PacketsUnreadable",
+    "PasswordWanted",
     "PeerInactive",
     "PeerNotFound",
     "PeerStorageFull",
@@ -204,12 +209,14 @@ __all__ = [
     "TooManyEvents",
     "TooManyFailedTokens",
     "TooManyFiles",
+    "TooManyGuesses",
     "TooManyRequests",
     "TooManyRooms",
     "TooManyRoomsMade",
     "TooManySockets",
     "TooManyUnfinished",
     "TooManyUploads",
+    "TooManyWrongPasswords",
     "TransportRefused",
     "TusVersionRefused",
     "UnderMaintenance",
@@ -223,6 +230,7 @@ __all__ = [
     "UploadUnfinished",
     "UploadedFileNotFound",
     "UserDataTooLarge",
+    "WrongPassword",
     "WrongPeer",
     "told",
 ]

@@ -45,6 +45,20 @@ class TooManyFailedTokens(RateExceeded):
     sentence = "More than {limit} tokens from your address were refused within a minute."
 
 
+class TooManyWrongPasswords(RateExceeded):
+    """An address goes on trying passwords of rooms."""
+
+    code = "too_many_wrong_passwords"
+    sentence = "More than {limit} wrong passwords came from your address within a minute."
+
+
+class TooManyGuesses(RateExceeded):
+    """Many try passwords of one room, from wherever they come."""
+
+    code = "too_many_guesses"
+    sentence = "More than {limit} wrong passwords were tried at this room within a minute."
+
+
 class TooManyUploads(RateExceeded):
     """Files are uploaded for a peer faster than they may be."""
 

@@ -43,6 +43,34 @@ class RoomNotMade(PresenceError):
         )
 
 
+class PasswordWanted(PresenceError):
+    """The room has a password, and none was given."""
+
+    code = "password_wanted"
+    room_name: str
+
+    def __init__(self, room_name: str) -> None:
+        super().__init__(
+            f"Room “{room_name}” has a password. Ask whoever invited you for it, and join again "
+            "with it as “password”.",
+            room_name=room_name,
+        )
+
+
+class WrongPassword(PresenceError):
+    """The room has another password than the one that was given."""
+
+    code = "wrong_password"
+    room_name: str
+
+    def __init__(self, room_name: str) -> None:
+        super().__init__(
+            f"That is not the password of room “{room_name}”. Look at capital letters, or ask "
+            "whoever invited you.",
+            room_name=room_name,
+        )
+
+
 class PeerNotFound(PresenceError):
     """The room never had a peer of this id, or it was erased."""
 

@@ -113,6 +113,8 @@ class Room(Base):
     is_made: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # For how many seconds it keeps peers after they were last seen; null: as long as the server.
     keep_inactive: Mapped[int | None] = mapped_column(Integer)
+    # What joining it asks for, hashed; null: nothing.
+    password_hash: Mapped[str | None] = mapped_column(Text)
 
 
 class Peer(Base):

@@ -137,9 +137,10 @@ export class PresenceClient extends Requests {
 
   /**
    * Join a room, leaving first the one joined before; returns the server's answer with its peers.
-   * With `waitForPlace` a full room is waited for, for as long as it takes.
+   * With `waitForPlace` a full room is waited for, for as long as it takes. The `password` of a room
+   * that has one is shown again by itself when this client comes back.
    */
-  async join(roomName, { peerId, username, userData, waitForPlace = false } = {}) {
+  async join(roomName, { peerId, username, userData, password, waitForPlace = false } = {}) {
     this.#refuseClosed();
     for (const [field, value] of [["room_name", roomName], ["peer_id", peerId ?? "-"], ["username", username ?? "-"]]) {
       if (typeof value === "string" && value !== "") continue;
@@ -150,6 +151,7 @@ export class PresenceClient extends Requests {
     else if (peerId !== undefined && !this.#options.username) this.#given.username = null;
     const { updates = "delta" } = this.#options;
     const message = { room_name: roomName, peer_id: this.peerId, username: this.username, updates };
+    if (password !== undefined) message.password = password;
     return this.#membership.join({ ...message, user_data: userData ?? {} }, waitForPlace);
   }
 

@@ -185,6 +185,10 @@ export type ErrorCode =
   | "room_full"
   | "room_not_found"
   | "room_not_made"
+  | "password_wanted"
+  | "wrong_password"
+  | "too_many_wrong_passwords"
+  | "too_many_guesses"
   | "peer_not_found"
   | "unknown_peer"
   | "inactive"
@@ -319,6 +323,8 @@ export interface JoinOptions<Data extends object = UserData> {
   peerId?: string;
   username?: string;
   userData?: Partial<Data>;
+  /** The room's, where it has one. */
+  password?: string;
   /** Wait for a place in a full room, for as long as it takes. */
   waitForPlace?: boolean;
 }

@@ -61,7 +61,8 @@ export class Membership {
     if (isInside) {
       // In already, or on the way back: what is new of the username and the data is added.
       stay.settle("reject", superseded);
-      stay.message = { ...message, room_name: stay.roomName, peer_id: stay.peerId };
+      const { password } = stay.message;
+      stay.message = { ...(password && { password }), ...message, room_name: stay.roomName, peer_id: stay.peerId };
     }
     const answer = new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#expire(stay), this.#timeout);

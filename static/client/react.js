@@ -23,7 +23,7 @@ export function useRoom(roomName, options = {}) {
   });
   useEffect(() => {
     if (!roomName) return undefined;
-    const { url: _url, userData, waitForPlace, token, ...rest } = newest.current;
+    const { url: _url, userData, password, waitForPlace, token, ...rest } = newest.current;
     const isFunction = typeof token === "function";
     const client = new PresenceClient(url, {
       ...rest,
@@ -33,7 +33,7 @@ export function useRoom(roomName, options = {}) {
     client.on("state", (state) => tell({ state, ...(state === "joined" ? { error: null } : {}) }));
     client.on("error", (error) => tell({ error }));
     tell({ client, state: client.state, error: null });
-    client.join(roomName, { userData, waitForPlace }).catch((error) => error.code !== "closed" && tell({ error }));
+    client.join(roomName, { userData, password, waitForPlace }).catch((error) => error.code !== "closed" && tell({ error }));
     return () => {
       // Its events are of the past for whoever renders; only calls still hear that it ends.
       client.close();

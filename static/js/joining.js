@@ -11,6 +11,9 @@ const REASONS = {
   erased: "You were erased from this room, with your data and files.",
 };
 
+// What a room says that has a password.
+const ASKING = new Set(["password_wanted", "wrong_password"]);
+
 /** Make the join form and the leave button of the page work. */
 export function startJoining({ client, name: roomName, changed }) {
   const form = document.getElementById("join-form");
@@ -20,7 +23,8 @@ export function startJoining({ client, name: roomName, changed }) {
   const firstData = document.getElementById("first-data");
   const problem = document.getElementById("join-problem");
   const news = document.getElementById("you-news");
-  const fields = { username, peer_id: peerId, user_data: firstData };
+  const password = document.getElementById("room-password");
+  const fields = { username, peer_id: peerId, user_data: firstData, password };
   const memory = remembered();
   let failure = null;
 
@@ -40,13 +44,19 @@ export function startJoining({ client, name: roomName, changed }) {
   function say(error) {
     for (const [name, field] of Object.entries(fields)) {
       field.toggleAttribute("aria-invalid", false);
-      if (error?.body?.field?.startsWith(name)) {
+      if (error?.body?.field?.startsWith(name) || (field === password && ASKING.has(error?.code))) {
         field.setAttribute("aria-invalid", "true");
         field.closest("details")?.setAttribute("open", "");
         field.focus();
       }
     }
     problem.textContent = error?.detail ?? "";
+  }
+
+  /** Show the field of the password, once the room has asked for one. */
+  function wantPassword() {
+    password.closest("div").hidden = false;
+    password.required = true;
   }
 
   async function join() {
@@ -65,9 +75,11 @@ export function startJoining({ client, name: roomName, changed }) {
         peerId: peerId.value.trim() || memory.peerId,
         username: username.value.trim(),
         userData,
+        password: password.value || undefined,
       });
       firstData.value = "";
     } catch (error) {
+      if (ASKING.has(error.code)) wantPassword();
       say(error);
       if (!isAboutToken(error.code)) forget(roomName);
     } finally {

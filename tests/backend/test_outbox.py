@@ -16,7 +16,7 @@ from presence.domain.files import file_types, files
 from presence.domain.outbox import outbox
 from presence.domain.outbox.outbox import Wanted
 from presence.domain.peers import moderation, peers, recovery, sessions
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.rooms import lists, rooms

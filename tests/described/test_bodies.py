@@ -118,6 +118,10 @@ def test_every_answer_of_every_route_is_described(
     call("PUT", f"{ROOMS}/made", json={"max_peers": None})
     call("PUT", f"{ROOMS}/made", 422, json={"max_peers": 5})
     assert call("PUT", f"{ROOMS}/made", 403, json={"closed": True})["code"] == "open_mode"
+    call("PUT", f"{ROOMS}/made", json={"password": "open sesame"})
+    call("PUT", f"{ROOMS}/made", 403, json={"password": None})
+    for wrong in ({}, {"password": "no"}):
+        call("POST", f"{ROOMS}/made/join", 403, json=person("eve", **wrong))
     call("GET", f"{ROOMS}?prefix=ma&limit=1&active=false")
     requests.delete(f"{live.url}{ROOMS}/made", timeout=10).raise_for_status()
 

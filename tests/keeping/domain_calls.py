@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from presence.domain.files import file_types, files
 from presence.domain.peers import peers
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence
 from presence.domain.rooms import quotas
 from presence.domain.rooms.quotas import Quotas

@@ -18,7 +18,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.config import InvalidSetting, Settings
 from presence.domain.peers import made_rooms, peers
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.rooms import retention, rooms
 from presence.domain.values import clock
 from presence.storage import database

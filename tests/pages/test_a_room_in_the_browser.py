@@ -249,3 +249,21 @@ def test_a_page_in_the_background_asks_for_nothing_until_it_is_looked_at(
     ada.page.evaluate(hide, False)
     ada.page.evaluate("document.dispatchEvent(new Event('visibilitychange')), undefined")
     ada.sees_here("ada")
+
+
+def test_a_room_with_a_password_asks_for_it(visit: Visit, site: LiveServer, room: str) -> None:
+    terms = {"password": "open sesame"}
+    requests.put(f"{site.url}/api/webrtc/rooms/{room}", json=terms, timeout=10).raise_for_status()
+    ada = visit(room_path(room))
+    asking = ada.page.get_by_label("The room’s password")
+    assert not asking.is_visible()
+    ada.page.fill("#username", "Ada")
+    ada.page.click("#join-button")
+    ada.sees("#join-problem", "has a password")
+    assert asking.get_attribute("aria-invalid") == "true"
+    asking.fill("open barley")
+    ada.page.click("#join-button")
+    ada.sees("#join-problem", "not the password")
+    asking.fill("open sesame")
+    ada.page.click("#join-button")
+    ada.sees("#you-news", "You are in the room")

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain.peers import moderation, peers, recovery, sessions, workers
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.values import clock
 from presence.errors import PresenceError, RoomFull

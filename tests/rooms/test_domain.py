@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from presence.config import InvalidSetting, Settings
 from presence.domain.files import file_types, files, word_documents
 from presence.domain.peers import peers, sessions, workers
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import Presence, RestPresence, SocketPresence
 from presence.domain.rooms import rooms
 from presence.domain.values import clock, json_values, names, user_data

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from presence.domain.peers import made_rooms
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.rooms import lists
 
 LIMITS = Limits(max_peers=9, max_user_data_bytes=1000)

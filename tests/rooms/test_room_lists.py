@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from presence.domain.files import file_types, files
 from presence.domain.peers import peers, sessions, workers
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
 from presence.domain.values import clock

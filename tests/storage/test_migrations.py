@@ -20,7 +20,7 @@ from app import create_app
 from local_cluster.private_postgresql import PrivatePostgresql
 from presence.config import Settings
 from presence.domain.peers import peers, sessions, workers
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import SocketPresence
 from presence.domain.rooms import rooms
 from presence.storage import database, schema

@@ -65,6 +65,7 @@ class AsyncClient(AsyncRequests):
         peer_id: str | None = None,
         username: str | None = None,
         user_data: Mapping[str, Any] | None = None,
+        password: str | None = None,
         wait_for_place: bool = False,
         timeout: float | None = None,
     ) -> bodies.Joined:
@@ -72,7 +73,8 @@ class AsyncClient(AsyncRequests):
 
         What passes, such as a lost connection, is waited for, `timeout` seconds at most. With
         `wait_for_place` so is a place in a full room, for as long as it takes unless `timeout` is
-        given. Raises `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
+        given. A room's `password` is shown again by itself when the client comes back. Raises
+        `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
         ``superseded``, ``closed`` if `leave`, another `join` or `close` withdrew it. Who is raised
         at is in no room, unless it was in this one already.
         """
@@ -83,6 +85,7 @@ class AsyncClient(AsyncRequests):
             Place.of(room_name, self._peer_id),
             self._username,
             None if user_data is None else dict(user_data),
+            password=password,
             waits_for_place=wait_for_place,
             seconds=timeout,
         )

@@ -61,6 +61,7 @@ class Client(BlockingRequests):
         peer_id: str | None = None,
         username: str | None = None,
         user_data: Mapping[str, Any] | None = None,
+        password: str | None = None,
         wait_for_place: bool = False,
         timeout: float | None = None,
     ) -> bodies.Joined:
@@ -68,7 +69,8 @@ class Client(BlockingRequests):
 
         What passes, such as a lost connection, is waited for, `timeout` seconds at most. With
         `wait_for_place` so is a place in a full room, for as long as it takes unless `timeout` is
-        given. Raises `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
+        given. A room's `password` is shown again by itself when the client comes back. Raises
+        `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
         ``superseded``, ``closed`` if `leave`, another `join` or `close` withdrew it. Who is raised
         at is in no room, unless it was in this one already.
         """
@@ -78,6 +80,7 @@ class Client(BlockingRequests):
                 peer_id=peer_id,
                 username=username,
                 user_data=user_data,
+                password=password,
                 wait_for_place=wait_for_place,
                 timeout=timeout,
             )

@@ -76,6 +76,7 @@ class Membership:
         username: str | None,
         user_data: UserData | None,
         *,
+        password: str | None = None,
         waits_for_place: bool,
         seconds: float | None,
     ) -> Body:
@@ -84,15 +85,18 @@ class Membership:
         In a queue for a full room `seconds` counts only if it is given, and else there is no limit.
         """
         self.refuse_if_closed()
-        check_json("join_room", {"username": username, "user_data": user_data})
+        check_json(
+            "join_room", {"username": username, "user_data": user_data, "password": password}
+        )
         answer: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
         wish = self._wish
         if wish is not None and wish.place == place:
             wish.fail(_superseded())
             wish.renew(username, user_data, waits_for_place, answer)
+            wish.password = password or wish.password
         else:
             self._give_up(_superseded(), "left")
-            wish = Wish(place, username, user_data, waits_for_place, answer)
+            wish = Wish(place, username, user_data, waits_for_place, answer, password=password)
             self._wish = wish
         turn = wish.turn
         self._settle()

@@ -45,6 +45,8 @@ class Wish:
     user_data: UserData | None
     waits_for_place: bool
     answer: asyncio.Future[Body] | None
+    # Shown with every join, where the room asks for one.
+    password: str | None = field(default=None, repr=False)
     # Raised by every renewal, so that an answer is known to be one to the newest.
     turn: int = 0
     # The name under which the server has taken us last.
@@ -115,4 +117,5 @@ class Wish:
             "username": self.username or username,
             "user_data": self.user_data or {},
             "updates": "delta",
+            **({} if self.password is None else {"password": self.password}),
         }

@@ -52,7 +52,7 @@ class Seen(NamedTuple):
 
     ``has_session`` tells whether the socket that was asked for stands for anybody, ``any_expired``
     whether there are sessions anywhere whose time is over, ``is_barred`` whether a ban or a closing
-    may hold. ``peers`` are counted where this one is new.
+    may hold, ``password_hash`` what joining asks for. ``peers`` are counted where this one is new.
     """
 
     room: rooms.LockedRoom
@@ -60,6 +60,7 @@ class Seen(NamedTuple):
     has_session: bool
     any_expired: bool
     is_barred: bool
+    password_hash: str | None
     peers: int
     peer: PeerRow | None
 
@@ -79,8 +80,8 @@ def look(
     row = _LOOK.row(session, room_name=room_name, who=peer_id, of_sid=sid, now=now)
     if row is None:
         return None
-    peer = PeerRow(*row[10:]) if row[10] is not None else None
-    return Seen._make((rooms.LockedRoom(*row[:5]), *row[5:10], peer))
+    peer = PeerRow(*row[11:]) if row[11] is not None else None
+    return Seen._make((rooms.LockedRoom(*row[:5]), *row[5:11], peer))
 
 
 def look_at_socket(session: Session, sid: str) -> SeenSocket | None:
@@ -139,6 +140,7 @@ _LOOK = Prepared(
             exists().where(Ban.room_name == Room.name, Ban.peer_id == bindparam("who")),
             exists().where(Closing.room_name == Room.name),
         ),
+        Room.password_hash,
         case(
             (
                 Peer.id.is_(None),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from presence.domain.peers import moderation
-from presence.domain.peers.peers import Limits
+from presence.domain.peers import moderation, passwords
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
 from presence.domain.rooms import rooms
@@ -31,6 +32,7 @@ class MadeRoom:
     name: str
     max_peers: int
     keep_inactive: int | None
+    has_password: bool
     is_closed: bool
     created_at: datetime
     version: int
@@ -41,17 +43,20 @@ class MadeRoom:
 def put(
     session: Session,
     name: str,
-    terms: Mapping[str, int | None],
+    terms: Mapping[str, Any],
     *,
     closed: bool | None,
     limits: Limits,
     maker: Maker | None,
+    passed: str | None = passwords.UNASKED,
 ) -> MadeRoom:
     """Make a room, or change the one that there is; either way it stays until it is removed.
 
-    `terms` may have ``max_peers`` and ``keep_inactive``; None is what the server has, and what is
-    not there stays as it is. Nobody is put out by fewer places. With `closed` the room is closed,
-    everybody put out, or reopened. Raises `TooManyRooms`, `TooManyRoomsMade` or `DatabaseFull`.
+    `terms` may have ``max_peers``, ``keep_inactive`` and ``password_hash``; None is what the server
+    has, and what is not there stays as it is. Nobody is put out by fewer places or a password. With
+    `closed` the room is closed, everybody put out, or reopened. A password is changed by those who
+    have `passed` the one that there is (see `passwords`). Raises `TooManyRooms`,
+    `TooManyRoomsMade`, `DatabaseFull` or `passwords.Unchecked`.
     """
     now = clock.now()
     left: list[Left] = []
@@ -73,6 +78,9 @@ def put(
             session, [name], places, now, max_rooms=limits.max_rooms, maker=maker
         )
         room = made[name]
+    if "password_hash" in new:
+        held = session.execute(select(Room.password_hash).where(Room.id == room.id)).scalar_one()
+        passwords.ask(name, held, passed)
     session.execute(
         update(Room)
         .where(Room.id == room.id)
@@ -80,10 +88,15 @@ def put(
         .execution_options(synchronize_session=False)
     )
     row = session.execute(
-        select(Room.max_peers, Room.keep_inactive, Room.created_at).where(Room.id == room.id)
+        select(
+            Room.max_peers,
+            Room.keep_inactive,
+            Room.password_hash.is_not(None),
+            Room.created_at,
+        ).where(Room.id == room.id)
     ).one()
     is_new = row.created_at == now
     if not is_new and row.max_peers == room.max_peers:
         room = rooms.unchanged(session, room)
     is_closed = bans.closing_of(session, name) is not None
-    return MadeRoom(name, *row[:2], is_closed, row.created_at, room.version, is_new, left)
+    return MadeRoom(name, *row[:3], is_closed, row.created_at, room.version, is_new, left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from presence.domain.outbox import outbox
-from presence.domain.peers import entering, looks, peer_rows, recovery, sessions
+from presence.domain.peers import entering, looks, passwords, peer_rows, recovery, sessions
 from presence.domain.peers.entering import Wanted
+from presence.domain.peers.limits import Limits
 from presence.domain.peers.results import Erased, Joined, Left, Updated
 from presence.domain.peers.sessions import Ended, Presence, SocketPresence
 from presence.domain.permissions import bans
@@ -27,25 +28,6 @@ from presence.storage.models import Peer, PeerSession, Room
 from presence.storage.text_columns import text_of_instant
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a joining or updating peer is held to; bytes are of compact JSON.
-
-    Bans count only where a peer is who it says it is.
-    """
-
-    max_peers: int
-    max_user_data_bytes: int
-    # 0 for any number, of both.
-    max_rooms: int = 0
-    max_kept_peers: int = 0
-    # Whether only rooms that exist may be joined.
-    only_made_rooms: bool = False
-    heeds_bans: bool = False
-    # Whether nothing may be added any more: no room, no peer, and no data to a peer's own.
-    is_full: bool = False
-
-
 def join(
     session: Session,
     *,
@@ -56,6 +38,7 @@ def join(
     presence: Presence,
     limits: Limits,
     maker: Maker | None = None,
+    passed: str | None = None,
 ) -> Joined:
     """Make a peer active in a room, making room and peer when they are new.
 
@@ -63,8 +46,9 @@ def join(
     whatever peer it stood for before is left in the same transaction, so that a refusal leaves
     everything as it was. A new peer may cost the room those longest away (see
     `Limits.max_kept_peers`). A room that is made counts against the `maker`, where there is one.
-    Raises `RoomFull`, `RoomNotMade`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`,
-    `DatabaseFull`, `Banned` or `RoomClosed`.
+    `passed` is what a room's password was checked against (see `passwords`). Raises `RoomFull`,
+    `RoomNotMade`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`, `DatabaseFull`, `Banned`,
+    `RoomClosed` or `passwords.Unchecked`.
     """
     now = clock.now()
     sid = presence.sid if isinstance(presence, SocketPresence) else None
@@ -77,6 +61,7 @@ def join(
     if limits.heeds_bans and seen.is_barred:
         # With the room locked, so that a ban cannot come between this look and the joining.
         bans.check_join(session, room_name, peer_id)
+    passwords.check(seen, previous, passed, is_proven=limits.heeds_bans)
 
     sessions.close(session, previous, now, sessions.LEFT)
     is_news = seen.any_expired and entering.forget_expired(session, room, now)
@@ -165,6 +150,7 @@ def resume(
         new_data={},
         presence=presence,
         limits=limits,
+        passed=passwords.UNASKED,
     )
     before = sessions.of_socket(session, place.sid)
     sessions.close(session, before, clock.now(), sessions.LOST)

@@ -20,17 +20,27 @@ from presence.errors import (
     RateExceeded,
     TooManyConnects,
     TooManyFailedTokens,
+    TooManyGuesses,
     TooManyRequests,
     TooManyUploads,
+    TooManyWrongPasswords,
 )
 
 log = logging.getLogger(__name__)
 
 _NAMESPACE = "presence"
+# From how many addresses at once a room's password may be guessed as fast as one may.
+_PLACES = 10
 # A Redis that does not answer within this time holds up everybody who is counted.
 _REDIS_TIMEOUT = 0.5
 # How long a Redis that failed is left alone.
 _REDIS_PAUSE = 5.0
+
+
+# Returns None if one more is allowed, else in how many seconds it will be.
+_Question = Callable[
+    [SlidingWindowCounterRateLimiter, RateLimitItem, tuple[str, ...]], float | None
+]
 
 
 class Rates:
@@ -44,6 +54,8 @@ class Rates:
                 (TooManyConnects, settings.connects_per_minute),
                 (TooManyFailedTokens, settings.failed_tokens_per_minute),
                 (TooManyUploads, settings.uploads_per_minute),
+                (TooManyWrongPasswords, settings.wrong_passwords_per_minute),
+                (TooManyGuesses, settings.wrong_passwords_per_minute * _PLACES),
             )
             if amount > 0
         }
@@ -59,21 +71,27 @@ class Rates:
 
         `who` is an address, or a room's name and a peer_id.
         """
+        self._ask(_take, condition, who)
+
+    def check(self, condition: type[RateExceeded], *who: str) -> None:
+        """Raise what `count` would raise, without counting one more."""
+        self._ask(_look, condition, who)
+
+    def _ask(self, ask: _Question, condition: type[RateExceeded], who: tuple[str, ...]) -> None:
         item = self._per_minute.get(condition)
         if item is None:
             return
-        keys = (condition.code, *who)
-        retry_after = self._hit(item, keys)
+        retry_after = self._waiting(ask, item, (condition.code, *who))
         if retry_after is not None:
             raise condition(item.amount, retry_after)
 
-    def _hit(self, item: RateLimitItem, keys: tuple[str, ...]) -> float | None:
-        """Count; return None if it was allowed, else in how many seconds it will be."""
+    def _waiting(self, ask: _Question, item: RateLimitItem, keys: tuple[str, ...]) -> float | None:
+        """Return None if one more was allowed, else in how many seconds it will be."""
         if self._may_ask_redis():
             try:
                 if self._redis is None:
                     self._redis = _limiter_in_redis(self._redis_url)
-                waiting = _take(self._redis, item, keys)
+                waiting = ask(self._redis, item, keys)
             except Exception as error:  # whatever its driver raises
                 if self._redis_failed is None:
                     log.warning("Redis fails, so rates are counted in memory for now: %s", error)
@@ -83,7 +101,7 @@ class Rates:
                     log.warning("Redis is back, and rates are counted there again")
                     self._redis_failed = None
                 return waiting
-        return _take(self._in_memory(), item, keys)
+        return ask(self._in_memory(), item, keys)
 
     def _may_ask_redis(self) -> bool:
         if not self._redis_url:
@@ -109,6 +127,14 @@ def _take(
     limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, keys: tuple[str, ...]
 ) -> float | None:
     if limiter.hit(item, *keys):
+        return None
+    return _seconds_until_free(limiter, item, keys)
+
+
+def _look(
+    limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, keys: tuple[str, ...]
+) -> float | None:
+    if limiter.test(item, *keys):
         return None
     return _seconds_until_free(limiter, item, keys)
 

@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from presence import errors
-from presence.domain.peers import peers, recovery, sessions
+from presence.domain.peers import passwords, peers, recovery, sessions
 from presence.domain.peers.results import Joined
 from presence.domain.peers.sessions import SocketPresence
 from presence.domain.permissions.tokens import JOIN
 from presence.domain.rooms.rooms import Maker
 from presence.storage import database
 from presence.transport.admission import socket_access
+from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.error_handlers import as_presence_error, is_passing
 from presence.transport.events import dispatch
 from presence.transport.live.room_makers import maker_of
@@ -49,6 +50,10 @@ def init_app(run: Runtime) -> None:
         errors.RoomFull,
         errors.RoomClosed,
         errors.RoomNotMade,
+        errors.PasswordWanted,
+        errors.WrongPassword,
+        errors.TooManyWrongPasswords,
+        errors.TooManyGuesses,
         errors.Banned,
         errors.WrongPeer,
         errors.TooManyRooms,
@@ -63,6 +68,16 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
     """Join a room, announcing the peer to everyone in it."""
     message = messages.parse(JoinRoom, data, run.settings.max_user_data_bytes)
     run.refuse_when_stopping()
+    hinted = messages.hinted(data, JoinRoom)
+    return run.passwords.passing(
+        message.password,
+        address_of(run.sockets.request_of(sid)),
+        partial(_join, run, sid, message, hinted),
+        passwords.UNASKED if run.access.is_locked and run.access.of(sid).is_admin else None,
+    )
+
+
+def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str | None) -> Body:
     deltas = message.updates == "delta"
     with run.announcer.in_order(message.room_name, run.members.room_of(sid)):
         with run.blobs.deletion() as withdraw, database.writing() as session:
@@ -77,13 +92,14 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
                 ),
                 limits=run.limits,
                 maker=_maker(run, sid),
+                passed=passed,
             )
             _offer_recovery(run, session, sid, deltas)
             withdraw(joined.erased.stored_names)
         run.announcer.note(joined.change)
         with _looked_after(run):
             erasing.note_erased(run, joined.room_name, joined.erased)
-            body = _answer_join(run, sid, joined, deltas, messages.hinted(data, JoinRoom))
+            body = _answer_join(run, sid, joined, deltas, hinted)
     with _looked_after(run):
         _announce_join(run, sid, joined)
     return body

@@ -18,7 +18,7 @@ from flask_socketio import SocketIO
 
 from presence.config import Settings
 from presence.domain.outbox.outbox import Wanted
-from presence.domain.peers.peers import Limits
+from presence.domain.peers.limits import Limits
 from presence.domain.permissions import room_patterns
 from presence.domain.rooms.quotas import Quotas
 from presence.errors import ShuttingDown
@@ -44,6 +44,7 @@ from presence.transport.process.diary import Diary
 from presence.transport.process.file_checks import FileChecks
 from presence.transport.process.stall_meter import StallMeter
 from presence.transport.process.upkeep import Upkeep
+from presence.transport.trust.room_passwords import RoomPasswords
 from presence.transport.wire.serializers import Body
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Runtime:
         self.wanted = _wanted(settings, self.stirred)
         self.counters = Counters()
         self.rates = Rates(settings)
+        self.passwords = RoomPasswords(self.rates)
         self.sockets = Sockets(socketio)
         self.access = Access(settings, self.rates, self.sockets)
         self.unused = UnusedConnections(socketio.server, settings.read_seconds)

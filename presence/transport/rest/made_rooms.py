@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from flask import Blueprint, request
 
 from presence import errors
-from presence.domain.peers import made_rooms
+from presence.domain.peers import made_rooms, passwords
 from presence.domain.peers.made_rooms import MadeRoom
 from presence.domain.peers.moderation import CLOSED
 from presence.domain.permissions.tokens import ADMIN
@@ -13,6 +16,7 @@ from presence.errors import InvalidField, NoAdmins
 from presence.setting_values import seconds_of
 from presence.storage import database
 from presence.transport.admission import request_access
+from presence.transport.admission.client_addresses import address_of
 from presence.transport.live.room_makers import maker_of
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.moderation import see_out
@@ -36,6 +40,10 @@ bp = Blueprint("made_rooms_api", __name__, url_prefix="/api/webrtc/rooms/<room_n
         errors.TooManyRoomsMade,
         errors.DatabaseFull,
         errors.NoAdmins,
+        errors.PasswordWanted,
+        errors.WrongPassword,
+        errors.TooManyWrongPasswords,
+        errors.TooManyGuesses,
         errors.ShuttingDown,
     ),
 )
@@ -50,19 +58,35 @@ def put_room(room_name: str) -> tuple[Body, int]:
         raise NoAdmins
     run.refuse_when_stopping()
     terms = message.model_dump(include={"max_peers", "keep_inactive"}, exclude_unset=True)
+    if "password" in message.model_fields_set:
+        new = message.password
+        terms["password_hash"] = None if new is None else run.passwords.hashed(new)
+    made = run.passwords.passing(
+        message.current_password,
+        address_of(request.environ),
+        partial(_put, run, name, terms, message.closed),
+        passwords.UNASKED if run.access.is_locked else None,
+    )
+    run.announcer.mark(name)
+    return _body(made), 201 if made.is_new else 200
+
+
+def _put(
+    run: Runtime, name: str, terms: dict[str, Any], closed: bool | None, passed: str | None
+) -> MadeRoom:
     with run.announcer.in_order(name):
         with database.writing() as session:
             made = made_rooms.put(
                 session,
                 name,
                 terms,
-                closed=message.closed,
+                closed=closed,
                 limits=run.limits,
                 maker=maker_of(run.settings, request_access.caller(), request.environ),
+                passed=passed,
             )
         see_out(run, made.left, CLOSED)
-    run.announcer.mark(name)
-    return _body(made), 201 if made.is_new else 200
+    return made
 
 
 def _check_bounds(run: Runtime, message: PutRoom) -> None:
@@ -85,6 +109,7 @@ def _body(made: MadeRoom) -> Body:
         "max_peers": made.max_peers,
         "keep_inactive": made.keep_inactive,
         "closed": made.is_closed,
+        "has_password": made.has_password,
         "created_at": serializers.timestamp(made.created_at),
         "version": made.version,
         "made": made.is_new,

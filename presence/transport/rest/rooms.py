@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from presence import errors
 from presence.domain.files import files
-from presence.domain.peers import peers
+from presence.domain.peers import passwords, peers
 from presence.domain.peers.sessions import RestPresence
 from presence.domain.permissions.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.domain.rooms import lists, rooms
 from presence.errors import InvalidJson, PeerNotFound
 from presence.storage import database
 from presence.transport.admission import request_access
+from presence.transport.admission.client_addresses import address_of
 from presence.transport.live import room_lists
 from presence.transport.live.room_makers import maker_of
 from presence.transport.live.shared_bodies import SharedBody
 from presence.transport.process import erasing
-from presence.transport.process.runtime import runtime
+from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest import hinting, room_pages
 from presence.transport.wire import (
     described,
@@ -31,6 +33,7 @@ from presence.transport.wire import (
 )
 from presence.transport.wire.messages import (
     JoinOverRest,
+    JoinRoom,
     LeaveOverRest,
     PeerAddress,
     PeerQuery,
@@ -134,6 +137,10 @@ def get_room(room_name: str) -> Response:
         errors.RoomFull,
         errors.RoomNotMade,
         errors.RoomClosed,
+        errors.PasswordWanted,
+        errors.WrongPassword,
+        errors.TooManyWrongPasswords,
+        errors.TooManyGuesses,
         errors.TooManyRooms,
         errors.TooManyRoomsMade,
         errors.UserDataTooLarge,
@@ -148,6 +155,16 @@ def join(room_name: str) -> Body:
     message = messages.parse_join(json_body(), room_name, run.settings.max_user_data_bytes)
     request_access.require(JOIN, message.room_name, message.peer_id)
     run.refuse_when_stopping()
+    caller = request_access.caller()
+    return run.passwords.passing(
+        message.password,
+        address_of(request.environ),
+        partial(_join, run, message),
+        passwords.UNASKED if caller is not None and caller.is_admin else None,
+    )
+
+
+def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
     with run.announcer.in_order(message.room_name):
         with run.blobs.deletion() as withdraw, database.writing() as session:
             joined = peers.join(
@@ -159,6 +176,7 @@ def join(room_name: str) -> Body:
                 presence=RestPresence(run.settings.rest_session_seconds),
                 limits=run.limits,
                 maker=maker_of(run.settings, request_access.caller(), request.environ),
+                passed=passed,
             )
             withdraw(joined.erased.stored_names)
         run.announcer.note(joined.change)

@@ -77,6 +77,8 @@ class RoomMade(Answer):
     does."""
     closed: Annotated[bool, Field(examples=[False])]
     """Whether nobody may join."""
+    has_password: Annotated[bool, Field(examples=[False])]
+    """Whether joining asks for a password."""
     created_at: Instant
     version: Version
     made: Annotated[bool, Field(examples=[True])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,7 +17,7 @@ from pydantic import (
 )
 
 from presence.domain.rooms import activity
-from presence.domain.values import key_hints, names, user_data
+from presence.domain.values import json_values, key_hints, names, user_data
 from presence.errors import InvalidField, InvalidJson
 from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
 from presence.transport.wire import field_docs
@@ -35,6 +36,22 @@ def _user_data(value: object, info: ValidationInfo) -> dict[str, Any]:
     return user_data.check(value, max_bytes, str(info.field_name))
 
 
+def _password(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str) or len(value) > LONGEST_PASSWORD:
+        return value
+    # As keyboards and systems differ in how they write the same (RFC 8265, 4.2.2).
+    text = unicodedata.normalize("NFC", value)
+    json_values.check_text(text, str(info.field_name), stored=True)
+    return text
+
+
+# In characters: more than anybody types.
+LONGEST_PASSWORD = 200
+Password = Annotated[
+    str,
+    BeforeValidator(_password),
+    Field(min_length=1, max_length=LONGEST_PASSWORD, examples=["open sesame"]),
+]
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=NAME_LENGTH)]
 RoomName = Annotated[Name, Field(examples=["studio"])]
 PeerId = Annotated[Name, Field(examples=["ada"])]
@@ -75,6 +92,8 @@ class JoinRoom(Incoming):
     """What the application keeps of the peer: any keys and values."""
     updates: Literal["list", "delta"] = "list"
     """Over Socket.IO: whole lists, or only the peers that changed."""
+    password: Password | None = None
+    """The room's, where it has one; who is in it already needs none."""
 
 
 class UpdateUserData(Incoming):
@@ -212,6 +231,10 @@ class PutRoom(Incoming):
     server keeps them."""
     closed: Annotated[bool | None, Field(examples=[False])] = None
     """Whether nobody may join; whoever is there is put out."""
+    password: Password | None = None
+    """What joining asks for from now on; null takes it away. Nobody is put out."""
+    current_password: Password | None = None
+    """On an open server, what it has been so far, where it is changed or taken away."""
 
 
 class RoomsQuery(Incoming):
