@@ -139,6 +139,8 @@ class Peer(Base):
     changed_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
     # Why its last session ended; says nothing while the peer is active.
     away_reason: Mapped[str | None] = mapped_column(String(16))
+    # What an admin lets it do in the room, with blanks between; null: what its token says.
+    grants: Mapped[str | None] = mapped_column(String(200))
 
 
 class Worker(Base):

@@ -28,6 +28,8 @@ export class Calls {
   #hungUp = new Set();
   #numbers = 0;
   #looking = null;
+  // The peers who may send nothing in calls, as an admin has it.
+  #unheard = new Set();
   #online = () => this.#retry(() => true);
 
   constructor(client, options) {
@@ -42,7 +44,9 @@ export class Calls {
         if (peer && !peer.is_active && hasGone(peer.reason)) this.#partFrom(peerId, peer.reason);
       }
       this.#callMissing();
+      this.#hear(peers);
     });
+    client.on("grants_changed", () => this.send());
     client.on("peer_joined", ({ peer_id }) => this.#retry((c) => c.peerId === peer_id));
     client.on("peer_left", ({ peer_id }, { reason }) => this.#absent(peer_id, reason));
     client.on("joined", (_body, { rejoined }) => rejoined && this.#retry(() => true));
@@ -122,6 +126,16 @@ export class Calls {
   /** How many milliseconds a step towards a connection may take before the next is tried. */
   get patience() {
     return this.#options.patience ?? 5000;
+  }
+
+  /** Whether sound and pictures may be sent: the right to signal, and not only to listen. */
+  get maySend() {
+    return this.#client.grants?.includes("signal") ?? true;
+  }
+
+  /** Whether what a peer sends is to be shown. */
+  isHeard(peerId) {
+    return !this.#unheard.has(peerId);
   }
 
   peerId() {
@@ -222,6 +236,14 @@ export class Calls {
   #look() {
     for (const call of this.#calls) call.media.look();
     for (const connection of this.#connections) connection.media.look();
+  }
+
+  /** Show no more, or again, what peers send whose rights are others than before. */
+  #hear(peers) {
+    const before = this.#unheard;
+    const unheard = peers.filter(({ grants }) => grants && !grants.includes("signal"));
+    this.#unheard = new Set(unheard.map(({ peer_id }) => peer_id));
+    if (before.size !== this.#unheard.size || [...before].some((one) => this.isHeard(one))) this.send();
   }
 
   #callsOf(peerId) {

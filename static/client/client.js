@@ -8,7 +8,7 @@ import { Membership, closedError } from "./membership.js";
 import { Requests } from "./requests.js";
 import { Roster } from "./roster.js";
 
-const FORWARDED = new Set(["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast"]);
+const FORWARDED = new Set(["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast", "grants_changed"]);
 const CHANGES = new Set(["peer_joined", "peer_updated", "peer_left"]);
 const WATCHED = new Set(["room_changed", "rooms_changed"]);
 const SYNC_RETRY_MS = 1000;
@@ -26,6 +26,8 @@ export class PresenceClient extends Requests {
   #made = null;
   // Our data as the server has it, the newest that is known; it is put back if the server lost it.
   #own = null;
+  /** What one may do in the room, or null: in none, or on an open server. */
+  grants = null;
   // Whether `connect` or `watch` wants the line without a room.
   #isHolding = false;
   #watched = null;
@@ -283,6 +285,7 @@ export class PresenceClient extends Requests {
     if (name === "slow_down") return this.emit("error", new PresenceError(body.code, body.detail, body));
     if (WATCHED.has(name)) return this.#watched && this.emit(name, body);
     if (body.room_name === undefined || body.room_name !== this.roomName) return;
+    if (name === "grants_changed") this.grants = body.grants;
     if (name === "peer_list_updated") this.#tell(this.#roster.replace(body));
     else if (name === "sync_success") this.#tell(body.full ? this.#roster.replace(body) : this.#roster.change(body));
     else if (CHANGES.has(name)) this.#tell(this.#roster.change(body));
@@ -299,6 +302,7 @@ export class PresenceClient extends Requests {
   #entered(body, { rejoined, known }) {
     if (this.roomName !== body.room_name) this.#roster.clear(body.room_name);
     this.roomName = body.room_name;
+    this.grants = body.grants ?? null;
     const lost = rejoined ? this.#own : null;
     const own = body.peers.find((peer) => peer.peer_id === body.peer_id);
     this.#own = own ? { joinedAt: own.joined_at, userData: own.user_data, version: body.version } : null;
@@ -313,7 +317,7 @@ export class PresenceClient extends Requests {
   }
 
   #exited(body) {
-    this.roomName = null;
+    this.roomName = this.grants = null;
     this.#own = null;
     clearTimeout(this.#timer);
     const changes = this.#roster.clear();

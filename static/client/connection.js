@@ -58,13 +58,13 @@ export class Connection extends Emitter {
     this.peerId = peerId;
     this.#attempts = new Attempts(link, this);
     this.#ringing = new Ringing(link, peerId);
-    this.#outgoing = new Outgoing(() => [this.media, ...link.mediaFor(peerId)]);
+    this.#outgoing = new Outgoing(() => [this.media, ...link.mediaFor(peerId)], () => link.maySend);
     this.media.on("changed", () => this.sendMedia());
   }
 
   /** The streams that the peer sends. */
   get remoteStreams() {
-    return this.#receiving?.streams ?? [];
+    return this.#receiving?.shown ?? [];
   }
 
   /** Whether another session of the peer is asked, since one takes no calls. */
@@ -102,10 +102,11 @@ export class Connection extends Emitter {
     this.media.removeStream(stream);
   }
 
-  /** Send what there is to send now, and let the peer know what is off. */
+  /** Send, and show, what there is to send and to show now; let the peer know what is off. */
   sendMedia() {
     if (!this.#isReady || this.state === "closed") return;
     this.#sending.apply(this.#outgoing.parts);
+    this.#receiving.show(this.#link.isHeard(this.peerId));
     if (this.remoteId !== null && this.#outgoing.isNews) this.#tell("media", this.#outgoing.tell());
   }
 
@@ -287,7 +288,7 @@ export class Connection extends Emitter {
     pc.onconnectionstatechange = current(() => this.#changed(pc.connectionState));
     pc.ondatachannel = current(({ channel }) => this.emit("datachannel", channel));
     this.#sending = new Sending(pc);
-    this.#receiving = new Receiving(pc, {
+    this.#receiving = new Receiving(pc, this.#link.isHeard(this.peerId), {
       stream: current((stream) => this.emit("stream", stream)),
       removed: current((stream) => this.emit("stream_removed", stream)),
     });

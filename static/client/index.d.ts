@@ -53,6 +53,18 @@ export interface Peer<Data extends object = UserData> {
   session_count: number;
   /** Why a peer is not active; null while it is. */
   reason: string | null;
+  /** What it may do in the room; there alone where an admin has changed that. */
+  grants?: Grant[];
+}
+
+/** What one may do in a room of a locked server; to “listen” is to take part in calls without sending. */
+export type Grant = "join" | "update" | "upload" | "signal" | "listen" | "list" | "publish" | "events" | "admin";
+
+export interface Granted<Grants = Grant[]> {
+  room_name: string;
+  peer_id: string;
+  grants: Grants;
+  version: number;
 }
 
 /** A room's list: what `join` resolves with, and “peers” is emitted with. */
@@ -69,6 +81,8 @@ export interface PeerList<Data extends object = UserData> {
 export interface Joined<Data extends object = UserData> extends PeerList<Data> {
   ok: true;
   peer_id: string;
+  /** What one may do in it; on a locked server. */
+  grants?: Grant[];
 }
 
 export interface Left {
@@ -264,6 +278,8 @@ export type ClientEvents<Data extends object = UserData, Signals = Json, Broadca
   peers: [peers: Peer<Data>[], list: PeerList<Data> | { room_name: string | null; version: 0 }];
   /** A peer became active. */
   peer_joined: [peer: Peer<Data>];
+  /** An admin has changed what this client may do in its room. */
+  grants_changed: [granted: Granted];
   /** A peer became inactive, for the reason that the server told, if it did. */
   peer_left: [peer: Peer<Data>, how: { reason: string | null }];
   user_data_updated: [body: UserDataUpdated<Data>];
@@ -361,6 +377,8 @@ export class PresenceClient<
   /** One's own peer in the list. */
   readonly me: Peer<Data> | null;
   readonly version: number;
+  /** What one may do in the room; null in none, and on an open server. */
+  readonly grants: Grant[] | null;
   readonly peerId: string;
   readonly username: string;
   /** This connection's session id. */
@@ -413,6 +431,8 @@ export class PresenceClient<
   kick(peerId: string, where?: Where): Promise<Left>;
   ban(peerId: string, how?: Where & { seconds?: number; reason?: string }): Promise<Bar & { peer_id: string }>;
   unban(peerId: string, where?: Where): Promise<{ room_name: string; peer_id: string }>;
+  /** Let a peer do these things and no others; `null`: what its token says again. */
+  setGrants(peerId: string, grants: Grant[] | null, where?: Where): Promise<Granted<Grant[] | null>>;
   bans(roomName?: string): Promise<{
     room_name: string;
     bans: Array<Bar & { peer_id: string }>;

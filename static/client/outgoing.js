@@ -2,21 +2,24 @@
 
 const KINDS = { muted: "audio", hidden: "video" };
 
-/** Gathers what is sent to a peer. `sources()` returns every `Media` of it. */
+/** Gathers what is sent to a peer. `sources()` returns every `Media` of it, `maySend()` whether any goes. */
 export class Outgoing {
   #sources;
+  #maySend;
   #told = null;
 
-  constructor(sources) {
+  constructor(sources, maySend) {
     this.#sources = sources;
+    this.#maySend = maySend;
   }
 
   /** Every part that is sent, once, as `Sending` takes them. */
   get parts() {
     const parts = new Map();
+    const maySend = this.#maySend();
     for (const { parts: some, paused } of this.#sources()) {
       for (const part of some) {
-        if (!parts.has(part.track)) parts.set(part.track, { part, isPaused: paused[part.kind] });
+        if (!parts.has(part.track)) parts.set(part.track, { part, isPaused: paused[part.kind] || !maySend });
       }
     }
     return [...parts.values()];
@@ -26,8 +29,9 @@ export class Outgoing {
   get off() {
     const sources = this.#sources();
     const isOff = (kind) =>
-      sources.some(({ paused }) => paused[kind]) &&
-      sources.every(({ parts, paused }) => paused[kind] || !parts.some((part) => part.kind === kind));
+      !this.#maySend() ||
+      (sources.some(({ paused }) => paused[kind]) &&
+        sources.every(({ parts, paused }) => paused[kind] || !parts.some((part) => part.kind === kind)));
     return Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, isOff(kind)]));
   }
 

@@ -2,24 +2,39 @@
 
 /**
  * Tells of the streams that a peer sends. `tell.stream(stream)` and `tell.removed(stream)`; tracks
- * that the peer sends in no stream come in one that is made here.
+ * that the peer sends in no stream come in one that is made here. While it `isShown` no more, there
+ * are none for whoever asks.
  */
 export class Receiving {
   streams = [];
 
   #pc;
+  #isShown;
   #tell;
   // The tracks in no stream, each with the stream that is made for it and its transceiver.
   #loose = new Map();
 
-  constructor(pc, tell) {
+  constructor(pc, isShown, tell) {
     this.#pc = pc;
+    this.#isShown = isShown;
     this.#tell = tell;
     pc.addEventListener("track", ({ track, streams, transceiver }) => {
       for (const stream of streams) this.#receive(stream);
       if (streams.length === 0) this.#receiveLoose(track, transceiver);
     });
     pc.addEventListener("signalingstatechange", () => pc.signalingState === "stable" && this.#look());
+  }
+
+  /** The streams that are to be seen. */
+  get shown() {
+    return this.#isShown ? this.streams : [];
+  }
+
+  /** Show the streams, or none of them. */
+  show(isShown) {
+    if (isShown === this.#isShown) return;
+    this.#isShown = isShown;
+    for (const stream of this.streams) isShown ? this.#tell.stream(stream) : this.#tell.removed(stream);
   }
 
   #receive(stream) {
@@ -31,7 +46,7 @@ export class Receiving {
       this.#remove(stream);
     };
     stream.addEventListener("removetrack", look);
-    this.#tell.stream(stream);
+    if (this.#isShown) this.#tell.stream(stream);
   }
 
   #receiveLoose(track, transceiver) {
@@ -39,7 +54,7 @@ export class Receiving {
     const stream = new MediaStream([track]);
     this.#loose.set(track, { stream, transceiver });
     this.streams.push(stream);
-    this.#tell.stream(stream);
+    if (this.#isShown) this.#tell.stream(stream);
   }
 
   /** Look which tracks without a stream are not sent any more, or are in one by now. */
@@ -55,6 +70,6 @@ export class Receiving {
 
   #remove(stream) {
     this.streams = this.streams.filter((other) => other !== stream);
-    this.#tell.removed(stream);
+    if (this.#isShown) this.#tell.removed(stream);
   }
 }

@@ -100,6 +100,11 @@ export class Requests extends Emitter {
     return this.#send("POST", `${this.#peer(peerId, roomName)}/unban`, {});
   }
 
+  /** Let a peer do these things in a room and no others; `null`: what its token says again. */
+  async setGrants(peerId, grants, { roomName } = {}) {
+    return this.#send("POST", `${this.#peer(peerId, roomName)}/grants`, { grants });
+  }
+
   /** Return who is banned from a room, and whether it is closed. */
   async bans(roomName) {
     return this.#send("GET", `${this.#room(roomName)}/bans`);

@@ -184,6 +184,11 @@ export function startCall({ client }) {
   });
   get("call-leave").addEventListener("click", end);
   client.on("left", end);
+  client.on("grants_changed", ({ grants }) => {
+    if (!call) return;
+    const may = grants.includes("signal");
+    news.textContent = may ? "You may speak and be seen." : "An admin lets you listen only: nobody hears or sees you.";
+  });
 
   const press = (id, act) =>
     get(id).addEventListener("click", ({ currentTarget }) => {

@@ -108,6 +108,7 @@ ROUTES = [
     Route("POST", f"{_PEER}/kick", "admin"),
     Route("POST", f"{_PEER}/ban", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_PEER}/unban", "admin"),
+    Route("POST", f"{_PEER}/grants", "admin", json={"grants": None}),
     Route("GET", f"{_ONE}/bans", "admin"),
     Route("POST", f"{_ONE}/close", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_ONE}/reopen", "admin"),
@@ -157,7 +158,9 @@ class Holder:
     def may(self, rule: Route | Event, room_name: str, peer_id: str) -> bool:
         """Tell what the table says: whether this token allows a rule for a room and a peer."""
         is_admin = "admin" in self.grants
-        if rule.grant not in self.grants and not is_admin:
+        # Who may listen may signal.
+        has = rule.grant in self.grants or (rule.grant == "signal" and "listen" in self.grants)
+        if not has and not is_admin:
             return False
         # Every pattern here is a name, or a beginning and an asterisk.
         beginning = self.pattern.removesuffix("*")
@@ -168,7 +171,7 @@ class Holder:
         return not rule.acts or peer_id == self.peer_id or is_admin
 
 
-SINGLE = ("join", "update", "upload", "signal", "list", "publish", "events", "admin")
+SINGLE = ("join", "update", "upload", "signal", "listen", "list", "publish", "events", "admin")
 HOLDERS = [
     *(Holder((grant,)) for grant in SINGLE),
     # Everything but one: no grant comes with another.

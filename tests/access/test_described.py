@@ -35,6 +35,10 @@ def test_every_answer_of_an_admin_s_routes_is_described(locked: LiveServer, room
     act("POST", "peers/ada/ban", 422, seconds=-1)
     assert act("POST", "join", 403, peer_id="ada", username="Ada")["code"] == "banned"
     act("GET", "bans")
+    assert act("POST", "peers/ada/grants", grants=["listen"])["grants"] == ["join", "listen"]
+    call("GET", path, headers=headers)
+    act("POST", "peers/nobody/grants", 404, grants=None)
+    act("POST", "peers/ada/grants", 422, grants=["admin"])
     act("POST", "peers/ada/unban")
     act("POST", "peers/ada/unban", 404)
     act("POST", "join", peer_id="ada", username="Ada")
@@ -90,6 +94,11 @@ def test_refused_events_and_the_end_of_a_token_are_described(locked: LiveServer,
         assert answer["code"] in ("not_granted", "wrong_peer")
         check(answer, messages[f"{event}_acknowledgement"]["payload"], document, event)
     hears(client, "token_expired")
+    muted = joined(locked, "zoe", room, ["join", "signal"])
+    regrant = f"{ROOMS}/{room}/peers/zoe/grants"
+    assert ask(locked, "POST", regrant, admin(room), json={"grants": ["listen"]}).ok
+    hears(muted, "grants_changed")
+    client.received += muted.received
     until = int(time.time()) + 60
     made = tokens.mint(KEYS, "bob", room, ["join"], expires_at=until, jti="one of a test")
     other = PythonClient(locked.url, ["websocket"], {"token": made})

@@ -111,7 +111,7 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
         (old / archives.rows_of(name)).unlink()
     new = archives.NewArchive(tmp_path / "rows")
     for name, columns in {
-        "peers": {"away_reason"},
+        "peers": {"away_reason", "grants"},
         "rooms": {"is_made", "keep_inactive", "password_hash"},
     }.items():
         (body,) = [table for table in manifest["tables"] if table["name"] == name]

@@ -97,6 +97,12 @@ class AsyncBase:
         return None if room is None else room.own
 
     @property
+    def grants(self) -> list[str] | None:
+        """What one may do in the room; None in no room, and on an open server."""
+        room = self._life.room
+        return None if room is None else room.grants
+
+    @property
     def version(self) -> int:
         """The version of the list."""
         room = self._life.room

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -92,6 +92,14 @@ class AsyncRequests(AsyncBase):
     async def unban(self, peer_id: str, *, room_name: str | None = None) -> None:
         """Let a banned peer come back."""
         await self._moderate(room_name, "peers", peer_id, "unban")
+
+    async def set_grants(
+        self, peer_id: str, grants: Iterable[str] | None, *, room_name: str | None = None
+    ) -> bodies.Granted:
+        """Let a peer do these things in a room and no others; None: what its token says again."""
+        path = room_path(self._room(room_name), "peers", peer_id, "grants")
+        message = {"grants": None if grants is None else list(grants)}
+        return cast(bodies.Granted, await self._until_closed(self._rest.post(path, message)))
 
     async def bans(self, room_name: str | None = None) -> bodies.Bans:
         """Return who is banned from a room, and whether it is closed."""

@@ -85,6 +85,11 @@ class BlockingBase:
         return self._inner.me
 
     @property
+    def grants(self) -> list[str] | None:
+        """What one may do in the room; None in no room, and on an open server."""
+        return self._inner.grants
+
+    @property
     def version(self) -> int:
         """The version of the list."""
         return self._inner.version

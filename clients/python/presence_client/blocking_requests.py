@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from presence_client import bodies
 from presence_client.blocking_base import BlockingBase
@@ -78,6 +78,12 @@ class BlockingRequests(BlockingBase):
     def unban(self, peer_id: str, *, room_name: str | None = None) -> None:
         """Let a banned peer come back."""
         self._run(self._inner.unban(peer_id, room_name=room_name))
+
+    def set_grants(
+        self, peer_id: str, grants: Iterable[str] | None, *, room_name: str | None = None
+    ) -> bodies.Granted:
+        """Let a peer do these things in a room and no others; None: what its token says again."""
+        return self._run(self._inner.set_grants(peer_id, grants, room_name=room_name))
 
     def bans(self, room_name: str | None = None) -> bodies.Bans:
         """Return who is banned from a room, and whether it is closed."""

@@ -21,6 +21,8 @@ class Peer(TypedDict):
     uploaded_files: list[str]
     session_count: NotRequired[int]
     reason: NotRequired[str | None]
+    # There alone where an admin has changed what the peer may do.
+    grants: NotRequired[list[str]]
 
 
 class PeerInFull(Peer):
@@ -162,6 +164,15 @@ class Closing(TypedDict):
     until: str | None
     reason: str
     made_at: str
+
+
+class Granted(TypedDict):
+    """What a peer may do in a room now; ``grants`` is None where its token says it."""
+
+    room_name: str
+    peer_id: str
+    grants: list[str] | None
+    version: int
 
 
 class Ban(Closing):

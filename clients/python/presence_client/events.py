@@ -25,6 +25,7 @@ Event = Literal[
     "user_data_updated",
     "file_uploaded",
     "file_deleted",
+    "grants_changed",
     "signal",
     "signal_expired",
     "broadcast",

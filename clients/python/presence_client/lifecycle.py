@@ -217,6 +217,11 @@ class Lifecycle(Membership):
             # Failures are the acknowledgement's to report; only this one comes after it.
             if body.get("code") == "expired":
                 self._tell("signal_expired", body)
+        elif event == "grants_changed":
+            if self.room is not None and body.get("room_name") == self.room.name:
+                self.room.grants = body["grants"]
+                self.changes.happened()
+                self._tell(event, body)
         elif event in _FORWARDED:
             self._tell(event, body)
 

@@ -17,6 +17,8 @@ class Room:
         self.version: int = joined["version"]
         self.max_peers: int = joined["max_peers"]
         self.peers: list[Peer] = joined["peers"]
+        # What one may do in it; None on an open server.
+        self.grants: list[str] | None = joined.get("grants")
         # Our own data as an answer told of it, which may be newer than the list; as long as nobody
         # has told, an update as of version 0 is refused with what it is.
         self._stored: tuple[int, UserData] = (0, {})

@@ -162,7 +162,7 @@ def shown(
         listed = peer.listed(session, **joined, last_seen=now, session_count=count)
     else:
         at, data = text_of_instant(now), user_data.json_of(joined["user_data"])
-        listed = ListedPeer(joined["peer_id"], joined["username"], at, at, data, 1, None, ())
+        listed = ListedPeer(joined["peer_id"], joined["username"], at, at, data, 1, None, None, ())
         if not seen.peers:
             head = Head(room.id, room.name, room.max_peers, seen.created_at, room.version)
     return Change(room.name, room.id, room.version - 1, room.version, (listed,), head)

@@ -27,6 +27,7 @@ class PeerRow(NamedTuple):
     user_data: dict[str, Any]
     data_version: int
     away_reason: str | None
+    grants: str | None
     session_count: int
     rest_sessions: int
     suspended_sessions: int
@@ -43,6 +44,7 @@ class PeerRow(NamedTuple):
             json_of(self.user_data if is_same else changed["user_data"]),
             changed.get("session_count", self.session_count),
             changed.get("away_reason", self.away_reason),
+            changed.get("grants", self.grants),
             lists.files_of(session, self.id) if self.files else (),
         )
 
@@ -124,6 +126,7 @@ _COLUMNS = (
     Peer.user_data,
     Peer.data_version,
     Peer.away_reason,
+    Peer.grants,
     _count_sessions(),
     _count_sessions(PeerSession.sid.is_(None)),
     _count_sessions(PeerSession.sid.is_not(None), PeerSession.expires_at.is_not(None)),

@@ -93,7 +93,8 @@ def join(
         sessions.close(session, suspended[:1], peer.last_seen, sessions.LOST)
         entering.begin_session(session, room, peer, presence, now)
         room = rooms.unchanged(session, room)
-        return Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
+        back = Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
+        return replace(back, grants=peer.grants)
     if peer:
         is_changed = bool(user_data.changed_keys(peer.user_data, merged))
         peer_rows.store(
@@ -124,7 +125,8 @@ def join(
     change = None
     if not (previous or is_news or suspended or erased.peer_ids):
         change = entering.shown(session, seen, presence, who, now)
-    return Joined(room.name, peer_id, username, room.version, left, erased=erased, change=change)
+    come = Joined(room.name, peer_id, username, room.version, left, erased=erased, change=change)
+    return replace(come, grants=peer.grants if peer else None)
 
 
 def resume(

@@ -31,7 +31,8 @@ class Joined:
 
     ``is_news`` is false where nobody needs to hear of it: the peer was away for less than the
     grace. ``replaced_sid`` is the lost socket whose place was taken. ``erased`` are peers that had
-    to go for a new one; the caller removes the bytes of their files.
+    to go for a new one; the caller removes the bytes of their files. ``grants`` are what an
+    admin lets the peer do, if that is another thing than its token says.
     """
 
     room_name: str
@@ -43,6 +44,7 @@ class Joined:
     replaced_sid: str | None = None
     erased: ErasedPeers = NOBODY
     change: Change | None = None
+    grants: str | None = None
 
     @property
     def known_version(self) -> int | None:

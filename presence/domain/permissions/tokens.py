@@ -14,7 +14,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,10 +34,13 @@ from presence.errors import (
 from presence.storage.models import NAME_LENGTH
 
 JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN = "join", "update", "upload", "signal", "list", "admin"
+# The same as to signal, for those who honestly send no sound and no pictures: the server relays
+# what calls are made with, and sees nothing of what they carry.
+LISTEN = "listen"
 # For a backend, which is no peer: to say something in a room in the server's name, and to fetch
 # what happens.
 PUBLISH, EVENTS = "publish", "events"
-GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST, PUBLISH, EVENTS, ADMIN)
+GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LISTEN, LIST, PUBLISH, EVENTS, ADMIN)
 # What a token allows whose maker does not say: everything that people do in a room.
 USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
 # What a token says fits easily, a provider's with its many groups as well; whoever sends more wants
@@ -89,12 +92,23 @@ class Grants:
         """Whether the token may act for anybody in its rooms."""
         return ADMIN in self.allowed
 
+    def has(self, grant: str) -> bool:
+        """Tell whether the token allows `grant`; who may listen may signal."""
+        return grant in self.allowed or (grant == SIGNAL and LISTEN in self.allowed)
+
+    def within(self, given: frozenset[str] | None) -> Grants:
+        """Return what it allows in a room where an admin lets its peer do what is `given`.
+
+        None says that nobody has changed anything. An admin's own token stays as it is.
+        """
+        return self if given is None or self.is_admin else replace(self, allowed=given)
+
     def check(self, grant: str, room_name: str | None = None, peer_id: str | None = None) -> None:
         """Raise `NotGranted` or `WrongPeer` unless the token allows `grant`.
 
         In a room and as a peer where these are given, both in the form in which they are stored.
         """
-        if grant not in self.allowed:
+        if not self.has(grant):
             raise NotGranted(grant, f"It has no “{grant}” among its grants.")
         if room_name is not None and not self.room.matches(room_name):
             raise NotGranted(grant, f"It is not for room “{room_name}”.")

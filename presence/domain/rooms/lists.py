@@ -34,7 +34,8 @@ class Head(NamedTuple):
 class ListedPeer(NamedTuple):
     """What a list shows of a peer; ``user_data`` is JSON, ``files`` are stored names, oldest first.
 
-    Times are text (see `instant_text`). Lists are ordered by ``joined_at``, then ``peer_id``.
+    ``grants`` are what an admin lets it do, None for what its token says. Times are text (see
+    `instant_text`). Lists are ordered by ``joined_at``, then ``peer_id``.
     """
 
     peer_id: str
@@ -44,6 +45,7 @@ class ListedPeer(NamedTuple):
     user_data: str
     session_count: int
     away_reason: str | None
+    grants: str | None
     files: tuple[str, ...]
 
 
@@ -178,7 +180,7 @@ def _heads() -> Select[int, str, int, str, int]:
     return select(Room.id, Room.name, Room.max_peers, instant_text(Room.created_at), Room.version)
 
 
-def _peers() -> Select[int, int, str, str, str, str, str, int, str | None, int]:
+def _peers() -> Select[int, int, str, str, str, str, str, int, str | None, str | None, int]:
     return select(
         Peer.id,
         Peer.room_id,
@@ -189,6 +191,7 @@ def _peers() -> Select[int, int, str, str, str, str, str, int, str | None, int]:
         json_text(Peer.user_data),
         select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
         Peer.away_reason,
+        Peer.grants,
         select(func.count()).where(File.peer_row_id == Peer.id).scalar_subquery(),
     )
 

@@ -54,6 +54,7 @@ class PeerView:
     user_data: dict[str, Any]
     session_count: int
     away_reason: str | None = None
+    grants: str | None = None
     files: list[str] = field(default_factory=list)
 
     @property
@@ -239,6 +240,7 @@ def view(session: Session, name: str, only: str | None = None) -> RoomView:
         Peer.user_data,
         select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
         Peer.away_reason,
+        Peer.grants,
     ).where(Peer.room_id == room.id)
     files = (
         select(File.peer_row_id, File.stored_name)

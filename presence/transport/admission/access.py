@@ -10,9 +10,10 @@ import heapq
 import threading
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from presence.config import Settings
-from presence.domain.peers import recovery
+from presence.domain.peers import recovery, rights
 from presence.domain.permissions import bans, issuers, tokens
 from presence.domain.permissions.issuers import Provider
 from presence.domain.permissions.tokens import Grants, KeyRing
@@ -36,6 +37,14 @@ from presence.transport.wire.serializers import Body
 _EXPIRY_SECONDS = 1.0
 
 
+class _Here(NamedTuple):
+    """What a socket's token allows in the room it is in, as of a version of that."""
+
+    room_name: str
+    version: int
+    grants: Grants
+
+
 class Access:
     """The keys of tokens, and each socket's grants until it is gone or its token expires."""
 
@@ -50,6 +59,8 @@ class Access:
         self._rates = rates
         self._sockets = sockets
         self._grants: dict[str, Grants] = {}
+        # Of those whose rights an admin has changed in the room that they are in.
+        self._here: dict[str, _Here] = {}
         self._guard = threading.Lock()
         self._ends: list[tuple[float, str]] = []
         self._watching = False
@@ -79,7 +90,8 @@ class Access:
 
     def may_list(self, sid: str) -> bool:
         """Tell whether a socket's token lets it see lists, and open the files in them."""
-        grants = self._grants.get(sid)
+        here = self._here.get(sid)
+        grants = self._grants.get(sid) if here is None else here.grants
         return grants is not None and tokens.LIST in grants.allowed
 
     def is_barred(self, sid: str, peer_id: str) -> bool:
@@ -107,6 +119,36 @@ class Access:
     def forget(self, sid: str) -> None:
         """Forget a socket that is gone."""
         self._grants.pop(sid, None)
+        self._here.pop(sid, None)
+
+    def here(self, sid: str) -> Grants:
+        """Return what a socket may do in the room that it is in; raises as `of` does."""
+        grants, here = self.of(sid), self._here.get(sid)
+        return grants if here is None else here.grants
+
+    def regrant(
+        self, sid: str, room_name: str, version: int, given: frozenset[str] | None
+    ) -> Grants | None:
+        """Let a socket do in its room what an admin lets its peer do as of a version of that.
+
+        Returns what it may do now, or None where that is not new.
+        """
+        own, before = self._grants.get(sid), self._here.get(sid)
+        if own is None or (before is None and given is None):
+            return None
+        if before is not None and before.room_name == room_name:
+            if before.version > version:
+                return None
+            was = before.grants
+        else:
+            was = own
+        now = own.within(given)
+        self._here[sid] = _Here(room_name, version, now)
+        return now if now.allowed != was.allowed else None
+
+    def regranted(self, room_name: str) -> list[str]:
+        """Return the sockets of a room whose rights have ever been changed in it."""
+        return [sid for sid, here in list(self._here.items()) if here.room_name == room_name]
 
     def _watch(self) -> None:
         """End connections whose token expires, for as long as there are any."""
@@ -162,8 +204,31 @@ class Access:
 
 
 def check_room(grants: Grants, grant: str, room_name: str, peer_id: str | None = None) -> None:
-    """Raise unless a token allows something in a room, from which its peer is not banned."""
-    grants.check(grant, room_name, peer_id)
+    """Raise unless a token allows something in a room, from which its peer is not banned.
+
+    What an admin has made of the peer's rights there counts in the place of what the token says.
+    """
+    is_changeable = grant in rights.CHANGEABLE and not grants.is_admin
+    may_be_given = is_changeable and grants.room.matches(room_name)
+    if grants.has(grant) or not may_be_given:
+        grants.check(grant, room_name, peer_id)
     if not grants.is_admin:
         with database.reading() as session:
             bans.check(session, room_name, grants.peer_id)
+            given = rights.of(session, room_name, grants.peer_id)
+        if is_changeable:
+            grants.within(given).check(grant, room_name, peer_id)
+
+
+def check_anywhere(grants: Grants, grant: str) -> None:
+    """Raise unless a token allows something somewhere: by itself, or in a room by an admin's word.
+
+    What it is about a room is to be asked (`check_room`) once that is known.
+    """
+    if not grants.has(grant) and grant in rights.CHANGEABLE:
+        with database.reading() as session:
+            given = rights.everywhere(session, grants.peer_id)
+        for name, own in given.items():
+            if grants.room.matches(name) and grants.within(own).has(grant):
+                return
+    grants.check(grant)

@@ -8,12 +8,13 @@ from flask import Flask, current_app, g, request
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
+from presence.domain.peers import rights
 from presence.domain.permissions import bans
-from presence.domain.permissions.tokens import Grants
-from presence.errors import NoAdmins, NotGranted
+from presence.domain.permissions.tokens import LIST, Grants
+from presence.errors import Banned, NoAdmins, NotGranted
 from presence.storage import database
 from presence.storage.models import Room
-from presence.transport.admission.access import Access, check_room
+from presence.transport.admission.access import Access, check_anywhere, check_room
 from presence.transport.wire import messages
 from presence.transport.wire.file_urls import links
 from presence.transport.wire.needs import need_of
@@ -34,13 +35,26 @@ def require(grant: str, room_name: str, peer_id: str | None = None) -> None:
         check_room(grants, grant, room_name, peer_id)
 
 
+def allows(grant: str, room_name: str) -> bool:
+    """Tell whether the current request may do this in a room."""
+    try:
+        require(grant, room_name)
+    except (NotGranted, Banned):
+        return False
+    return True
+
+
 def visible_rooms(session: Session) -> Callable[[str], bool]:
     """Return what tells by a room's name whether the current request may know of it."""
     grants = caller()
     if grants is None:
         return lambda _name: True
-    shut = bans.rooms_shut_to(session, grants.peer_id) if not grants.is_admin else set()
-    return lambda name: grants.room.matches(name) and name not in shut
+    if grants.is_admin:
+        return grants.room.matches
+    given = {name: LIST in own for name, own in rights.everywhere(session, grants.peer_id).items()}
+    given |= dict.fromkeys(bans.rooms_shut_to(session, grants.peer_id), False)
+    usual = LIST in grants.allowed
+    return lambda name: grants.room.matches(name) and given.get(name, usual)
 
 
 def visible_condition(session: Session) -> ColumnElement[bool] | None:
@@ -50,9 +64,15 @@ def visible_condition(session: Session) -> ColumnElement[bool] | None:
         return None
     patterns = [pattern.parts for pattern in grants.room.patterns]
     condition = database.matches_any(session, Room.name, patterns)
-    if not grants.is_admin:
-        condition &= Room.name.not_in(bans.rooms_shut_to(session, grants.peer_id))
-    return condition
+    if grants.is_admin:
+        return condition
+    given = rights.everywhere(session, grants.peer_id)
+    if LIST in grants.allowed:
+        hidden = {name for name, own in given.items() if LIST not in own}
+    else:
+        hidden = set()
+        condition &= Room.name.in_([name for name, own in given.items() if LIST in own])
+    return condition & Room.name.not_in(hidden | bans.rooms_shut_to(session, grants.peer_id))
 
 
 def caller() -> Grants | None:
@@ -88,9 +108,9 @@ def _check_request(access: Access) -> None:
         )
         return
     grants = g.grants = access.read(bearer(), request.environ)
-    grants.check(need.grant)
     named = {**request.args.to_dict(), **(request.view_args or {})}
     if named.get("room_name") is None:
+        check_anywhere(grants, need.grant)
         return
     room_name = messages.parse(messages.RoomAddress, named).room_name
     peer_id = None

@@ -35,13 +35,18 @@ def guarded(access: Access, need: Need, handler: Handler) -> Handler:
     @functools.wraps(handler)
     def check_first(run: Any, sid: str, data: Any) -> Body:
         grants = access.of(sid)
-        grants.check(str(need.grant))
         if need.acts:
+            grants.check(str(need.grant))
             address = messages.parse(messages.PeerAddress, data)
             grants.check(str(need.grant), address.room_name, address.peer_id)
         elif need.names_room and isinstance(data, dict) and data.get("room_name") is not None:
             room_name = messages.parse(messages.RoomAddress, data).room_name
             check_room(grants, str(need.grant), room_name)
+        elif need.names_room:
+            grants.check(str(need.grant))
+        else:
+            # What it is about is the room that the socket is in.
+            access.here(sid).check(str(need.grant))
         return handler(run, sid, data)
 
     return check_first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from presence.config import Settings
+from presence.transport.cluster.live_rights import LiveRights
 from presence.transport.cluster.messaging import Handler, Messenger
 from presence.transport.cluster.remote_exits import RemoteExits
 from presence.transport.cluster.remote_signals import RemoteSignals
@@ -35,6 +36,7 @@ class Cluster:
         members: Members,
         waiting: SignalDelivery,
         lookup: PeerLookup,
+        rights: LiveRights,
     ) -> None:
         self._app = app
         self._worker_id, name = worker
@@ -54,6 +56,10 @@ class Cluster:
         announcer.listeners.append(self.signals.note)
         waiting.while_waiting.append(self.signals.forward_soon)
         self._messenger.when_restored.append(self._end_stale_sockets)
+        rights.tell_others = lambda room_name, told: self._messenger.tell_room(
+            room_name, "regranted", **told
+        )
+        self._messenger.on("regranted", rights.on_regranted)
 
     @property
     def up(self) -> bool:

@@ -209,6 +209,9 @@ def _answer_join(
     view = run.announcer.read(joined.room_name, joined.known_version)
     run.announcer.enter(sid, view, deltas=deltas)
     body = {**room_list.joined(view, joined.peer_id), **(hinted or {})}
+    if run.access.is_locked:
+        version, grants = joined.version, joined.grants
+        body["grants"] = run.live_rights.entered(sid, joined.room_name, version, grants)
     run.sockets.send(sid, "join_room_success", body)
     return body
 

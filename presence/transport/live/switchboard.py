@@ -255,6 +255,12 @@ class Switchboard:
         with self._lock:
             return dict(self._seats)
 
+    def sids_of(self, room_name: str, peer_id: str) -> list[str]:
+        """Return the sockets that stand for a peer here."""
+        with self._lock:
+            line = self._lines.get(Seat(room_name, peer_id))
+            return list(line.sids) if line is not None else []
+
     def next_waiting(self, sid: str) -> Held | None:
         """Take the next signal that waited for a socket which arrived; None when it has all."""
         with self._lock:

@@ -14,7 +14,7 @@ from flask import Flask
 
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
-from presence.errors import Banned
+from presence.errors import Banned, NotGranted
 from presence.storage import database
 from presence.transport.admission import socket_access
 from presence.transport.admission.access import Access
@@ -46,7 +46,7 @@ class Watchers:
         try:
             # Once more: a ban that was made since it was asked for could not shut this socket out.
             socket_access.check_watching(self._access, sid, room_name)
-        except Banned:
+        except (Banned, NotGranted):
             self._server.leave_room(sid, WATCHERS + room_name)
             raise
 
@@ -72,7 +72,7 @@ class Watchers:
             self._lobby.mark(room_name)
 
     def shut_out(self, room_name: str, peer_id: str) -> None:
-        """Let no socket of a banned peer watch a room any more, on any worker.
+        """Let no socket of a peer watch a room any more that may not, on any worker.
 
         Those that watch the list of rooms are told for the last time: the room is gone from theirs.
         """

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from presence import errors
 from presence.domain.files import files
-from presence.domain.peers import passwords, peers
+from presence.domain.peers import passwords, peers, rights
 from presence.domain.peers.sessions import RestPresence
 from presence.domain.permissions.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.domain.rooms import lists, rooms
@@ -183,7 +183,10 @@ def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
         erasing.note_erased(run, joined.room_name, joined.erased)
         view = run.announcer.read(joined.room_name, joined.known_version)
     run.announcer.mark_change(joined.change, joined.room_name)
-    return {"success": True, **room_list.joined(view, joined.peer_id)}
+    body = {"success": True, **room_list.joined(view, joined.peer_id)}
+    if (grants := request_access.caller()) is not None:
+        body["grants"] = serializers.grants(grants.within(rights.parse(joined.grants)))
+    return body
 
 
 @bp.post("/<room_name>/leave")
@@ -267,6 +270,8 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
     address = _peer_address(room_name, peer_id)
     with run.announcer.in_order(address.room_name):
         with run.blobs.deletion() as withdraw, database.writing() as session:
+            if (grants := request_access.caller()) is not None and not grants.is_admin:
+                rights.check_erasable(session, address.room_name, address.peer_id)
             erased = peers.erase(session, address.room_name, address.peer_id)
             withdraw(erased.stored_names)
         body = {

@@ -208,8 +208,8 @@ def store(run: Runtime, blob: PendingBlob, filename: str, address: PeerAddress) 
             raise
         run.announcer.emit("file_uploaded", serializers.file_notice(change), change.room_name)
     run.announcer.mark(change.room_name, told=True)
-    body, grants = serializers.file_change(change), request_access.caller()
-    return body if grants is None or LIST in grants.allowed else serializers.unsigned(body)
+    body = serializers.file_change(change)
+    return body if request_access.allows(LIST, change.room_name) else serializers.unsigned(body)
 
 
 def _checked(run: Runtime, blob: PendingBlob, filename: str) -> FileType:

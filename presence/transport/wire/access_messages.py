@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, FailFast, Field, ValidationInfo
 
@@ -43,7 +43,10 @@ def _text(value: object, info: ValidationInfo) -> object:
 Reason = Annotated[str, BeforeValidator(_reason), Field(max_length=REASON_LENGTH)]
 TokenId = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=NAME_LENGTH)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
-Grant = Literal["join", "update", "upload", "signal", "list", "publish", "events", "admin"]
+Grant = Literal[
+    "join", "update", "upload", "signal", "listen", "list", "publish", "events", "admin"
+]
+RoomGrant = Literal["join", "update", "upload", "signal", "listen", "list"]
 
 
 class Bar(Incoming):
@@ -53,6 +56,18 @@ class Bar(Incoming):
     """For how long; null or left out: until it is taken back."""
     reason: Annotated[Reason, Field(examples=["Advertising"])] = ""
     """What whoever is kept out is told."""
+
+
+class SetGrants(Incoming):
+    """Say what a peer may do in the room from now on, whatever its token says."""
+
+    grants: Annotated[
+        list[RoomGrant] | None,
+        FailFast(),
+        Field(max_length=len(get_args(RoomGrant)), examples=[["join", "update", "listen", "list"]]),
+    ]
+    """All that it may do, besides being there (`join`), which only a kick or a ban ends; null: what
+    its token says again."""
 
 
 class MintToken(Incoming):

@@ -87,6 +87,27 @@ class RoomMade(Answer):
     """Who was in it when it was closed."""
 
 
+class GrantsChanged(Answer):
+    """What a peer may do in a room now, beside what its token says."""
+
+    room_name: RoomName
+    peer_id: PeerId
+    grants: Annotated[list[str], Field(examples=[["join", "update", "listen", "list"]])]
+    """All that this connection may do in the room."""
+    version: Version
+
+
+class GrantsSet(Answer):
+    """What a peer may do in a room now."""
+
+    success: Success
+    room_name: RoomName
+    peer_id: PeerId
+    grants: Annotated[list[str] | None, Field(examples=[["join", "update", "listen", "list"]])]
+    """All that it may do, or null: what its token says."""
+    version: Version
+
+
 class RoomRemoved(Answer):
     """A room that is no more."""
 

@@ -14,13 +14,15 @@ class RoomList:
     """What a room shows at one version; never changed, for the next version is another one.
 
     ``peers`` are JSON by peer_id, in the list's order; ``rows`` are the same as they were read;
-    ``active`` says how many sessions each has of those that are active.
+    ``active`` says how many sessions each has of those that are active, ``granted`` what
+    each may do of those whose rights an admin has changed.
     """
 
     def __init__(self, head: Head, peers: list[ListedPeer], base: RoomList | None = None) -> None:
         self.head = head
         self.peers: dict[str, bytes] = dict(base.peers) if base else {}
         self.active: dict[str, int] = dict(base.active) if base else {}
+        self.granted: dict[str, str] = dict(base.granted) if base else {}
         self.size: int = base.size if base else 0
         self.rows: dict[str, ListedPeer] = dict(base.rows) if base else {}
         newest = next(reversed(self.rows.values()), None)
@@ -79,6 +81,10 @@ class RoomList:
             self.active[peer.peer_id] = peer.session_count
         else:
             self.active.pop(peer.peer_id, None)
+        if peer.grants is not None:
+            self.granted[peer.peer_id] = peer.grants
+        else:
+            self.granted.pop(peer.peer_id, None)
 
 
 def _place(peer: ListedPeer) -> tuple[str, str]:

@@ -37,6 +37,8 @@ class Peer(Answer):
     """How many connections, and REST joins, keep it active."""
     reason: Annotated[str | None, Field(examples=[None])]
     """Why it is not active: left, disconnected, expired, kicked, banned or room_closed."""
+    grants: Annotated[list[str] | None, Field(examples=[["join", "listen"]])] = None
+    """What it may do in the room; there alone where an admin has changed that."""
 
 
 class ErasedPeer(Answer):
@@ -86,6 +88,8 @@ class Joined(PeerList):
     """The room that was joined, and as whom."""
 
     peer_id: PeerId
+    grants: Annotated[list[str] | None, Field(examples=[["join", "signal"]])] = None
+    """What one may do in it; on a locked server."""
 
 
 class JoinedOverRest(Joined):

@@ -10,8 +10,10 @@ import orjson
 
 from presence.domain.files.files import FileChange, StoredFile
 from presence.domain.peers.results import Left, Updated
+from presence.domain.peers.rights import Regranted
 from presence.domain.permissions.bans import Bar
 from presence.domain.permissions.revocations import Revoked
+from presence.domain.permissions.tokens import GRANTS, Grants
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.rooms.rooms import PeerView
 from presence.transport.wire.file_urls import links
@@ -57,6 +59,7 @@ def peer(view: PeerView) -> Body:
         "uploaded_files": [file_path(name) for name in view.files],
         "session_count": view.session_count,
         "reason": None if view.is_active else view.away_reason,
+        **_granted(view.grants),
     }
 
 
@@ -72,7 +75,13 @@ def listed_peer(listed: ListedPeer) -> Body:
         "uploaded_files": [file_path(name) for name in listed.files],
         "session_count": listed.session_count,
         "reason": None if listed.session_count else listed.away_reason,
+        **_granted(listed.grants),
     }
+
+
+def _granted(grants: str | None) -> Body:
+    """Return what lists say of a peer whose rights an admin has changed."""
+    return {} if grants is None else {"grants": grants.split()}
 
 
 def peer_in_full(view: PeerView, room_name: str, files: list[StoredFile]) -> Body:
@@ -120,6 +129,22 @@ def revoked(revoked: Revoked) -> Body:
         "rooms": [pattern.text for pattern in revoked.rooms.patterns],
         "revoked_at": timestamp(revoked.made_at),
         "until": None if revoked.until is None else timestamp(revoked.until),
+    }
+
+
+def grants(grants: Grants) -> list[str]:
+    """Return what a token allows, in the order in which it is always told."""
+    return [grant for grant in GRANTS if grant in grants.allowed]
+
+
+def regranted(regranted: Regranted) -> Body:
+    """Return what a peer may do now in a room; ``grants`` is null where its token says it."""
+    kept = regranted.grants
+    return {
+        "room_name": regranted.room_name,
+        "peer_id": regranted.peer_id,
+        "grants": None if kept is None else kept.split(),
+        "version": regranted.version,
     }
 
 

@@ -63,6 +63,10 @@ NOTICES = {
         access_responses.TokenTakenBack,
         "The token of this connection was taken back; it closes",
     ),
+    "grants_changed": Notice(
+        access_responses.GrantsChanged,
+        "An admin has changed what this connection may do in its room",
+    ),
     "slow_down": Notice(
         server_responses.SlowDown,
         "This connection sends too fast, and is slowed down or about to be closed",
