@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from local_cluster.private_cluster import NewCluster
+from local_cluster.waiting import eventually
 from tests.support.callers import ROOMS, admin, ask, join
-from tests.support.clients import KINDS, events, hears, shows
+from tests.support.clients import KINDS, PythonClient, events, hears, shows
 from tests.support.keys import LOCKED, token
 
 
@@ -79,3 +82,76 @@ def test_bans_closed_rooms_and_patterns_hold_at_every_worker(
     assert ask(two, "POST", "/api/webrtc/tokens/revoke", everything, json={"peer_id": "last"}).ok
     hears(last, "token_revoked", seconds=3)
     assert ask(one, "GET", ROOMS, made).json()["code"] == "token_revoked"
+
+
+def test_what_is_taken_is_gone_at_three_workers_within_seconds_also_without_redis(
+    new_cluster: NewCluster, room: str
+) -> None:
+    cluster = new_cluster(3, **LOCKED)
+    one, two, _ = cluster.workers
+
+    def come(name: str) -> tuple[str, list[PythonClient]]:
+        """Let a peer be in the room by every worker; return its token and its sockets."""
+        made = token(name, room)
+        clients = [
+            PythonClient(worker.url, ["websocket"], {"token": made}) for worker in cluster.workers
+        ]
+        for client in clients:
+            assert client.call("join_room", join(room, name))["ok"]
+        return made, clients
+
+    def regrant(name: str, grants: list[str] | None) -> float:
+        path = f"{ROOMS}/{room}/peers/{name}/grants"
+        assert ask(one, "POST", path, admin(room), json={"grants": grants}).ok
+        return time.monotonic()
+
+    def may_speak(client: PythonClient) -> bool:
+        return bool(client.call("broadcast", {"event": "e", "data": 1})["ok"])
+
+    def all_are(clients: list[PythonClient], speaks: bool) -> bool:
+        return all(may_speak(client) == speaks for client in clients)
+
+    people = {name: come(name) for name in ("ada", "bob", "cyd")}
+    _, own = people["ada"]
+    regrant("ada", ["list"])
+    assert not any(may_speak(client) for client in own[:1]), "where it was said, at once"
+    for client in own[1:]:
+        hears(client, "grants_changed", lambda body: body["grants"] == ["join", "list"], seconds=2)
+    assert all_are(own, False)
+    for worker in cluster.workers:
+        query = f"{ROOMS}/{room}/update-data?peer_id=ada"
+        answer = ask(worker, "POST", query, people["ada"][0], json={"user_data": {}})
+        assert answer.json()["code"] == "not_granted"
+
+    def revoke(name: str, seconds: float) -> None:
+        made, clients = people[name]
+        began = time.monotonic()
+        assert ask(two, "POST", "/api/webrtc/tokens/revoke", admin(room), json={"peer_id": name}).ok
+        for client in clients:
+            hears(client, "token_revoked", seconds=seconds)
+
+        def is_refused_everywhere() -> bool:
+            answers = [ask(worker, "GET", f"{ROOMS}/{room}", made) for worker in cluster.workers]
+            return all(answer.json().get("code") == "token_revoked" for answer in answers)
+
+        eventually(is_refused_everywhere, "no worker takes the token", seconds)
+        assert time.monotonic() - began < seconds + 1
+        for client in clients:
+            client.disconnect()
+
+    revoke("bob", 2)
+    cluster.redis.stop()
+    began = regrant("ada", None)
+    eventually(lambda: all_are(own, True), "known without Redis", 3)
+    assert time.monotonic() - began < 4
+    revoke("cyd", 3)
+    regrant("ada", [])
+    eventually(lambda: all_are(own, False), "known without Redis", 3)
+    cluster.redis.start()
+    two.kill()
+    two.start()
+    again = PythonClient(two.url, ["websocket"], {"token": people["ada"][0]})
+    assert again.call("join_room", join(room, "ada"))["grants"] == ["join"]
+    assert not may_speak(again)
+    for client in (*own, again):
+        client.disconnect()
