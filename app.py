@@ -112,6 +112,7 @@ PARTS: tuple[Part, ...] = (
     leases.init_app,
     storage_limits.init_app,
     starting.heed_revocations,
+    starting.look_after_lobbies,
     starting.recover_files,
     starting.warn,
     starting.hear_others,

@@ -450,6 +450,9 @@ class Settings:
         60,
         "refused tokens of one address in a minute; 0 for any number",
     )
+    max_waiting: int = _setting(
+        "PRESENCE_MAX_WAITING", 100, "who may wait in front of one room with a lobby at once"
+    )
     wrong_passwords_per_minute: int = _setting(
         "PRESENCE_WRONG_PASSWORDS_PER_MINUTE",
         10,

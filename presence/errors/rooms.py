@@ -71,6 +71,73 @@ class WrongPassword(PresenceError):
         )
 
 
+class Waiting(PresenceError):
+    """The room lets nobody in who was not admitted; one waits in front of it now."""
+
+    code = "waiting"
+    room_name: str
+    retry_after: int
+
+    def __init__(self, room_name: str) -> None:
+        super().__init__(
+            f"You wait in front of room “{room_name}” until somebody there admits you. Stay "
+            "connected, or over REST ask again.",
+            room_name=room_name,
+            retry_after=2,
+        )
+
+
+class AdmissionRefused(PresenceError):
+    """Whoever waited in front of a room was turned away; ``reason`` is what was given."""
+
+    code = "admission_refused"
+    room_name: str
+    reason: str
+
+    def __init__(self, room_name: str, because: str) -> None:
+        super().__init__(
+            f"You were not admitted to room “{room_name}”.{_because(because)}",
+            room_name=room_name,
+            reason=because,
+        )
+
+
+class NotAdmitted(PresenceError):
+    """The room shows itself to those alone who were admitted, and are there."""
+
+    code = "not_admitted"
+    room_name: str
+
+    def __init__(self, room_name: str) -> None:
+        super().__init__(
+            f"Room “{room_name}” has a lobby: who is not in it sees nothing of it. Join it, and "
+            "wait to be admitted.",
+            room_name=room_name,
+        )
+
+
+class NotWaiting(PresenceError):
+    """Nobody of this peer_id waits in front of the room (any more)."""
+
+    code = "not_waiting"
+    room_name: str
+    peer_id: str
+
+    def __init__(self, room_name: str, peer_id: str) -> None:
+        super().__init__(
+            f"Nobody waits in front of room “{room_name}” as “{peer_id}”. Look who does.",
+            room_name=room_name,
+            peer_id=peer_id,
+        )
+
+
+class LobbyFull(QuotaExceeded):
+    """As many wait in front of a room as may."""
+
+    code = "lobby_full"
+    sentence = "Already {limit} wait in front of this room. Try again a little later."
+
+
 class PeerNotFound(PresenceError):
     """The room never had a peer of this id, or it was erased."""
 

@@ -115,6 +115,8 @@ class Room(Base):
     keep_inactive: Mapped[int | None] = mapped_column(Integer)
     # What joining it asks for, hashed; null: nothing.
     password_hash: Mapped[str | None] = mapped_column(Text)
+    # Whether who joins waits to be admitted.
+    has_lobby: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class Peer(Base):

@@ -8,7 +8,7 @@ import { Membership, closedError } from "./membership.js";
 import { Requests } from "./requests.js";
 import { Roster } from "./roster.js";
 
-const FORWARDED = new Set(["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast", "grants_changed"]);
+const FORWARDED = new Set(["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast", "grants_changed", "peer_waiting", "knocking"]);
 const CHANGES = new Set(["peer_joined", "peer_updated", "peer_left"]);
 const WATCHED = new Set(["room_changed", "rooms_changed"]);
 const SYNC_RETRY_MS = 1000;
@@ -58,6 +58,7 @@ export class PresenceClient extends Requests {
       entered: (body, how) => this.#entered(body, how),
       exited: (body) => this.#exited(body),
       failed: (error) => this.emit("error", error),
+      waiting: (body) => this.emit("waiting", body),
       isHolding: () => this.#isHolding,
       completed: (message) => this.#completed(message),
     }, this.#timeout);
@@ -279,6 +280,7 @@ export class PresenceClient extends Requests {
 
   #happened(name, body) {
     if (name === "join_room_success") return this.#membership.entered(body);
+    if (name === "join_room_error") return this.#membership.turnedAway(body);
     if (name === "leave_room_success") return this.#membership.exited(body);
     // Failures are the acknowledgement's to report; only this one comes after it.
     if (name === "signal_error") return body.code === "expired" && this.emit("signal_expired", body);

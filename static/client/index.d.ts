@@ -58,7 +58,31 @@ export interface Peer<Data extends object = UserData> {
 }
 
 /** What one may do in a room of a locked server; to “listen” is to take part in calls without sending. */
-export type Grant = "join" | "update" | "upload" | "signal" | "listen" | "list" | "publish" | "events" | "admin";
+export type Grant =
+  | "join"
+  | "update"
+  | "upload"
+  | "signal"
+  | "listen"
+  | "list"
+  | "enter"
+  | "admit"
+  | "publish"
+  | "events"
+  | "admin";
+
+/** Somebody who waits in front of a room, and is no peer of it yet. */
+export interface WaitingPeer<Data extends object = UserData> {
+  peer_id: string;
+  username: string;
+  user_data: Data;
+  knocked_at: string;
+}
+
+export interface Knocking<Data extends object = UserData> {
+  room_name: string;
+  knocking: WaitingPeer<Data>[];
+}
 
 export interface Granted<Grants = Grant[]> {
   room_name: string;
@@ -199,6 +223,11 @@ export type ErrorCode =
   | "room_full"
   | "room_not_found"
   | "room_not_made"
+  | "waiting"
+  | "admission_refused"
+  | "not_admitted"
+  | "not_waiting"
+  | "lobby_full"
   | "password_wanted"
   | "wrong_password"
   | "too_many_wrong_passwords"
@@ -278,6 +307,11 @@ export type ClientEvents<Data extends object = UserData, Signals = Json, Broadca
   peers: [peers: Peer<Data>[], list: PeerList<Data> | { room_name: string | null; version: 0 }];
   /** A peer became active. */
   peer_joined: [peer: Peer<Data>];
+  /** This client waits to be admitted: `join` goes on for as long as it takes. */
+  waiting: [body: { code: string; detail: string; room_name: string }];
+  /** Somebody began to wait in front of the room; with all who do, for who may admit them. */
+  peer_waiting: [peer: WaitingPeer<Data> & { room_name: string }];
+  knocking: [people: Knocking<Data>];
   /** An admin has changed what this client may do in its room. */
   grants_changed: [granted: Granted];
   /** A peer became inactive, for the reason that the server told, if it did. */
@@ -431,6 +465,10 @@ export class PresenceClient<
   kick(peerId: string, where?: Where): Promise<Left>;
   ban(peerId: string, how?: Where & { seconds?: number; reason?: string }): Promise<Bar & { peer_id: string }>;
   unban(peerId: string, where?: Where): Promise<{ room_name: string; peer_id: string }>;
+  /** Who waits in front of a room; this and the next need a token with “admit”. */
+  knocking(roomName?: string): Promise<Knocking<Data>>;
+  admit(peerId: string, where?: Where): Promise<{ room_name: string; peer_id: string; version: number }>;
+  refuse(peerId: string, how?: Where & { reason?: string }): Promise<{ room_name: string; peer_id: string; reason: string }>;
   /** Let a peer do these things and no others; `null`: what its token says again. */
   setGrants(peerId: string, grants: Grant[] | null, where?: Where): Promise<Granted<Grant[] | null>>;
   bans(roomName?: string): Promise<{

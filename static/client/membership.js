@@ -8,12 +8,15 @@ import { PresenceError } from "./base.js";
 import { delayOf, isPassing } from "./line.js";
 import { Stay } from "./stay.js";
 
+// As long as a timer can be: an admission may take any time.
+const LONG_MS = 2 ** 31 - 1;
+
 /**
  * Moves a client in and out of rooms over a line.
  *
  * `owner` is told: `changed(state)`, `leaving(stay)` while something can still be said in the room,
  * `entered(body, { stay, rejoined, known })`, `exited(body)`, and `failed(error)` of what no promise
- * reports. It is asked: `isHolding()`, whether the line is wanted without a room too, and
+ * reports, `waiting(body)` of a room with a lobby. It is asked: `isHolding()`, whether the line is wanted without a room too, and
  * `completed(message)` for a join as it is to be sent.
  */
 export class Membership {
@@ -147,6 +150,7 @@ export class Membership {
     const rejoined = stay.wasIn;
     this.#held = this.#placed = stay;
     stay.wasIn = stay.isIn = true;
+    stay.answer = body;
     stay.refusal = null;
     stay.refusals = 0;
     stay.message = { ...stay.message, room_name: body.room_name, peer_id: body.peer_id };
@@ -154,6 +158,15 @@ export class Membership {
     this.#tellOutside({});
     this.#settleState();
     this.#owner.entered(body, { stay, rejoined, known });
+    this.#look();
+  }
+
+  /** The server says that whoever waited to be admitted is not; other refusals are answers. */
+  turnedAway(body) {
+    const stay = this.#wanted;
+    if (!stay?.isWaiting || body.code === "waiting" || !stay.isOf({ room_name: body.room_name ?? stay.roomName })) return;
+    this.#held = null;
+    this.#fail(stay, new PresenceError(body.code, body.detail, body));
     this.#look();
   }
 
@@ -208,6 +221,7 @@ export class Membership {
       stay.dropData();
       stay.settle("resolve", body);
     } catch (error) {
+      if (error.code === "waiting" && this.#wanted === stay && !stay.isIn) return void (await this.#wait(stay, error));
       // Who is in stays in when a further join is refused; who got no answer may be in.
       if (this.#held === stay && !stay.isIn && error.code !== "timeout") this.#held = null;
       if (error.code === "connection_lost" || this.#wanted !== stay || stay.attempt !== attempt) return;
@@ -220,6 +234,20 @@ export class Membership {
       const isOver = () => this.#wanted !== stay || stay.attempt !== attempt || !this.#line.isUp;
       await this.#change(delayOf(stay.refusals++, error), isOver);
     }
+  }
+
+  /** Wait to be admitted, for as long as it takes and the line is up. */
+  async #wait(stay, error) {
+    const { attempt } = stay;
+    if (attempt) clearTimeout(attempt.timer);
+    stay.isWaiting = true;
+    stay.refusal = error;
+    this.#owner.waiting(error.body);
+    await this.#change(LONG_MS, () => stay.isIn || this.#wanted !== stay || stay.attempt !== attempt || !this.#line.isUp);
+    stay.isWaiting = false;
+    if (!stay.isIn || stay.attempt !== attempt) return;
+    stay.dropData();
+    stay.settle("resolve", { ok: true, ...stay.answer });
   }
 
   async #depart() {

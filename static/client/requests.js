@@ -105,6 +105,21 @@ export class Requests extends Emitter {
     return this.#send("POST", `${this.#peer(peerId, roomName)}/grants`, { grants });
   }
 
+  /** Return who waits in front of a room. This and the next need a token with `admit`. */
+  async knocking(roomName) {
+    return this.#send("GET", `${this.#room(roomName)}/knocking`);
+  }
+
+  /** Let somebody in who waits; rejects with `not_waiting` or `room_full`. */
+  async admit(peerId, { roomName } = {}) {
+    return this.#send("POST", `${this.#room(roomName)}/knocking/${encodeURIComponent(peerId)}/admit`, {});
+  }
+
+  /** Turn somebody away who waits. */
+  async refuse(peerId, { roomName, reason = "" } = {}) {
+    return this.#send("POST", `${this.#room(roomName)}/knocking/${encodeURIComponent(peerId)}/refuse`, { reason });
+  }
+
   /** Return who is banned from a room, and whether it is closed. */
   async bans(roomName) {
     return this.#send("GET", `${this.#room(roomName)}/bans`);

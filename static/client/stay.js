@@ -5,6 +5,9 @@ export class Stay {
   /** Whether the server let us in at least once, and whether we are in now. */
   wasIn = false;
   isIn = false;
+  /** Whether it waits in front of a room with a lobby, and what the server said when it was in last. */
+  isWaiting = false;
+  answer = null;
   /** The error for whatever waits for this stay, once it is over. */
   ended = null;
   /** The `join` that waits for an answer: `{ resolve, reject, timer, waitForPlace }`, or null. */

@@ -80,6 +80,7 @@ export function startJoining({ client, name: roomName, changed }) {
       firstData.value = "";
     } catch (error) {
       if (ASKING.has(error.code)) wantPassword();
+      news.textContent = "";
       say(error);
       if (!isAboutToken(error.code)) forget(roomName);
     } finally {
@@ -119,6 +120,11 @@ export function startJoining({ client, name: roomName, changed }) {
     if (hadFocus) document.getElementById("user-data").focus();
     news.textContent = rejoined ? "The connection is back, and so are you." : "You are in the room.";
     changed();
+  });
+
+  client.on("waiting", () => {
+    news.textContent = "You wait to be let in. Somebody in the room will see to it.";
+    button.textContent = "Waiting…";
   });
 
   client.on("left", (body) => {

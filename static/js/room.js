@@ -5,6 +5,7 @@ import { connectPage } from "./connection.js";
 import { startConsole } from "./console.js";
 import { startData } from "./data-editor.js";
 import { startJoining } from "./joining.js";
+import { startLobby } from "./lobby.js";
 import { refresher } from "./refresh.js";
 import "./times.js";
 import { listenToTraffic } from "./traffic.js";
@@ -15,20 +16,26 @@ const roomName = main.dataset.room;
 const changed = refresher("room-changed");
 
 const room = { name: roomName, changed };
+let isWatching = true;
 const client = connectPage({
   onSocket(socket) {
     socket.on("room_changed", changed);
     listenToTraffic(socket, (entry) => room.log(entry));
   },
   onConnected(socket) {
-    socket.emit("watch", { room_name: roomName });
+    socket.emit("watch", { room_name: roomName }, ({ ok }) => {
+      isWatching = ok;
+    });
     changed();
   },
 });
 
+// A room with a lobby is watched by nobody who had to wait, but who is in it hears its lists.
+client.on("peers", () => isWatching || changed());
 room.client = client;
 room.log = startConsole(room);
 startJoining(room);
+startLobby(room);
 startData(room);
 startCall(room);
 startUploads(room, Number(main.dataset.maxUpload));

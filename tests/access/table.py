@@ -109,6 +109,9 @@ ROUTES = [
     Route("POST", f"{_PEER}/ban", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_PEER}/unban", "admin"),
     Route("POST", f"{_PEER}/grants", "admin", json={"grants": None}),
+    Route("GET", f"{_ONE}/knocking", "admit"),
+    Route("POST", f"{_ONE}/knocking/<peer_id>/admit", "admit"),
+    Route("POST", f"{_ONE}/knocking/<peer_id>/refuse", "admit", json={}),
     Route("GET", f"{_ONE}/bans", "admin"),
     Route("POST", f"{_ONE}/close", "admin", json={"seconds": 0.001}),
     Route("POST", f"{_ONE}/reopen", "admin"),
@@ -171,7 +174,10 @@ class Holder:
         return not rule.acts or peer_id == self.peer_id or is_admin
 
 
-SINGLE = ("join", "update", "upload", "signal", "listen", "list", "publish", "events", "admin")
+SINGLE = (
+    *("join", "update", "upload", "signal", "listen", "list", "enter", "admit"),
+    *("publish", "events", "admin"),
+)
 HOLDERS = [
     *(Holder((grant,)) for grant in SINGLE),
     # Everything but one: no grant comes with another.

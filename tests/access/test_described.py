@@ -47,6 +47,15 @@ def test_every_answer_of_an_admin_s_routes_is_described(locked: LiveServer, room
     assert act("POST", "join", 409, peer_id="ada", username="Ada")["code"] == "room_closed"
     act("POST", "reopen")
     act("POST", "reopen", 404)
+    call("PUT", path, headers=headers, json={"lobby": True})
+    for name, status, wanted in (("zoe", 403, "refuse"), ("eve", 200, "admit")):
+        guest, wish = bearer(token(name, room)), join(room, name)
+        assert call("POST", f"{path}/join", 409, headers=guest, json=wish)["code"] == "waiting"
+        call("GET", path, 403, headers=guest)
+        act("GET", "knocking")
+        act("POST", f"knocking/{name}/{wanted}")
+        act("POST", f"knocking/{name}/{wanted}", 404)
+        call("POST", f"{path}/join", status, headers=guest, json=wish)
     call("DELETE", path, headers=headers)
     call("DELETE", path, 404, headers=headers)
     wish = {"peer_id": "ada", "room": room, "grants": ["list"], "ttl": 60}
@@ -99,6 +108,14 @@ def test_refused_events_and_the_end_of_a_token_are_described(locked: LiveServer,
     assert ask(locked, "POST", regrant, admin(room), json={"grants": ["listen"]}).ok
     hears(muted, "grants_changed")
     client.received += muted.received
+    assert ask(locked, "PUT", f"{ROOMS}/{room}", admin(room), json={"lobby": True}).ok
+    host = joined(locked, "host", room, ["join", "admit"])
+    guest = PythonClient(locked.url, ["websocket"], {"token": token("guest", room)})
+    answer = guest.call("join_room", join(room, "guest"))
+    check(answer, messages["join_room_acknowledgement"]["payload"], document, "join_room")
+    hears(host, "peer_waiting")
+    hears(host, "knocking")
+    client.received += [*host.received, *guest.received]
     until = int(time.time()) + 60
     made = tokens.mint(KEYS, "bob", room, ["join"], expires_at=until, jti="one of a test")
     other = PythonClient(locked.url, ["websocket"], {"token": made})

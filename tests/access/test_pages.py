@@ -225,3 +225,27 @@ def test_a_call_works_at_a_locked_server(visit: Visit, locked: LiveServer, room:
     hears(client, "broadcast", lambda body: body["from"] == "ada")
     eventually(lambda: client.connected, "nobody was shown out")
     client.disconnect()
+
+
+def test_on_the_page_of_a_room_one_waits_and_lets_in(
+    visit: Visit, locked: LiveServer, room: str
+) -> None:
+    assert ask(locked, "PUT", f"{ROOMS}/{room}", admin(room), json={"lobby": True}).ok
+
+    def open_as(name: str, grants: Any) -> Any:
+        return visit(f"{room_path(room)}#token={token(name, room, grants)}")
+
+    host, ada = open_as("host", (*EVERYTHING, "admit")), open_as("ada", EVERYTHING)
+    host.join("Host")
+    ada.page.fill("#username", "Ada")
+    ada.page.click("#join-button")
+    ada.sees("#you-news", "wait to be let in")
+    host.sees("#lobby", "Ada")
+    host.page.get_by_role("button", name="Refuse").click()
+    ada.sees("#join-problem", "not admitted")
+    assert not host.page.locator("#lobby-card").is_visible()
+    ada.page.click("#join-button")
+    host.page.get_by_role("button", name="Let in").click()
+    ada.sees("#you-news", "You are in the room")
+    host.sees_here("Ada")
+    ada.sees_here("Host")

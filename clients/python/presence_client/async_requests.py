@@ -101,6 +101,20 @@ class AsyncRequests(AsyncBase):
         message = {"grants": None if grants is None else list(grants)}
         return cast(bodies.Granted, await self._until_closed(self._rest.post(path, message)))
 
+    async def knocking(self, room_name: str | None = None) -> bodies.Knocking:
+        """Return who waits in front of a room. This and the next need a token with ``admit``."""
+        path = room_path(self._room(room_name), "knocking")
+        return cast(bodies.Knocking, await self._until_closed(self._rest.get(path)))
+
+    async def admit(self, peer_id: str, *, room_name: str | None = None) -> bodies.Admitted:
+        """Let somebody in who waits; raises `PresenceError`: ``not_waiting``, ``room_full``."""
+        answer = self._moderate(room_name, "knocking", peer_id, "admit")
+        return cast(bodies.Admitted, await answer)
+
+    async def refuse(self, peer_id: str, *, reason: str = "", room_name: str | None = None) -> None:
+        """Turn somebody away who waits."""
+        await self._moderate(room_name, "knocking", peer_id, "refuse", reason=reason)
+
     async def bans(self, room_name: str | None = None) -> bodies.Bans:
         """Return who is banned from a room, and whether it is closed."""
         path = room_path(self._room(room_name), "bans")

@@ -85,6 +85,18 @@ class BlockingRequests(BlockingBase):
         """Let a peer do these things in a room and no others; None: what its token says again."""
         return self._run(self._inner.set_grants(peer_id, grants, room_name=room_name))
 
+    def knocking(self, room_name: str | None = None) -> bodies.Knocking:
+        """Return who waits in front of a room. This and the next need a token with ``admit``."""
+        return self._run(self._inner.knocking(room_name))
+
+    def admit(self, peer_id: str, *, room_name: str | None = None) -> bodies.Admitted:
+        """Let somebody in who waits; raises `PresenceError`: ``not_waiting``, ``room_full``."""
+        return self._run(self._inner.admit(peer_id, room_name=room_name))
+
+    def refuse(self, peer_id: str, *, reason: str = "", room_name: str | None = None) -> None:
+        """Turn somebody away who waits."""
+        self._run(self._inner.refuse(peer_id, reason=reason, room_name=room_name))
+
     def bans(self, room_name: str | None = None) -> bodies.Bans:
         """Return who is banned from a room, and whether it is closed."""
         return self._run(self._inner.bans(room_name))

@@ -166,6 +166,30 @@ class Closing(TypedDict):
     made_at: str
 
 
+class WaitingPeer(TypedDict):
+    """Somebody who waits in front of a room."""
+
+    peer_id: str
+    username: str
+    user_data: UserData
+    knocked_at: str
+
+
+class Knocking(TypedDict):
+    """Who waits in front of a room, the first to come first."""
+
+    room_name: str
+    knocking: list[WaitingPeer]
+
+
+class Admitted(TypedDict):
+    """Somebody who waited, and is in the room now."""
+
+    room_name: str
+    peer_id: str
+    version: int
+
+
 class Granted(TypedDict):
     """What a peer may do in a room now; ``grants`` is None where its token says it."""
 

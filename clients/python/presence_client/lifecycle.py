@@ -37,6 +37,8 @@ _FORWARDED = frozenset(
         "broadcast",
         "room_changed",
         "rooms_changed",
+        "peer_waiting",
+        "knocking",
         "slow_down",
     }
 )
@@ -217,6 +219,8 @@ class Lifecycle(Membership):
             # Failures are the acknowledgement's to report; only this one comes after it.
             if body.get("code") == "expired":
                 self._tell("signal_expired", body)
+        elif event == "join_room_error":
+            self._turned_away(body)
         elif event == "grants_changed":
             if self.room is not None and body.get("room_name") == self.room.name:
                 self.room.grants = body["grants"]

@@ -105,7 +105,7 @@ class Membership:
         try:
             await asyncio.wait({answer}, timeout=self._timeout if seconds is None else seconds)
             # Who was in the room before waits for it too, but not the call that does not want to.
-            if seconds is None and wish.is_queued and waits_for_place:
+            if seconds is None and (wish.is_waiting or (wish.is_queued and waits_for_place)):
                 await asyncio.wait({answer})
         except asyncio.CancelledError:
             self._withdraw(
@@ -177,12 +177,17 @@ class Membership:
 
     def _entered(self, body: Body) -> None:
         """Take the room's list; it is the answer to the oldest join that has none yet."""
-        if not self._requests or (wish := self._requests[0].wish) is not self._wish:
+        wish, turn = self._wish, None
+        if self._requests:
+            wish, turn = self._requests[0].wish, self._requests[0].turn
+        elif wish is not None and wish.is_waiting:
+            turn = wish.turn  # admitted, which nothing of ours asked for just now
+        if wish is None or turn is None or wish is not self._wish:
             return
         wish.is_in = True
         lost = self._following.enter(body)
         self._settle()
-        if self._requests[0].turn == wish.turn:
+        if turn == wish.turn:
             wish.succeed({"ok": True, **body})
         if lost is not None:
             self._start(self._put_back, lost)
@@ -209,6 +214,11 @@ class Membership:
     def _refused(self, wish: Wish, error: PresenceError) -> None:
         """Try again what passes for as long as somebody wants it, and give up the rest."""
         wish.trouble = error
+        wish.is_waiting = error.code == "waiting"
+        if wish.is_waiting:
+            self._tell("waiting", error.body)
+            self.changes.happened()
+            return
         passes = error.passes or (self._fetches_tokens and error.code in TOKEN_ENDED)
         if error.code == "room_full":
             passes = wish.waits_for_place or self.room is not None
@@ -229,6 +239,12 @@ class Membership:
             self._give_up(error, error.code)
             self._settle()
             self.keeper.release()
+
+    def _turned_away(self, body: Body) -> None:
+        """Hear that one who waits is not admitted; other refusals come with their answers."""
+        wish = self._wish
+        if wish is not None and wish.is_waiting and body.get("code") != "waiting":
+            self._refused(wish, PresenceError.of(body))
 
     def _withdraw(self, wish: Wish, turn: int, error: PresenceError) -> None:
         """Take a join back that nobody waits for any more; a place that one had stays."""
@@ -272,8 +288,9 @@ class Membership:
         """Ask for something no more, and have the server take back what it has made of it."""
         wish.stop_retrying()
         link = self.keeper.link
-        asked = wish.is_in or any(request.wish is wish for request in self._requests)
-        wish.is_in = False
+        is_asked = any(request.wish is wish for request in self._requests)
+        asked = wish.is_in or wish.is_waiting or is_asked
+        wish.is_in = wish.is_waiting = False
         if link is None or not asked:
             return
         departure = asyncio.get_running_loop().create_future()

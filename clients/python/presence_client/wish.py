@@ -55,6 +55,8 @@ class Wish:
     is_in: bool = False
     # Whether it waits for a place in a full room.
     is_queued: bool = False
+    # Whether it waits to be admitted to a room with a lobby.
+    is_waiting: bool = False
     # Why it is not fulfilled yet.
     trouble: PresenceError | None = None
     # How often it was refused in a row.
@@ -78,7 +80,7 @@ class Wish:
         self.answer, self.waits_for_place = answer, waits_for_place
         self.turn += 1
         self.refusals = 0
-        self.is_queued = False
+        self.is_queued = self.is_waiting = False
         self.stop_retrying()
 
     def succeed(self, body: Body) -> None:
@@ -86,7 +88,7 @@ class Wish:
         self.taken_as = self.username
         self.user_data = self.trouble = None
         self.refusals = 0
-        self.is_queued = False
+        self.is_queued = self.is_waiting = False
         if self.answer is not None and not self.answer.done():
             self.answer.set_result(body)
 

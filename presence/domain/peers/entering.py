@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from presence.domain.outbox import outbox
-from presence.domain.peers import looks, sessions
+from presence.domain.peers import lobbies, looks, passwords, sessions
 from presence.domain.peers.looks import PeerRow, Seen
 from presence.domain.peers.sessions import Ended, Presence, RestPresence
 from presence.domain.rooms import activity, rooms
@@ -99,6 +99,20 @@ def _change_all(session: Session, names: set[str], joined: str) -> dict[str, Loc
         return {name: rooms.change(session, name) for name in sorted(names)}
     except RoomNotFound as missing:
         raise RoomNotMade(joined) from missing
+
+
+def check(
+    seen: Seen,
+    previous: list[Ended],
+    passed: str | None,
+    now: datetime,
+    *,
+    is_proven: bool,
+    enters: bool,
+) -> None:
+    """Raise `passwords.Unchecked` or `lobbies.MustWait` where a room asks for something."""
+    passwords.check(seen, previous, passed, is_proven=is_proven)
+    lobbies.check(seen, previous, now, enters=enters)
 
 
 def begin_session(

@@ -54,7 +54,8 @@ class Seen(NamedTuple):
 
     ``has_session`` tells whether the socket that was asked for stands for anybody, ``any_expired``
     whether there are sessions anywhere whose time is over, ``is_barred`` whether a ban or a closing
-    may hold, ``password_hash`` what joining asks for. ``peers`` are counted where this one is new.
+    may hold, ``password_hash`` what joining asks for, ``has_lobby`` whether
+    one waits before it. ``peers`` are counted where this one is new.
     """
 
     room: rooms.LockedRoom
@@ -63,6 +64,7 @@ class Seen(NamedTuple):
     any_expired: bool
     is_barred: bool
     password_hash: str | None
+    has_lobby: bool
     peers: int
     peer: PeerRow | None
 
@@ -82,8 +84,8 @@ def look(
     row = _LOOK.row(session, room_name=room_name, who=peer_id, of_sid=sid, now=now)
     if row is None:
         return None
-    peer = PeerRow(*row[11:]) if row[11] is not None else None
-    return Seen._make((rooms.LockedRoom(*row[:5]), *row[5:11], peer))
+    peer = PeerRow(*row[12:]) if row[12] is not None else None
+    return Seen._make((rooms.LockedRoom(*row[:5]), *row[5:12], peer))
 
 
 def look_at_socket(session: Session, sid: str) -> SeenSocket | None:
@@ -144,6 +146,7 @@ _LOOK = Prepared(
             exists().where(Closing.room_name == Room.name),
         ),
         Room.password_hash,
+        Room.has_lobby,
         case(
             (
                 Peer.id.is_(None),

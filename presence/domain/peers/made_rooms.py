@@ -33,6 +33,7 @@ class MadeRoom:
     max_peers: int
     keep_inactive: int | None
     has_password: bool
+    has_lobby: bool
     is_closed: bool
     created_at: datetime
     version: int
@@ -52,10 +53,10 @@ def put(
 ) -> MadeRoom:
     """Make a room, or change the one that there is; either way it stays until it is removed.
 
-    `terms` may have ``max_peers``, ``keep_inactive`` and ``password_hash``; None is what the server
-    has, and what is not there stays as it is. Nobody is put out by fewer places or a password. With
-    `closed` the room is closed, everybody put out, or reopened. A password is changed by those who
-    have `passed` the one that there is (see `passwords`). Raises `TooManyRooms`,
+    `terms` may have ``max_peers``, ``keep_inactive``, ``password_hash`` and ``has_lobby``; None is
+    what the server has, and what is not there stays as it is. Nobody is put out by any of them.
+    With `closed` the room is closed, everybody put out, or reopened. A password is changed by those
+    who have `passed` the one that there is (see `passwords`). Raises `TooManyRooms`,
     `TooManyRoomsMade`, `DatabaseFull` or `passwords.Unchecked`.
     """
     now = clock.now()
@@ -92,6 +93,7 @@ def put(
             Room.max_peers,
             Room.keep_inactive,
             Room.password_hash.is_not(None),
+            Room.has_lobby,
             Room.created_at,
         ).where(Room.id == room.id)
     ).one()
@@ -99,4 +101,4 @@ def put(
     if not is_new and row.max_peers == room.max_peers:
         room = rooms.unchanged(session, room)
     is_closed = bans.closing_of(session, name) is not None
-    return MadeRoom(name, *row[:3], is_closed, row.created_at, room.version, is_new, left)
+    return MadeRoom(name, *row[:4], is_closed, row.created_at, room.version, is_new, left)

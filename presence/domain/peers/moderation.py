@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain.outbox import outbox
-from presence.domain.peers import peer_rows, recovery, sessions
+from presence.domain.peers import lobbies, peer_rows, recovery, sessions
 from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
 from presence.domain.permissions.bans import Bar
@@ -55,6 +55,7 @@ def ban(
     """
     bar = bans.ban(session, room_name, peer_id, seconds, reason)
     rooms.lock(session, room_name)
+    lobbies.send_away(session, room_name, peer_id)
     recovery.withdraw_all(session, room_name, peer_id)
     left = _put_out(session, room_name, BANNED, Peer.peer_id == peer_id)
     if not left:
@@ -71,6 +72,7 @@ def close_room(
     """
     bar = bans.close(session, room_name, seconds, reason)
     rooms.lock(session, room_name)
+    lobbies.send_away(session, room_name)
     recovery.withdraw_room(session, room_name)
     return bar, _put_out(session, room_name, CLOSED)
 
@@ -82,6 +84,7 @@ def remove_room(session: Session, room_name: str) -> RemovedRoom:
     again, and begins with a later version. Raises `RoomNotFound`.
     """
     room = rooms.change(session, room_name)
+    lobbies.send_away(session, room_name)
     recovery.withdraw_room(session, room_name)
     left = _put_out(session, room_name, REMOVED)
     room = replace(room, version=left[0].version) if left else room

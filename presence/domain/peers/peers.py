@@ -12,7 +12,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from presence.domain.outbox import outbox
-from presence.domain.peers import entering, looks, passwords, peer_rows, recovery, sessions
+from presence.domain.peers import (
+    entering,
+    looks,
+    passwords,
+    peer_rows,
+    recovery,
+    sessions,
+)
 from presence.domain.peers.entering import Wanted
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.results import Erased, Joined, Left, Updated
@@ -39,6 +46,7 @@ def join(
     limits: Limits,
     maker: Maker | None = None,
     passed: str | None = None,
+    enters: bool = True,
 ) -> Joined:
     """Make a peer active in a room, making room and peer when they are new.
 
@@ -48,7 +56,8 @@ def join(
     `Limits.max_kept_peers`). A room that is made counts against the `maker`, where there is one.
     `passed` is what a room's password was checked against (see `passwords`). Raises `RoomFull`,
     `RoomNotMade`, `TooManyRooms`, `TooManyRoomsMade`, `UserDataTooLarge`, `DatabaseFull`, `Banned`,
-    `RoomClosed` or `passwords.Unchecked`.
+    `RoomClosed`, `passwords.Unchecked`, or
+    `lobbies.MustWait` for one who `enters` no room with a lobby by itself.
     """
     now = clock.now()
     sid = presence.sid if isinstance(presence, SocketPresence) else None
@@ -61,7 +70,7 @@ def join(
     if limits.heeds_bans and seen.is_barred:
         # With the room locked, so that a ban cannot come between this look and the joining.
         bans.check_join(session, room_name, peer_id)
-    passwords.check(seen, previous, passed, is_proven=limits.heeds_bans)
+    entering.check(seen, previous, passed, now, is_proven=limits.heeds_bans, enters=enters)
 
     sessions.close(session, previous, now, sessions.LEFT)
     is_news = seen.any_expired and entering.forget_expired(session, room, now)
@@ -93,8 +102,8 @@ def join(
         sessions.close(session, suspended[:1], peer.last_seen, sessions.LOST)
         entering.begin_session(session, room, peer, presence, now)
         room = rooms.unchanged(session, room)
-        back = Joined(room.name, peer_id, username, room.version, left=None, is_news=False)
-        return replace(back, grants=peer.grants)
+        of = (room.name, peer_id, username, room.version)
+        return Joined(*of, left=None, is_news=False, grants=peer.grants)
     if peer:
         is_changed = bool(user_data.changed_keys(peer.user_data, merged))
         peer_rows.store(
@@ -125,8 +134,8 @@ def join(
     change = None
     if not (previous or is_news or suspended or erased.peer_ids):
         change = entering.shown(session, seen, presence, who, now)
-    come = Joined(room.name, peer_id, username, room.version, left, erased=erased, change=change)
-    return replace(come, grants=peer.grants if peer else None)
+    joined = Joined(room.name, peer_id, username, room.version, left, erased=erased, change=change)
+    return replace(joined, grants=peer.grants) if peer else joined
 
 
 def resume(

@@ -13,7 +13,17 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain.peers import peer_rows
-from presence.domain.permissions.tokens import GRANTS, JOIN, LIST, LISTEN, SIGNAL, UPDATE, UPLOAD
+from presence.domain.permissions.tokens import (
+    ADMIT,
+    ENTER,
+    GRANTS,
+    JOIN,
+    LIST,
+    LISTEN,
+    SIGNAL,
+    UPDATE,
+    UPLOAD,
+)
 from presence.domain.rooms import rooms
 from presence.domain.rooms.lists import Change
 from presence.errors import NotGranted
@@ -21,7 +31,7 @@ from presence.storage.models import Peer, Room
 from presence.storage.prepared import Prepared
 
 # What an admin can give and take. Being there is ended by a kick or a ban alone.
-CHANGEABLE = frozenset((JOIN, UPDATE, UPLOAD, SIGNAL, LISTEN, LIST))
+CHANGEABLE = frozenset((JOIN, UPDATE, UPLOAD, SIGNAL, LISTEN, LIST, ENTER, ADMIT))
 
 
 class Regranted(NamedTuple):

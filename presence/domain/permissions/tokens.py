@@ -37,10 +37,12 @@ JOIN, UPDATE, UPLOAD, SIGNAL, LIST, ADMIN = "join", "update", "upload", "signal"
 # The same as to signal, for those who honestly send no sound and no pictures: the server relays
 # what calls are made with, and sees nothing of what they carry.
 LISTEN = "listen"
+# To enter a room that has a lobby without waiting, and to let others in.
+ENTER, ADMIT = "enter", "admit"
 # For a backend, which is no peer: to say something in a room in the server's name, and to fetch
 # what happens.
 PUBLISH, EVENTS = "publish", "events"
-GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LISTEN, LIST, PUBLISH, EVENTS, ADMIN)
+GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LISTEN, LIST, ENTER, ADMIT, PUBLISH, EVENTS, ADMIN)
 # What a token allows whose maker does not say: everything that people do in a room.
 USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
 # What a token says fits easily, a provider's with its many groups as well; whoever sends more wants
@@ -95,6 +97,11 @@ class Grants:
     def has(self, grant: str) -> bool:
         """Tell whether the token allows `grant`; who may listen may signal."""
         return grant in self.allowed or (grant == SIGNAL and LISTEN in self.allowed)
+
+    @property
+    def enters(self) -> bool:
+        """Whether its holder waits in no lobby."""
+        return bool(self.allowed & {ENTER, ADMIT})
 
     def within(self, given: frozenset[str] | None) -> Grants:
         """Return what it allows in a room where an admin lets its peer do what is `given`.

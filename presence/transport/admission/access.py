@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from presence.config import Settings
-from presence.domain.peers import recovery, rights
+from presence.domain.peers import lobbies, recovery, rights
 from presence.domain.permissions import bans, issuers, tokens
 from presence.domain.permissions.issuers import Provider
 from presence.domain.permissions.tokens import Grants, KeyRing
 from presence.errors import (
     IssuerUnavailable,
+    NotAdmitted,
     PresenceError,
     TokenExpired,
     TokenRefused,
@@ -33,6 +34,8 @@ from presence.transport.trust.revoked_tokens import RevokedTokens
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
 
+# What one does in a room, or sees of it: where there is a lobby, after it.
+_OF_THOSE_INSIDE = frozenset((tokens.UPDATE, tokens.UPLOAD, tokens.LIST))
 # How late, at most, a connection ends whose token has expired.
 _EXPIRY_SECONDS = 1.0
 
@@ -94,9 +97,14 @@ class Access:
         grants = self._grants.get(sid) if here is None else here.grants
         return grants is not None and tokens.LIST in grants.allowed
 
-    def is_barred(self, sid: str, peer_id: str) -> bool:
-        """Tell whether what is closed to a banned peer is closed to a socket; never to an admin."""
+    def is_barred(self, sid: str, peer_id: str | None) -> bool:
+        """Tell whether what is closed to a banned peer is closed to a socket; never to an admin.
+
+        None stands for everybody who has to wait in a lobby.
+        """
         grants = self._grants.get(sid)
+        if peer_id is None:
+            return grants is not None and not grants.enters
         return grants is not None and grants.peer_id == peer_id and not grants.is_admin
 
     def admit(self, sid: str, grants: Grants) -> None:
@@ -216,8 +224,12 @@ def check_room(grants: Grants, grant: str, room_name: str, peer_id: str | None =
         with database.reading() as session:
             bans.check(session, room_name, grants.peer_id)
             given = rights.of(session, room_name, grants.peer_id)
-        if is_changeable:
-            grants.within(given).check(grant, room_name, peer_id)
+            here = grants.within(given)
+            if is_changeable:
+                here.check(grant, room_name, peer_id)
+            waits = grant in _OF_THOSE_INSIDE and not here.enters
+            if waits and lobbies.is_shut_to(session, room_name, grants.peer_id):
+                raise NotAdmitted(room_name)
 
 
 def check_anywhere(grants: Grants, grant: str) -> None:

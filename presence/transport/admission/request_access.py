@@ -8,10 +8,10 @@ from flask import Flask, current_app, g, request
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from presence.domain.peers import rights
+from presence.domain.peers import lobbies, rights
 from presence.domain.permissions import bans
 from presence.domain.permissions.tokens import LIST, Grants
-from presence.errors import Banned, NoAdmins, NotGranted
+from presence.errors import Banned, NoAdmins, NotAdmitted, NotGranted
 from presence.storage import database
 from presence.storage.models import Room
 from presence.transport.admission.access import Access, check_anywhere, check_room
@@ -39,7 +39,7 @@ def allows(grant: str, room_name: str) -> bool:
     """Tell whether the current request may do this in a room."""
     try:
         require(grant, room_name)
-    except (NotGranted, Banned):
+    except (NotGranted, Banned, NotAdmitted):
         return False
     return True
 
@@ -52,7 +52,7 @@ def visible_rooms(session: Session) -> Callable[[str], bool]:
     if grants.is_admin:
         return grants.room.matches
     given = {name: LIST in own for name, own in rights.everywhere(session, grants.peer_id).items()}
-    given |= dict.fromkeys(bans.rooms_shut_to(session, grants.peer_id), False)
+    given |= dict.fromkeys(_shut_to(session, grants), False)
     usual = LIST in grants.allowed
     return lambda name: grants.room.matches(name) and given.get(name, usual)
 
@@ -72,7 +72,17 @@ def visible_condition(session: Session) -> ColumnElement[bool] | None:
     else:
         hidden = set()
         condition &= Room.name.in_([name for name, own in given.items() if LIST in own])
-    return condition & Room.name.not_in(hidden | bans.rooms_shut_to(session, grants.peer_id))
+    return condition & Room.name.not_in(hidden | _shut_to(session, grants))
+
+
+def _shut_to(session: Session, grants: Grants) -> set[str]:
+    """Return the names of the rooms of which a token's peer sees nothing, whatever it says."""
+    shut = bans.rooms_shut_to(session, grants.peer_id)
+    if not grants.enters:
+        own = rights.everywhere(session, grants.peer_id)
+        let_in = {name for name, given in own.items() if grants.within(given).enters}
+        shut |= lobbies.shut_to(session, grants.peer_id) - let_in
+    return shut
 
 
 def caller() -> Grants | None:

@@ -9,8 +9,10 @@ from typing import Any
 from socketio import Server
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from presence.domain.peers import lobbies
 from presence.domain.permissions import tokens
-from presence.errors import PresenceError
+from presence.errors import NotAdmitted, PresenceError
+from presence.storage import database
 from presence.transport.admission.access import Access, check_room
 from presence.transport.engine import packet_guard
 from presence.transport.wire import messages
@@ -59,9 +61,16 @@ def check_place(access: Access, sid: str, room_name: str, peer_id: str) -> None:
 
 
 def check_watching(access: Access, sid: str, room_name: str) -> None:
-    """Raise unless a socket's token lets it hear of a room that it has not joined."""
+    """Raise unless a socket's token lets it hear of a room that it has not joined.
+
+    Of one with a lobby only who need not wait hears, for nobody looks whether others are in it.
+    """
     if access.is_locked:
         check_room(access.of(sid), tokens.LIST, room_name)
+        if not access.of(sid).enters:
+            with database.reading() as session:
+                if lobbies.has_lobby(session, room_name):
+                    raise NotAdmitted(room_name)
 
 
 def _check_connect(access: Access, sid: str, environ: Body, auth: Any = None) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Flask
 
 from presence.config import Settings
 from presence.transport.cluster.live_rights import LiveRights
+from presence.transport.cluster.lobby import Lobby
 from presence.transport.cluster.messaging import Handler, Messenger
 from presence.transport.cluster.remote_exits import RemoteExits
 from presence.transport.cluster.remote_signals import RemoteSignals
@@ -37,6 +40,7 @@ class Cluster:
         waiting: SignalDelivery,
         lookup: PeerLookup,
         rights: LiveRights,
+        lobby: Lobby,
     ) -> None:
         self._app = app
         self._worker_id, name = worker
@@ -60,6 +64,14 @@ class Cluster:
             room_name, "regranted", **told
         )
         self._messenger.on("regranted", rights.on_regranted)
+        lobby.tell_others = self._tell_lobby_changed
+        self._messenger.on("knocks", lambda _message: sockets.start_background_task(lobby.look))
+
+    def _tell_lobby_changed(self, room_name: str, sids: Iterable[str]) -> None:
+        self._messenger.tell_room(room_name, "knocks")
+        for sid in sids:
+            if self._messenger.is_elsewhere(sid):
+                self._messenger.tell(sid, "knocks")
 
     @property
     def up(self) -> bool:

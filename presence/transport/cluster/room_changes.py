@@ -57,7 +57,7 @@ class RoomChanges:
         content = {"event": event, "body": body, "changes": self._untold(room_name)}
         self._messenger.tell_room(room_name, "notice", **content)
 
-    def _tell_shut_out(self, room_name: str, peer_id: str) -> None:
+    def _tell_shut_out(self, room_name: str, peer_id: str | None) -> None:
         self._messenger.tell_room(room_name, "shut_out", peer_id=peer_id)
 
     def _tell_lobby(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from presence import errors
-from presence.domain.peers import passwords, peers, recovery, sessions
+from presence.domain.peers import lobbies, passwords, peers, recovery, sessions
 from presence.domain.peers.results import Joined
 from presence.domain.peers.sessions import SocketPresence
 from presence.domain.permissions.tokens import JOIN
@@ -40,6 +40,7 @@ def init_app(run: Runtime) -> None:
     for name in ("leave_room", "leave"):
         dispatch.register(run, name, on_leave_room, Need(JOIN), event="leave_room")
     run.socketio.server.on("disconnect", partial(on_disconnect, run))
+    run.lobby.join_again = partial(_join_again, run)
 
 
 @described.event(
@@ -55,6 +56,9 @@ def init_app(run: Runtime) -> None:
         errors.TooManyWrongPasswords,
         errors.TooManyGuesses,
         errors.Banned,
+        errors.Waiting,
+        errors.AdmissionRefused,
+        errors.LobbyFull,
         errors.WrongPeer,
         errors.TooManyRooms,
         errors.TooManyRoomsMade,
@@ -69,12 +73,21 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
     message = messages.parse(JoinRoom, data, run.settings.max_user_data_bytes)
     run.refuse_when_stopping()
     hinted = messages.hinted(data, JoinRoom)
-    return run.passwords.passing(
-        message.password,
-        address_of(run.sockets.request_of(sid)),
-        partial(_join, run, sid, message, hinted),
-        passwords.UNASKED if run.access.is_locked and run.access.of(sid).is_admin else None,
-    )
+    grants = run.access.of(sid) if run.access.is_locked else None
+    try:
+        body = run.passwords.passing(
+            message.password,
+            address_of(run.sockets.request_of(sid)),
+            partial(_join, run, sid, message, hinted),
+            passwords.UNASKED if grants is not None and grants.is_admin else None,
+        )
+    except lobbies.MustWait:
+        _knock(run, sid, message, data)
+        raise errors.Waiting(message.room_name) from None
+    if run.access.is_locked:
+        _stop_waiting(run, sid)
+        run.lobby.greet(sid, message.room_name)
+    return body
 
 
 def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str | None) -> Body:
@@ -93,6 +106,7 @@ def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str |
                 limits=run.limits,
                 maker=_maker(run, sid),
                 passed=passed,
+                enters=not run.access.is_locked or run.access.of(sid).enters,
             )
             _offer_recovery(run, session, sid, deltas)
             withdraw(joined.erased.stored_names)
@@ -103,6 +117,58 @@ def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str |
     with _looked_after(run):
         _announce_join(run, sid, joined)
     return body
+
+
+def _knock(run: Runtime, sid: str, message: JoinRoom, data: Any) -> None:
+    """Let a socket wait to be admitted to a room."""
+    with database.writing() as session:
+        refused = lobbies.knock(
+            session,
+            message.room_name,
+            message.peer_id,
+            username=message.username,
+            user_data=message.user_data,
+            presence=SocketPresence(sid, run.worker_id),
+            most=run.settings.max_waiting,
+        )
+    if refused is not None:
+        run.lobby.forget(sid)
+        raise errors.AdmissionRefused(message.room_name, refused)
+    run.lobby.wait(sid, message.room_name, data)
+    if not run.sockets.is_connected(sid):
+        # The connection was lost meanwhile, and its disconnect found nobody who waits.
+        _stop_waiting(run, sid)
+    run.lobby.changed(message.room_name)
+
+
+def _stop_waiting(run: Runtime, sid: str, *, is_lost: bool = False) -> None:
+    """Let a socket wait no more that has left, has joined something, or is lost.
+
+    One that is lost may have been admitted without having heard of it: its session ends.
+    """
+    room_name = run.lobby.forget(sid)
+    if room_name is None:
+        return
+    ended = None
+    with run.announcer.in_order(room_name):
+        with database.writing(upkeep=True) as session:
+            lobbies.withdraw(session, room_name, sid)
+            if is_lost:
+                ended = sessions.end_socket(session, sid)
+        if ended is not None:
+            run.announcer.note(ended.change)
+    if ended is not None:
+        run.announcer.mark_change(ended.change, ended.room_name)
+    run.lobby.changed(room_name)
+
+
+def _join_again(run: Runtime, sid: str, message: Body) -> None:
+    """Make the join of a socket that waits no more, which it did not ask for just now."""
+    try:
+        on_join_room(run, sid, message)
+    except Exception as exception:
+        error = as_presence_error(exception, event="join_room", sid=sid)
+        run.sockets.send(sid, "join_room_error", error.body())
 
 
 def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> bool:
@@ -156,6 +222,7 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
 )
 def on_leave_room(run: Runtime, sid: str, _data: Any) -> Body:
     """Leave the room; the peer is shown as inactive unless another socket stands for it."""
+    _stop_waiting(run, sid)
     room_name = run.members.room_of(sid)
     with run.announcer.in_order(room_name):
         with database.writing(upkeep=True) as session:
@@ -181,9 +248,11 @@ def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
     run.unused.add_socketless(sid)
     run.access.forget(sid)
     run.announcer.forget(sid)
-    if room_name is not None:
-        with run.app.app_context():
+    with run.app.app_context():
+        if room_name is not None:
             _end_socket(run, sid, room_name, lost=lost)
+        with _looked_after(run):
+            _stop_waiting(run, sid, is_lost=True)
 
 
 def _maker(run: Runtime, sid: str) -> Maker | None:

@@ -14,7 +14,7 @@ from flask import Flask
 
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
-from presence.errors import Banned, NotGranted
+from presence.errors import Banned, NotAdmitted, NotGranted
 from presence.storage import database
 from presence.transport.admission import socket_access
 from presence.transport.admission.access import Access
@@ -37,7 +37,7 @@ class Watchers:
         self._access = access
         self._lobby = _Lobby(app, sockets, access)
         # Lets other workers shut out a banned peer, by the room's name and its id.
-        self.tell_others_shut_out: Callable[[str, str], None] | None = None
+        self.tell_others_shut_out: Callable[[str, str | None], None] | None = None
 
     def watch_room(self, sid: str, room_name: str) -> None:
         """Send a socket ``room_changed`` for one room, and nothing of others; raises `Banned`."""
@@ -46,7 +46,7 @@ class Watchers:
         try:
             # Once more: a ban that was made since it was asked for could not shut this socket out.
             socket_access.check_watching(self._access, sid, room_name)
-        except (Banned, NotGranted):
+        except (Banned, NotAdmitted, NotGranted):
             self._server.leave_room(sid, WATCHERS + room_name)
             raise
 
@@ -71,8 +71,10 @@ class Watchers:
         for room_name in room_names:
             self._lobby.mark(room_name)
 
-    def shut_out(self, room_name: str, peer_id: str) -> None:
+    def shut_out(self, room_name: str, peer_id: str | None) -> None:
         """Let no socket of a peer watch a room any more that may not, on any worker.
+
+        None stands for everybody who has to wait in its lobby.
 
         Those that watch the list of rooms are told for the last time: the room is gone from theirs.
         """
@@ -80,13 +82,14 @@ class Watchers:
         if self.tell_others_shut_out is not None:
             self.tell_others_shut_out(room_name, peer_id)
 
-    def shut_out_here(self, room_name: str, peer_id: str) -> None:
+    def shut_out_here(self, room_name: str, peer_id: str | None) -> None:
         """Do the same for the sockets of this process."""
         channel = WATCHERS + room_name
         for sid, _ in list(self._server.manager.get_participants("/", channel)):
             if self._access.is_barred(sid, peer_id):
                 self._server.leave_room(sid, channel)
-        self._lobby.tell_barred(room_name, peer_id)
+        if peer_id is not None:
+            self._lobby.tell_barred(room_name, peer_id)
 
     def _stop(self, sid: str) -> None:
         for channel in self._server.rooms(sid):

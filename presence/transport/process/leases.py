@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable
 
-from presence.domain.peers import recovery, sessions, workers
+from presence.domain.peers import lobbies, recovery, sessions, workers
 from presence.domain.permissions import bans, revocations
 from presence.storage import database, maintenance
 from presence.transport.live.switchboard import Seat
@@ -81,6 +81,7 @@ class _Leases:
             recovery.forget_expired(session)
             bans.forget_expired(session)
             revocations.forget_expired(session)
+            lobbies.forget_expired(session)
         run.last_write = time.monotonic()
         if not held:
             self._come_back()

@@ -29,6 +29,7 @@ from presence.transport.admission.access import Access
 from presence.transport.admission.rates import Rates
 from presence.transport.admission.unused_connections import UnusedConnections
 from presence.transport.cluster.live_rights import LiveRights
+from presence.transport.cluster.lobby import Lobby
 from presence.transport.cluster.relay import Relay
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
@@ -117,8 +118,8 @@ class Runtime:
         if settings.redis_url or settings.worker_name:
             self._name_connections()
         self.live_rights = LiveRights(self.access, self.switchboard, self.sockets, self.watchers)
-        if self.access.is_locked:
-            self.announcer.listeners.append(self.live_rights.compare)
+        self.announcer.listeners.append(self.live_rights.compare)
+        self.lobby = Lobby(app, self.worker_id, self.access, self.sockets, self.switchboard)
         self.cluster = self._join_cluster() if settings.redis_url else None
         self.relay = Relay(
             self.switchboard, self.sockets, self.lookup, self.cluster, settings.hold_seconds
@@ -236,6 +237,7 @@ class Runtime:
             waiting=self.waiting,
             lookup=self.lookup,
             rights=self.live_rights,
+            lobby=self.lobby,
         )
 
 

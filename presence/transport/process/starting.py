@@ -89,6 +89,12 @@ def heed_revocations(run: Runtime) -> None:
         run.upkeep.every(0, run.access.revoked.look, "looking for revoked tokens failed")
 
 
+def look_after_lobbies(run: Runtime) -> None:
+    """Know who waits in front of rooms, and who does no more, within a second or so."""
+    if run.access.is_locked:
+        run.upkeep.every(0, run.lobby.look, "looking who waits in front of rooms failed")
+
+
 def recover_files(run: Runtime) -> None:
     """Put in order what a crash left of files on their way in or out."""
 

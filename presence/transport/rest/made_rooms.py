@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, request
 
 from presence import errors
-from presence.domain.peers import made_rooms, passwords
+from presence.domain.peers import lobbies, made_rooms, passwords
 from presence.domain.peers.made_rooms import MadeRoom
 from presence.domain.peers.moderation import CLOSED
 from presence.domain.permissions.tokens import ADMIN
-from presence.errors import InvalidField, NoAdmins
+from presence.errors import InvalidField, NoAdmins, PresenceError
 from presence.setting_values import seconds_of
 from presence.storage import database
 from presence.transport.admission import request_access
 from presence.transport.admission.client_addresses import address_of
 from presence.transport.live.room_makers import maker_of
 from presence.transport.process.runtime import Runtime, runtime
-from presence.transport.rest.moderation import see_out
+from presence.transport.rest.moderation import admit_one, see_out
 from presence.transport.rest.rooms import json_body
 from presence.transport.wire import access_responses, described, messages, serializers
 from presence.transport.wire.messages import PutRoom, RoomAddress
@@ -54,13 +55,15 @@ def put_room(room_name: str) -> tuple[Body, int]:
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
     message = messages.parse(PutRoom, json_body())
     _check_bounds(run, message)
-    if message.closed is not None and not run.access.is_locked:
+    if (message.closed is not None or message.lobby) and not run.access.is_locked:
         raise NoAdmins
     run.refuse_when_stopping()
     terms = message.model_dump(include={"max_peers", "keep_inactive"}, exclude_unset=True)
     if "password" in message.model_fields_set:
         new = message.password
         terms["password_hash"] = None if new is None else run.passwords.hashed(new)
+    if "lobby" in message.model_fields_set:
+        terms["has_lobby"] = bool(message.lobby)
     made = run.passwords.passing(
         message.current_password,
         address_of(request.environ),
@@ -68,7 +71,21 @@ def put_room(room_name: str) -> tuple[Body, int]:
         passwords.UNASKED if run.access.is_locked else None,
     )
     run.announcer.mark(name)
+    if made.has_lobby:
+        run.watchers.shut_out(name, None)
+    elif "has_lobby" in terms:
+        _admit_all(run, name)
     return _body(made), 201 if made.is_new else 200
+
+
+def _admit_all(run: Runtime, name: str) -> None:
+    """Let everybody in who waits in front of a room that has no lobby any more, as places go."""
+    with database.reading() as session:
+        people = lobbies.waiting(session, name).get(name, [])
+    for one in people:
+        # Who is not let in by that goes on waiting, for whoever admits it.
+        with suppress(PresenceError):
+            admit_one(run, name, one.peer_id)
 
 
 def _put(
@@ -110,6 +127,7 @@ def _body(made: MadeRoom) -> Body:
         "keep_inactive": made.keep_inactive,
         "closed": made.is_closed,
         "has_password": made.has_password,
+        "lobby": made.has_lobby,
         "created_at": serializers.timestamp(made.created_at),
         "version": made.version,
         "made": made.is_new,

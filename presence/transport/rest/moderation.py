@@ -1,4 +1,4 @@
-"""The REST routes by which an admin shuts somebody, or everybody, out of a room."""
+"""The REST routes that say who may be in a room: put out, shut out, or admitted from its lobby."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 from flask import Blueprint
 
 from presence import errors
-from presence.domain.peers import moderation
+from presence.domain.peers import admitting, lobbies, moderation
 from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
-from presence.domain.permissions.tokens import ADMIN
+from presence.domain.permissions.tokens import ADMIN, ADMIT
 from presence.storage import database
+from presence.transport.process import erasing
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.rooms import json_body
 from presence.transport.wire import (
@@ -21,7 +22,7 @@ from presence.transport.wire import (
     room_responses,
     serializers,
 )
-from presence.transport.wire.access_messages import Bar
+from presence.transport.wire.access_messages import Bar, Refuse
 from presence.transport.wire.messages import PeerAddress, RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
@@ -62,6 +63,7 @@ def ban(room_name: str, peer_id: str) -> Body:
         see_out(run, left, moderation.BANNED)
         run.watchers.shut_out(address.room_name, address.peer_id)
     run.announcer.mark(address.room_name)
+    run.lobby.changed(address.room_name)
     return {"success": True, **serializers.ban(bar)}
 
 
@@ -104,6 +106,7 @@ def close_room(room_name: str) -> Body:
             bar, left = moderation.close_room(session, name, message.seconds, message.reason)
         see_out(run, left, moderation.CLOSED)
     run.announcer.mark(name)
+    run.lobby.changed(name)
     return {"success": True, **serializers.closing(bar), "put_out": [item.peer_id for item in left]}
 
 
@@ -116,6 +119,78 @@ def reopen_room(room_name: str) -> Body:
     with database.writing() as session:
         bans.reopen(session, name)
     return {"success": True, "room_name": name}
+
+
+@bp.get("/knocking")
+@described.route(group="access", answer=access_responses.Knocking)
+@needs(ADMIT, locked_only=True)
+def knocking(room_name: str) -> Body:
+    """Return who waits in front of a room, the first to come first."""
+    name = _room(room_name)
+    with database.reading() as session:
+        people = lobbies.waiting(session, name).get(name, [])
+    return serializers.knocking(name, people)
+
+
+@bp.post("/knocking/<peer_id>/admit")
+@described.route(
+    group="access",
+    answer=access_responses.Admitted,
+    errors=(errors.NotWaiting, errors.RoomFull, errors.DatabaseFull),
+)
+@needs(ADMIT, locked_only=True)
+def admit(room_name: str, peer_id: str) -> Body:
+    """Let somebody in who waits in front of a room, if there is a place."""
+    run, address = runtime(), _peer(room_name, peer_id)
+    version = admit_one(run, address.room_name, address.peer_id)
+    return {
+        "success": True,
+        "room_name": address.room_name,
+        "peer_id": address.peer_id,
+        "version": version,
+    }
+
+
+@bp.post("/knocking/<peer_id>/refuse")
+@described.route(
+    group="access", answer=access_responses.Refused, body=Refuse, errors=(errors.NotWaiting,)
+)
+@needs(ADMIT, locked_only=True)
+def refuse(room_name: str, peer_id: str) -> Body:
+    """Turn somebody away who waits in front of a room."""
+    run, address = runtime(), _peer(room_name, peer_id)
+    message = messages.parse(Refuse, json_body())
+    with database.writing() as session:
+        sids = lobbies.refuse(session, address.room_name, address.peer_id, message.reason)
+    run.lobby.changed(address.room_name, sids)
+    return {
+        "success": True,
+        "room_name": address.room_name,
+        "peer_id": address.peer_id,
+        "reason": message.reason,
+    }
+
+
+def admit_one(run: Runtime, name: str, peer_id: str) -> int:
+    """Let somebody in who waits; returns the room's version. Raises as `admitting.admit` does."""
+    with run.announcer.in_order(name):
+        with run.blobs.deletion() as withdraw, database.writing() as session:
+            joined = admitting.admit(
+                session,
+                name,
+                peer_id,
+                rest_seconds=run.settings.rest_session_seconds,
+                limits=run.limits,
+            )
+            for _, one in joined:
+                withdraw(one.erased.stored_names)
+        for _, one in joined:
+            run.announcer.note(one.change)
+            erasing.note_erased(run, name, one.erased)
+    run.announcer.mark(name)
+    run.announcer.mark(*{one.left.room_name for _, one in joined if one.left is not None})
+    run.lobby.changed(name, [sid for sid, _ in joined if sid is not None])
+    return joined[-1][1].version
 
 
 @bp.delete("")
@@ -133,6 +208,7 @@ def remove_room(room_name: str) -> Body:
             run.members.drop_waiting(name, peer_id)
         run.announcer.removed(name, removed.version)
     run.scrub = True
+    run.lobby.changed(name)
     return {
         "success": True,
         "room_name": name,

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from presence import errors
 from presence.domain.files import files
-from presence.domain.peers import passwords, peers, rights
+from presence.domain.peers import lobbies, passwords, peers, rights
 from presence.domain.peers.sessions import RestPresence
 from presence.domain.permissions.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.domain.rooms import lists, rooms
@@ -137,6 +137,9 @@ def get_room(room_name: str) -> Response:
         errors.RoomFull,
         errors.RoomNotMade,
         errors.RoomClosed,
+        errors.Waiting,
+        errors.AdmissionRefused,
+        errors.LobbyFull,
         errors.PasswordWanted,
         errors.WrongPassword,
         errors.TooManyWrongPasswords,
@@ -156,15 +159,37 @@ def join(room_name: str) -> Body:
     request_access.require(JOIN, message.room_name, message.peer_id)
     run.refuse_when_stopping()
     caller = request_access.caller()
-    return run.passwords.passing(
-        message.password,
-        address_of(request.environ),
-        partial(_join, run, message),
-        passwords.UNASKED if caller is not None and caller.is_admin else None,
-    )
+    try:
+        return run.passwords.passing(
+            message.password,
+            address_of(request.environ),
+            partial(_join, run, message),
+            passwords.UNASKED if caller is not None and caller.is_admin else None,
+        )
+    except lobbies.MustWait:
+        _knock(run, message)
+        raise errors.Waiting(message.room_name) from None
+
+
+def _knock(run: Runtime, message: JoinRoom) -> None:
+    """Let somebody wait to be admitted to a room, who asks again until it is."""
+    with database.writing() as session:
+        refused = lobbies.knock(
+            session,
+            message.room_name,
+            message.peer_id,
+            username=message.username,
+            user_data=message.user_data,
+            presence=RestPresence(run.settings.rest_session_seconds),
+            most=run.settings.max_waiting,
+        )
+    run.lobby.changed(message.room_name)
+    if refused is not None:
+        raise errors.AdmissionRefused(message.room_name, refused)
 
 
 def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
+    caller = request_access.caller()
     with run.announcer.in_order(message.room_name):
         with run.blobs.deletion() as withdraw, database.writing() as session:
             joined = peers.join(
@@ -175,8 +200,9 @@ def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
                 new_data=message.user_data,
                 presence=RestPresence(run.settings.rest_session_seconds),
                 limits=run.limits,
-                maker=maker_of(run.settings, request_access.caller(), request.environ),
+                maker=maker_of(run.settings, caller, request.environ),
                 passed=passed,
+                enters=caller is None or caller.enters,
             )
             withdraw(joined.erased.stored_names)
         run.announcer.note(joined.change)
@@ -184,8 +210,8 @@ def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
         view = run.announcer.read(joined.room_name, joined.known_version)
     run.announcer.mark_change(joined.change, joined.room_name)
     body = {"success": True, **room_list.joined(view, joined.peer_id)}
-    if (grants := request_access.caller()) is not None:
-        body["grants"] = serializers.grants(grants.within(rights.parse(joined.grants)))
+    if caller is not None:
+        body["grants"] = serializers.grants(caller.within(rights.parse(joined.grants)))
     return body
 
 

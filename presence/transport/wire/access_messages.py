@@ -43,10 +43,8 @@ def _text(value: object, info: ValidationInfo) -> object:
 Reason = Annotated[str, BeforeValidator(_reason), Field(max_length=REASON_LENGTH)]
 TokenId = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=NAME_LENGTH)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
-Grant = Literal[
-    "join", "update", "upload", "signal", "listen", "list", "publish", "events", "admin"
-]
-RoomGrant = Literal["join", "update", "upload", "signal", "listen", "list"]
+RoomGrant = Literal["join", "update", "upload", "signal", "listen", "list", "enter", "admit"]
+Grant = RoomGrant | Literal["publish", "events", "admin"]
 
 
 class Bar(Incoming):
@@ -68,6 +66,13 @@ class SetGrants(Incoming):
     ]
     """All that it may do, besides being there (`join`), which only a kick or a ban ends; null: what
     its token says again."""
+
+
+class Refuse(Incoming):
+    """Turn somebody away who waits in front of a room."""
+
+    reason: Annotated[Reason, Field(examples=["Not before ten"])] = ""
+    """What whoever is turned away is told."""
 
 
 class MintToken(Incoming):

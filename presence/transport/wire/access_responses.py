@@ -13,6 +13,8 @@ from presence.transport.wire.response_fields import (
     PeerId,
     RoomName,
     Success,
+    UserData,
+    Username,
     Version,
 )
 
@@ -79,6 +81,8 @@ class RoomMade(Answer):
     """Whether nobody may join."""
     has_password: Annotated[bool, Field(examples=[False])]
     """Whether joining asks for a password."""
+    lobby: Annotated[bool, Field(examples=[False])]
+    """Whether who joins waits to be admitted."""
     created_at: Instant
     version: Version
     made: Annotated[bool, Field(examples=[True])]
@@ -106,6 +110,46 @@ class GrantsSet(Answer):
     grants: Annotated[list[str] | None, Field(examples=[["join", "update", "listen", "list"]])]
     """All that it may do, or null: what its token says."""
     version: Version
+
+
+class WaitingPeer(Answer):
+    """Somebody who waits in front of a room, and is no peer of it yet."""
+
+    peer_id: PeerId
+    username: Username
+    user_data: UserData
+    knocked_at: Instant
+
+
+class PeerWaiting(WaitingPeer):
+    """Somebody who began to wait in front of a room."""
+
+    room_name: RoomName
+
+
+class Knocking(Answer):
+    """Who waits in front of a room, the first to come first."""
+
+    room_name: RoomName
+    knocking: list[WaitingPeer]
+
+
+class Admitted(Answer):
+    """Somebody who waited, and is in the room now."""
+
+    success: Success
+    room_name: RoomName
+    peer_id: PeerId
+    version: Version
+
+
+class Refused(Answer):
+    """Somebody who waited, and was turned away."""
+
+    success: Success
+    room_name: RoomName
+    peer_id: PeerId
+    reason: Annotated[str, Field(examples=["Not before ten"])]
 
 
 class RoomRemoved(Answer):

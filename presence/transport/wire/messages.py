@@ -231,6 +231,8 @@ class PutRoom(Incoming):
     server keeps them."""
     closed: Annotated[bool | None, Field(examples=[False])] = None
     """Whether nobody may join; whoever is there is put out."""
+    lobby: Annotated[bool | None, Field(examples=[False])] = None
+    """Whether who joins without the grant `enter` waits to be admitted."""
     password: Password | None = None
     """What joining asks for from now on; null takes it away. Nobody is put out."""
     current_password: Password | None = None

@@ -17,6 +17,7 @@ from presence.errors import (
     IssuerUnavailable,
     LinkRefused,
     NoAdmins,
+    NotAdmitted,
     NotGranted,
     PresenceError,
     TokenExpired,
@@ -89,7 +90,7 @@ def refusals(need: Need) -> set[type[PresenceError]]:
     if need.acts:
         found.add(WrongPeer)
     if need.grant != tokens.ADMIN:
-        found.add(Banned)
+        found |= {Banned, NotAdmitted}
     if need.locked_only:
         found.add(NoAdmins)
     if need.by_link:

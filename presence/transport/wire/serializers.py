@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import orjson
 
 from presence.domain.files.files import FileChange, StoredFile
+from presence.domain.peers.lobbies import Waiting
 from presence.domain.peers.results import Left, Updated
 from presence.domain.peers.rights import Regranted
 from presence.domain.permissions.bans import Bar
@@ -146,6 +147,21 @@ def regranted(regranted: Regranted) -> Body:
         "grants": None if kept is None else kept.split(),
         "version": regranted.version,
     }
+
+
+def waiting(one: Waiting) -> Body:
+    """Return somebody who waits in front of a room."""
+    return {
+        "peer_id": one.peer_id,
+        "username": one.username,
+        "user_data": one.user_data,
+        "knocked_at": timestamp(one.knocked_at),
+    }
+
+
+def knocking(room_name: str, people: list[Waiting]) -> Body:
+    """Return who waits in front of a room, the first to come first."""
+    return {"room_name": room_name, "knocking": [waiting(one) for one in people]}
 
 
 def user_data_success(updated: Updated) -> Body:

@@ -63,6 +63,14 @@ NOTICES = {
         access_responses.TokenTakenBack,
         "The token of this connection was taken back; it closes",
     ),
+    "peer_waiting": Notice(
+        access_responses.PeerWaiting,
+        "Somebody waits in front of the room, for those in it who may admit",
+    ),
+    "knocking": Notice(
+        access_responses.Knocking,
+        "Who waits in front of the room has changed, for those in it who may admit",
+    ),
     "grants_changed": Notice(
         access_responses.GrantsChanged,
         "An admin has changed what this connection may do in its room",

@@ -1,0 +1,1 @@
+"""Tables of single features, beside those of `models`, which nearly everything uses."""
