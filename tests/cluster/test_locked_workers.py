@@ -155,3 +155,48 @@ def test_what_is_taken_is_gone_at_three_workers_within_seconds_also_without_redi
     assert not may_speak(again)
     for client in (*own, again):
         client.disconnect()
+
+
+def test_who_waits_at_one_worker_is_admitted_at_another_also_without_redis(
+    new_cluster: NewCluster, room: str
+) -> None:
+    cluster = new_cluster(2, **LOCKED)
+    one, two = cluster.workers
+    place = f"{ROOMS}/{room}"
+    assert ask(one, "PUT", place, admin(room), json={"lobby": True, "max_peers": 3}).ok
+    host = PythonClient(one.url, ["websocket"], {"token": admin(room)})
+    assert host.call("join_room", join(room, "host"))["ok"]
+
+    def knock(name: str) -> PythonClient:
+        client = PythonClient(two.url, ["websocket"], {"token": token(name, room)})
+        assert client.call("join_room", join(room, name))["code"] == "waiting"
+        hears(host, "peer_waiting", lambda body: body["peer_id"] == name, seconds=4)
+        return client
+
+    def say(name: str, what: str) -> str:
+        answer = ask(one, "POST", f"{place}/knocking/{name}/{what}", admin(room), json={}).json()
+        return str(answer.get("code", "done"))
+
+    ada = knock("ada")
+    assert say("ada", "admit") == "done"
+    hears(ada, "join_room_success", seconds=2)
+    shows(host, "ada", is_active=True)
+    assert ada.call("signal", {"to": "host", "data": 1})["ok"]
+
+    cluster.redis.stop()
+    bob, cyd = knock("bob"), knock("cyd")
+    assert say("bob", "refuse") == "done"
+    hears(bob, "join_room_error", lambda body: body["code"] == "admission_refused", seconds=4)
+    assert say("cyd", "admit") == "done"
+    hears(cyd, "join_room_success", seconds=4)
+    assert bob.call("join_room", join(room, "bob"))["code"] == "waiting"
+    assert say("bob", "admit") == "room_full"
+    # Whoever waits goes with the worker that holds its connection.
+    two.kill()
+    eventually(
+        lambda: ask(one, "GET", f"{place}/knocking", admin(room)).json()["knocking"] == [],
+        "nobody waits any more",
+        30,
+    )
+    for client in (host, ada, bob, cyd):
+        client.disconnect()
