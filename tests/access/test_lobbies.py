@@ -9,7 +9,7 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.support.callers import ROOMS, admin, ask, join, joined
-from tests.support.clients import Body, PythonClient, hears, shows
+from tests.support.clients import Body, PythonClient, events, hears, shows
 from tests.support.keys import EVERYTHING, token
 
 HOST = (*EVERYTHING, "admit")
@@ -46,6 +46,9 @@ def test_who_knocks_is_seen_and_admitted_or_refused(locked: LiveServer, room: st
     lobby(locked, room)
     host = joined(locked, "host", room, HOST)
     ada = knock(locked, room, "ada")
+    # Not even that anything happens there.
+    watcher = PythonClient(locked.url, ["websocket"], {"token": token("eve", room)})
+    assert watcher.call("watch", {})["ok"]
     seen = hears(host, "peer_waiting")
     assert (seen["room_name"], seen["peer_id"], seen["username"]) == (room, "ada", "Ada")
     hears(host, "knocking", lambda body: [one["peer_id"] for one in body["knocking"]] == ["ada"])
@@ -93,6 +96,7 @@ def test_who_knocks_is_seen_and_admitted_or_refused(locked: LiveServer, room: st
     assert say(locked, room, "ada", "admit").json()["success"]
     assert hears(ada, "join_room_success")["peer_id"] == "ada"
     shows(host, "ada", is_active=True)
+    assert events(watcher, "rooms_changed") == []
     assert say(locked, room, "ada", "admit").json()["code"] == "not_waiting"
     assert ada.call("signal", {"to": "host", "data": 1})["ok"]
     assert ask(locked, "GET", f"{ROOMS}/{room}", made).ok
@@ -102,7 +106,7 @@ def test_who_knocks_is_seen_and_admitted_or_refused(locked: LiveServer, room: st
     assert ada.call("join_room", join(room, "ada"))["code"] == "waiting"
     ada.call("leave_room", {})
     eventually(lambda: knocking(locked, room) == [], "she waits no more")
-    for client in (ada, host):
+    for client in (ada, host, watcher):
         client.disconnect()
 
 

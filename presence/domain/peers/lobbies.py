@@ -196,6 +196,12 @@ def has_lobby(session: Session, room_name: str) -> bool:
     return bool(session.scalar(select(Room.id).where(Room.name == room_name, Room.has_lobby)))
 
 
+def among(session: Session, room_names: Iterable[str]) -> set[str]:
+    """Return which of some rooms have a lobby."""
+    query = select(Room.name).where(Room.has_lobby, Room.name.in_(list(room_names)))
+    return set(session.scalars(query))
+
+
 def forget_expired(session: Session) -> None:
     """Forget who waited over REST and has not asked for too long."""
     _forget(session, Knock.expires_at <= clock.now())

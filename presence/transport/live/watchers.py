@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from flask import Flask
 
+from presence.domain.peers import lobbies
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
 from presence.errors import Banned, NotAdmitted, NotGranted
@@ -135,13 +136,17 @@ class _Lobby:
         self._sockets.sleep(_LOBBY_SECONDS)
         with self._guard:
             changed, self._changed = self._changed, set()
-        banned = self._banned_from(changed)
+        banned, behind_lobbies = self._closed(changed)
         for channel in self._channels():
             patterns = _patterns_of(channel)
-            seen = [banned.get(name, set()) for name in changed if patterns.matches(name)]
-            if seen:
+            names = {name for name in changed if patterns.matches(name)}
+            if names:
                 # Who may see none of these rooms has nothing to look at.
-                without = self._barred(channel, set.intersection(*seen))
+                shut = set.intersection(*(banned.get(name, set()) for name in names))
+                closed_to: set[str | None] = {*shut}
+                if names <= behind_lobbies:
+                    closed_to.add(None)
+                without = self._barred(channel, closed_to)
                 self._server.emit("rooms_changed", {}, to=channel, skip_sid=without)
 
     def _channels(self) -> list[str]:
@@ -149,23 +154,26 @@ class _Lobby:
         channels = list(self._server.manager.rooms.get("/", {}))
         return [name for name in channels if isinstance(name, str) and name.startswith(LOBBY)]
 
-    def _barred(self, channel: str, peer_ids: Iterable[str]) -> list[str]:
+    def _barred(self, channel: str, peer_ids: Iterable[str | None]) -> list[str]:
         """Return the sockets in a channel that are closed out of what is closed to these peers."""
         found = list(self._server.manager.get_participants("/", channel)) if peer_ids else []
         return [
             sid for sid, _ in found if any(self._access.is_barred(sid, one) for one in peer_ids)
         ]
 
-    def _banned_from(self, room_names: set[str]) -> dict[str, set[str]]:
-        """Return who is banned from these rooms; nobody where that cannot be read just now."""
+    def _closed(self, room_names: set[str]) -> tuple[dict[str, set[str]], set[str]]:
+        """Return who is banned from these rooms, and which have lobbies.
+
+        Nobody and none where that cannot be read just now.
+        """
         if not self._access.is_locked:
-            return {}
+            return {}, set()
         try:
             with self._app.app_context(), database.reading() as session:
-                return bans.banned_from(session, room_names)
+                return bans.banned_from(session, room_names), lobbies.among(session, room_names)
         except Exception:
             log.exception("who is banned could not be read; everybody is told that rooms changed")
-            return {}
+            return {}, set()
 
 
 def _lobby_of(rooms: RoomPattern | RoomPatterns) -> str:
