@@ -49,7 +49,7 @@ from presence.transport.admission.request_paths import Paths
 from presence.transport.admission.requests_in_flight import RequestsInFlight
 from presence.transport.admission.security_headers import Headers
 from presence.transport.admission.socketio_errors import SocketIoErrors
-from presence.transport.backend import couriers, feed
+from presence.transport.backend import couriers, feed, once
 from presence.transport.commands import (
     backup,
     development,
@@ -72,6 +72,7 @@ from presence.transport.pages import api, clients, doctor_probes, views
 from presence.transport.pages import doctor as doctor_pages
 from presence.transport.process import (
     disk_care,
+    hinting,
     leases,
     starting,
     storage_limits,
@@ -82,8 +83,8 @@ from presence.transport.process.runtime import Runtime
 from presence.transport.process.wsgi_layers import LoggedErrors, StartOnFirstRequest, TidyPaths
 from presence.transport.rest import (
     activity,
+    batch,
     health,
-    hinting,
     ice,
     made_rooms,
     moderation,
@@ -123,6 +124,7 @@ PARTS: tuple[Part, ...] = (
     hinting.init_app,
     lambda run: request_limits.init_app(run.app, run.rates),
     lambda run: request_access.init_app(run.app, run.access),
+    lambda run: once.init_app(run, hinting.note),
     lambda run: socket_access.init_server(run.socketio.server, run.access),
     joining.init_app,
     recovery.init_app,
@@ -155,6 +157,7 @@ BLUEPRINTS = (
     rights.bp,
     made_rooms.bp,
     publishing.bp,
+    batch.bp,
     feed.bp,
     tokens.bp,
     descriptions.bp,

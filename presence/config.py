@@ -265,6 +265,12 @@ class Settings:
         "rooms that one peer whose token is for a pattern, or one address of an open server, may "
         "have made; 0 for any number",
     )
+    max_idempotency_keys: int = _setting(
+        "PRESENCE_MAX_IDEMPOTENCY_KEYS",
+        10_000,
+        "keys (Idempotency-Key) that one caller may send within a day; their answers are kept",
+        least=1,
+    )
     max_kept_peers: int = _setting(
         "PRESENCE_MAX_KEPT_PEERS",
         1_000,

@@ -53,6 +53,12 @@ from presence.errors.files import (
     TooManyFiles,
     UploadedFileNotFound,
 )
+from presence.errors.idempotency import (
+    AnswerNotKept,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
+    TooManyIdempotencyKeys,
+)
 from presence.errors.rates import (
     AnswersTooLarge,
     Flooding,
@@ -140,6 +146,7 @@ __all__ = [
     "AddressUnreadable",
     "AdmissionRefused",
     "AlreadyConnected",
+    "AnswerNotKept",
     "AnswersTooLarge",
     "BanNotFound",
     "Banned",
@@ -157,6 +164,8 @@ __all__ = [
     "Flooding",
     "HeadersTooLarge",
     "HostRefused",
+    "IdempotencyKeyInUse",
+    "IdempotencyKeyReused",
     "ImageTooLarge",
     "InternalError",
     "InvalidField",
@@ -219,6 +228,7 @@ __all__ = [
     "TooManyFailedTokens",
     "TooManyFiles",
     "TooManyGuesses",
+    "TooManyIdempotencyKeys",
     "TooManyRequests",
     "TooManyRooms",
     "TooManyRoomsMade",

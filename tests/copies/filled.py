@@ -31,6 +31,7 @@ from presence.storage.models import (
     WebhookQueue,
     Worker,
 )
+from presence.storage.tables.idempotency_keys import IdempotencyKey
 
 # Peers of a campaign; a large one takes minutes.
 PEERS = int(os.environ.get("PRESENCE_TEST_PEERS", "300"))
@@ -89,6 +90,8 @@ def fill(url: str, peers: int = PEERS) -> None:
             session.execute(insert(Ban), [{**one, "peer_id": p} for p in ("B", "a", "é", "𝄞")])
             taken = {"room": "a*\nB", "made_at": _THEN, "jti": None, "peer_id": "é"}
             session.execute(insert(Revocation).values(**taken))
+            asked = {"caller": "c", "key_hash": "k", "fingerprint": "f", "ends_at": _THEN}
+            session.execute(insert(IdempotencyKey).values(**asked, status=200, answer="e30="))
             session.execute(insert(Occupancy).values(room_id=1, minute=1, peak=2, last=1))
             told = {
                 "uid": "ev_1",

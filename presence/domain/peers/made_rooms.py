@@ -97,8 +97,8 @@ def put(
             Room.created_at,
         ).where(Room.id == room.id)
     ).one()
-    is_new = row.created_at == now
-    if not is_new and row.max_peers == room.max_peers:
+    # Not by its instant: two workers may have the same.
+    if not room.is_new and row.max_peers == room.max_peers:
         room = rooms.unchanged(session, room)
     is_closed = bans.closing_of(session, name) is not None
-    return MadeRoom(name, *row[:4], is_closed, row.created_at, room.version, is_new, left)
+    return MadeRoom(name, *row[:4], is_closed, row.created_at, room.version, room.is_new, left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,7 @@ _BATCH = 1_000
 class LockedRoom:
     """A room that this transaction is changing, with the version the change gives it.
 
-    ``active_peers`` is how many were active before.
+    ``active_peers`` is how many were active before. ``is_new`` says that `change_or_make` made it.
     """
 
     id: int
@@ -33,6 +34,7 @@ class LockedRoom:
     max_peers: int
     version: int
     active_peers: int
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,28 +130,33 @@ def change_or_make(
             locked[name] = change(session, name)
         except RoomNotFound:
             missing.append(name)
-    if missing:
-        first_version = quotas.add_rooms(session, len(missing), max_rooms)
-        if maker is not None:
-            quotas.check_maker(session, maker.name, len(missing), maker.max_rooms)
+    made = []
     for name in missing:
-        made = insert_if_missing(
-            session,
-            Room,
-            {
-                "name": name,
-                "max_peers": max_peers,
-                "created_at": now,
-                "version": first_version,
-                "made_by": maker.name if maker else None,
-            },
+        values = {"name": name, "max_peers": max_peers, "created_at": now, "version": 0}
+        while name not in locked:
+            is_made = insert_if_missing(
+                session, Room, {**values, "made_by": maker.name if maker else None}
+            )
+            # Where somebody else has made it between the two looks it may even be gone again.
+            with suppress(RoomNotFound):
+                locked[name] = change(session, name)
+        if is_made:
+            made.append(name)
+    if made:
+        # Counted last, as whoever removes a room does: the other way round two would wait for each
+        # other.
+        first_version = quotas.add_rooms(session, len(made), max_rooms)
+        if maker is not None:
+            quotas.check_maker(session, maker.name, 0, maker.max_rooms)
+    for name in made:
+        locked[name] = replace(locked[name], version=first_version + 1, is_new=True)
+        session.execute(
+            update(Room)
+            .where(Room.id == locked[name].id)
+            .values(version=first_version + 1)
+            .execution_options(synchronize_session=False)
         )
-        locked[name] = change(session, name)
-        if made:
-            told_made(session, locked[name], now)
-        else:
-            # Somebody else made it between the two looks.
-            quotas.add_rooms(session, -1, 0)
+        told_made(session, locked[name], now)
     return locked
 
 

@@ -137,6 +137,10 @@ STATUS: dict[type[PresenceError], int] = {
     errors.ServerStorageFull: 507,
     errors.DiskNearlyFull: 507,
     errors.EventsNotKept: 409,
+    errors.IdempotencyKeyReused: 422,
+    errors.IdempotencyKeyInUse: 409,
+    errors.AnswerNotKept: 409,
+    errors.TooManyIdempotencyKeys: 429,
     errors.EventsGone: 410,
 }
 

@@ -110,6 +110,8 @@ def _check_request(access: Access) -> None:
     if need is None:
         raise NotGranted("", "Nobody has said what it needs.")
     if need.grant is None:
+        if need.any_token:
+            g.grants = access.read(bearer(), request.environ)
         return
     if need.by_link and "Authorization" not in request.headers and "signature" in request.args:
         query = request.args

@@ -57,7 +57,25 @@ _WITH_BODY = (
     errors.MessageTooLarge,
     errors.CodingRefused,
 )
+_WITH_KEY = (
+    errors.InvalidField,
+    errors.IdempotencyKeyReused,
+    errors.IdempotencyKeyInUse,
+    errors.AnswerNotKept,
+    errors.TooManyIdempotencyKeys,
+    errors.DatabaseFull,
+)
 _WITH_NAMES = (errors.InvalidField, errors.AddressUnknown)
+
+
+_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A name of this request, the same when it is sent again within a day: then it "
+    "is not done again, and answered as before.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_-]+$"},
+}
 
 
 class PathParameters(BaseModel):
@@ -107,7 +125,7 @@ def document(app: Flask, version: str) -> dict[str, Any]:
             "security": _security(need),
             "summary": summary,
             "description": description,
-            "parameters": _parameters(rule, declared),
+            "parameters": _parameters(rule, declared, method),
             "requestBody": _request_body(declared),
             "responses": _responses(declared, met),
         }
@@ -184,7 +202,7 @@ def _methods(rule: Rule) -> set[str]:
 
 def _security(need: Need) -> list[dict[str, list[str]]]:
     """Return the ways to get at a route: with a token, or without where that may do."""
-    if need.grant is None:
+    if need.grant is None and not need.any_token:
         return []
     return [{_SCHEME: []}, *([] if need.locked_only else [{}])]
 
@@ -194,6 +212,8 @@ def _conditions(declared: Route, method: str, rule: Rule, need: Need) -> list[ty
     met = {*declared.errors, *_ANY, *needs.refusals(need)}
     if declared.uses_storage:
         met |= {*_STORED, *(_WRITES if method != "GET" else ())}
+    if method != "GET" and declared.takes_key:
+        met |= set(_WITH_KEY)
     if declared.body or declared.form:
         met |= set(_WITH_BODY)
     if rule.arguments or declared.query or declared.headers:
@@ -201,12 +221,14 @@ def _conditions(declared: Route, method: str, rule: Rule, need: Need) -> list[ty
     return sorted(met, key=lambda condition: (STATUS[condition], condition.code))
 
 
-def _parameters(rule: Rule, declared: Route) -> list[Schema]:
+def _parameters(rule: Rule, declared: Route, method: str) -> list[Schema]:
     fields = PathParameters.model_json_schema()["properties"]
     found = [
         {"name": name, "in": "path", "required": True, "schema": _bare(fields[name])}
         for name in re.findall(r"<(?:[^:<>]+:)?(\w+)>", rule.rule)
     ]
+    if method != "GET" and declared.takes_key:
+        found.append(_KEY)
     for place, model in (("query", declared.query), ("header", declared.headers)):
         if model is None:
             continue

@@ -18,10 +18,11 @@ from presence.setting_values import seconds_of
 from presence.storage import database
 from presence.transport.admission import request_access
 from presence.transport.admission.client_addresses import address_of
+from presence.transport.backend import once
 from presence.transport.live.room_makers import maker_of
+from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.moderation import admit_one, see_out
-from presence.transport.rest.rooms import json_body
 from presence.transport.wire import access_responses, described, messages, serializers
 from presence.transport.wire.messages import PutRoom, RoomAddress
 from presence.transport.wire.needs import needs
@@ -75,7 +76,7 @@ def put_room(room_name: str) -> tuple[Body, int]:
         run.watchers.shut_out(name, None)
     elif "has_lobby" in terms:
         _admit_all(run, name)
-    return _body(made), 201 if made.is_new else 200
+    return _body(made), _status(made)
 
 
 def _admit_all(run: Runtime, name: str) -> None:
@@ -92,7 +93,7 @@ def _put(
     run: Runtime, name: str, terms: dict[str, Any], closed: bool | None, passed: str | None
 ) -> MadeRoom:
     with run.announcer.in_order(name):
-        with database.writing() as session:
+        with once.writing() as session:
             made = made_rooms.put(
                 session,
                 name,
@@ -102,6 +103,7 @@ def _put(
                 maker=maker_of(run.settings, request_access.caller(), request.environ),
                 passed=passed,
             )
+            once.answered(session, _body(made), _status(made))
         see_out(run, made.left, CLOSED)
     return made
 
@@ -117,6 +119,10 @@ def _check_bounds(run: Runtime, message: PutRoom) -> None:
             "keep_inactive",
             f"must be at most {longest:g} seconds, which is PRESENCE_KEEP_INACTIVE_PEERS.",
         )
+
+
+def _status(made: MadeRoom) -> int:
+    return 201 if made.is_new else 200
 
 
 def _body(made: MadeRoom) -> Body:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint
+from sqlalchemy.orm import Session
 
 from presence import errors
 from presence.domain.peers import admitting, lobbies, moderation
@@ -12,9 +14,10 @@ from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
 from presence.domain.permissions.tokens import ADMIN, ADMIT
 from presence.storage import database
+from presence.transport.backend import once
 from presence.transport.process import erasing
+from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import Runtime, runtime
-from presence.transport.rest.rooms import json_body
 from presence.transport.wire import (
     access_responses,
     described,
@@ -41,11 +44,13 @@ def kick(room_name: str, peer_id: str) -> Body:
     """Put a peer out of a room, now; it may come back."""
     run, address = runtime(), _peer(room_name, peer_id)
     with run.announcer.in_order(address.room_name):
-        with database.writing() as session:
+        with once.writing() as session:
             left = moderation.kick(session, address.room_name, address.peer_id)
+            body = {"success": True, **serializers.left(left, moderation.KICKED)}
+            once.answered(session, body)
         see_out(run, [left], moderation.KICKED)
     run.announcer.mark(address.room_name)
-    return {"success": True, **serializers.left(left, moderation.KICKED)}
+    return body
 
 
 @bp.post("/peers/<peer_id>/ban")
@@ -56,15 +61,17 @@ def ban(room_name: str, peer_id: str) -> Body:
     run, address = runtime(), _peer(room_name, peer_id)
     message = messages.parse(Bar, json_body())
     with run.announcer.in_order(address.room_name):
-        with database.writing() as session:
+        with once.writing() as session:
             bar, left = moderation.ban(
                 session, address.room_name, address.peer_id, message.seconds, message.reason
             )
+            body = {"success": True, **serializers.ban(bar)}
+            once.answered(session, body)
         see_out(run, left, moderation.BANNED)
         run.watchers.shut_out(address.room_name, address.peer_id)
     run.announcer.mark(address.room_name)
     run.lobby.changed(address.room_name)
-    return {"success": True, **serializers.ban(bar)}
+    return body
 
 
 @bp.post("/peers/<peer_id>/unban")
@@ -73,9 +80,11 @@ def ban(room_name: str, peer_id: str) -> Body:
 def unban(room_name: str, peer_id: str) -> Body:
     """Let a banned peer come back."""
     address = _peer(room_name, peer_id)
-    with database.writing() as session:
+    body = {"success": True, "room_name": address.room_name, "peer_id": address.peer_id}
+    with once.writing() as session:
         bans.lift(session, address.room_name, address.peer_id)
-    return {"success": True, "room_name": address.room_name, "peer_id": address.peer_id}
+        once.answered(session, body)
+    return body
 
 
 @bp.get("/bans")
@@ -102,12 +111,15 @@ def close_room(room_name: str) -> Body:
     run, name = runtime(), _room(room_name)
     message = messages.parse(Bar, json_body())
     with run.announcer.in_order(name):
-        with database.writing() as session:
+        with once.writing() as session:
             bar, left = moderation.close_room(session, name, message.seconds, message.reason)
+            put_out = [item.peer_id for item in left]
+            body = {"success": True, **serializers.closing(bar), "put_out": put_out}
+            once.answered(session, body)
         see_out(run, left, moderation.CLOSED)
     run.announcer.mark(name)
     run.lobby.changed(name)
-    return {"success": True, **serializers.closing(bar), "put_out": [item.peer_id for item in left]}
+    return body
 
 
 @bp.post("/reopen")
@@ -116,9 +128,11 @@ def close_room(room_name: str) -> Body:
 def reopen_room(room_name: str) -> Body:
     """Let a closed room be joined again."""
     name = _room(room_name)
-    with database.writing() as session:
+    body = {"success": True, "room_name": name}
+    with once.writing() as session:
         bans.reopen(session, name)
-    return {"success": True, "room_name": name}
+        once.answered(session, body)
+    return body
 
 
 @bp.get("/knocking")
@@ -142,13 +156,13 @@ def knocking(room_name: str) -> Body:
 def admit(room_name: str, peer_id: str) -> Body:
     """Let somebody in who waits in front of a room, if there is a place."""
     run, address = runtime(), _peer(room_name, peer_id)
-    version = admit_one(run, address.room_name, address.peer_id)
-    return {
-        "success": True,
-        "room_name": address.room_name,
-        "peer_id": address.peer_id,
-        "version": version,
-    }
+    named = {"room_name": address.room_name, "peer_id": address.peer_id}
+
+    def admitted(session: Session, version: int) -> None:
+        once.answered(session, {"success": True, **named, "version": version})
+
+    version = admit_one(run, address.room_name, address.peer_id, admitted)
+    return {"success": True, **named, "version": version}
 
 
 @bp.post("/knocking/<peer_id>/refuse")
@@ -160,21 +174,32 @@ def refuse(room_name: str, peer_id: str) -> Body:
     """Turn somebody away who waits in front of a room."""
     run, address = runtime(), _peer(room_name, peer_id)
     message = messages.parse(Refuse, json_body())
-    with database.writing() as session:
-        sids = lobbies.refuse(session, address.room_name, address.peer_id, message.reason)
-    run.lobby.changed(address.room_name, sids)
-    return {
+    body = {
         "success": True,
         "room_name": address.room_name,
         "peer_id": address.peer_id,
         "reason": message.reason,
     }
+    with once.writing() as session:
+        sids = lobbies.refuse(session, address.room_name, address.peer_id, message.reason)
+        once.answered(session, body)
+    run.lobby.changed(address.room_name, sids)
+    return body
 
 
-def admit_one(run: Runtime, name: str, peer_id: str) -> int:
-    """Let somebody in who waits; returns the room's version. Raises as `admitting.admit` does."""
+def admit_one(
+    run: Runtime,
+    name: str,
+    peer_id: str,
+    admitted: Callable[[Session, int], None] | None = None,
+) -> int:
+    """Let somebody in who waits; returns the room's version, which `admitted` gets in the change.
+
+    Raises as `admitting.admit` does.
+    """
     with run.announcer.in_order(name):
-        with run.blobs.deletion() as withdraw, database.writing() as session:
+        writing = database.writing if admitted is None else once.writing
+        with run.blobs.deletion() as withdraw, writing() as session:
             joined = admitting.admit(
                 session,
                 name,
@@ -184,6 +209,8 @@ def admit_one(run: Runtime, name: str, peer_id: str) -> int:
             )
             for _, one in joined:
                 withdraw(one.erased.stored_names)
+            if admitted is not None:
+                admitted(session, joined[-1][1].version)
         for _, one in joined:
             run.announcer.note(one.change)
             erasing.note_erased(run, name, one.erased)
@@ -200,15 +227,21 @@ def remove_room(room_name: str) -> Body:
     """Remove a room with everybody in it, their data and their files."""
     run, name = runtime(), _room(room_name)
     with run.announcer.in_order(name):
-        with run.blobs.deletion() as withdraw, database.writing() as session:
+        with run.blobs.deletion() as withdraw, once.writing() as session:
             removed = moderation.remove_room(session, name)
             withdraw(removed.stored_names)
+            body = _removed(removed, name)
+            once.answered(session, body)
         see_out(run, removed.left, moderation.REMOVED)
         for peer_id in removed.peer_ids:
             run.members.drop_waiting(name, peer_id)
         run.announcer.removed(name, removed.version)
     run.scrub = True
     run.lobby.changed(name)
+    return body
+
+
+def _removed(removed: moderation.RemovedRoom, name: str) -> Body:
     return {
         "success": True,
         "room_name": name,

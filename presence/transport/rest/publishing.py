@@ -15,8 +15,8 @@ from presence.transport.backend import happenings
 from presence.transport.cluster.relay import Signal, check_data
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import SERVER, Sender
+from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import runtime
-from presence.transport.rest.rooms import json_body
 from presence.transport.wire import described, messages, signal_responses
 from presence.transport.wire.messages import (
     PeerAddress,

@@ -40,8 +40,9 @@ from presence.transport.admission.error_handlers import (
     is_passing,
 )
 from presence.transport.engine.draining import yield_to_others
+from presence.transport.process import hinting
 from presence.transport.process.runtime import Runtime, runtime
-from presence.transport.rest import hinting, tus, uploads
+from presence.transport.rest import tus, uploads
 from presence.transport.wire import described, messages, room_responses
 from presence.transport.wire.messages import PeerAddress
 from presence.transport.wire.needs import needs

@@ -7,10 +7,10 @@ from flask import Blueprint
 from presence import errors
 from presence.domain.peers import rights
 from presence.domain.permissions.tokens import ADMIN
-from presence.storage import database
 from presence.transport.admission import request_access
+from presence.transport.backend import once
+from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import runtime
-from presence.transport.rest.rooms import json_body
 from presence.transport.wire import access_responses, described, messages, serializers
 from presence.transport.wire.access_messages import SetGrants
 from presence.transport.wire.messages import PeerAddress
@@ -37,10 +37,12 @@ def set_grants(room_name: str, peer_id: str) -> Body:
         # Nobody gives what they have not.
         request_access.require(grant, address.room_name)
     with run.announcer.in_order(address.room_name):
-        with database.writing() as session:
+        with once.writing() as session:
             regranted = rights.regrant(session, address.room_name, address.peer_id, message.grants)
+            body = {"success": True, **serializers.regranted(regranted)}
+            once.answered(session, body)
         run.announcer.note(regranted.change)
         run.live_rights.changed(regranted)
     if regranted.change is not None:
         run.announcer.mark_change(regranted.change, address.room_name)
-    return {"success": True, **serializers.regranted(regranted)}
+    return body

@@ -1,11 +1,15 @@
-"""Pages of the list of rooms: what is asked for, and where the next one is."""
+"""Answers with rooms: which are asked for, where the next page is, and their tags."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+from flask import Response, request
+
 from presence.errors import InvalidField
+from presence.transport.admission import request_access
+from presence.transport.live.shared_bodies import SharedBody
 from presence.transport.wire import messages
 from presence.transport.wire.messages import RoomsQuery
 
@@ -41,3 +45,25 @@ def link_after(query: RoomsQuery, last_name: str) -> str:
     if query.active is not None:
         asked["active"] = str(query.active).lower()
     return f'<?{urlencode(asked)}>; rel="next"'
+
+
+def has(tag: str) -> bool:
+    """Tell whether the client says that it has what this tag stands for (RFC 9110, 13.1.2)."""
+    return request.if_none_match.contains_weak(tag)
+
+
+def tagged(tag: str, body: SharedBody | None = None) -> Response:
+    """Answer with a body and its tag; with none where the client has it already.
+
+    A client or a proxy may keep the answer, but has to ask each time whether it is still right.
+    """
+    if body is None:
+        response = Response(status=304)
+    else:
+        response = Response(body, mimetype="application/json")
+        response.content_length = len(body)
+    response.set_etag(tag)
+    response.cache_control.no_cache = True
+    if request_access.caller() is not None:
+        response.cache_control.private = True
+    return response

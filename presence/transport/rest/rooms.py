@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from flask import Blueprint, Response, request
+from sqlalchemy.orm import Session
 
 from presence import errors
 from presence.domain.files import files
 from presence.domain.peers import lobbies, passwords, peers, rights
+from presence.domain.peers.results import Joined
 from presence.domain.peers.sessions import RestPresence
 from presence.domain.permissions.tokens import JOIN, LIST, UPDATE, UPLOAD
 from presence.domain.rooms import lists, rooms
-from presence.errors import InvalidJson, PeerNotFound
+from presence.errors import PeerNotFound
 from presence.storage import database
 from presence.transport.admission import request_access
 from presence.transport.admission.client_addresses import address_of
+from presence.transport.backend import once
 from presence.transport.live import room_lists
 from presence.transport.live.room_makers import maker_of
-from presence.transport.live.shared_bodies import SharedBody
-from presence.transport.process import erasing
+from presence.transport.process import erasing, hinting
 from presence.transport.process.runtime import Runtime, runtime
-from presence.transport.rest import hinting, room_pages
+from presence.transport.rest import room_pages
 from presence.transport.wire import (
     described,
-    json_codec,
     messages,
     room_list,
     room_responses,
@@ -70,14 +70,14 @@ def list_rooms() -> Response:
     with database.reading() as session:
         visible = request_access.visible_rooms(session)
         tag = room_lists.tag_of_all(session, None if request_access.caller() is None else visible)
-        if _has(tag):
-            return _tagged(tag)
+        if room_pages.has(tag):
+            return room_pages.tagged(tag)
 
         def rooms_by_name() -> Body:
             shown = run.room_lists.read_all(session)
             return {one.name: room_list.room(one) for one in shown if visible(one.name)}
 
-        return _tagged(tag, run.shared_bodies.get(("rooms", tag), rooms_by_name))
+        return room_pages.tagged(tag, run.shared_bodies.get(("rooms", tag), rooms_by_name))
 
 
 def _page(query: RoomsQuery) -> Response:
@@ -99,8 +99,8 @@ def _page(query: RoomsQuery) -> Response:
             found = run.room_lists.read_some(session, shown)
             return {one.name: room_list.room(one) for one in found}
 
-        body = None if _has(tag) else run.shared_bodies.get(("rooms", tag), rooms_by_name)
-    response = _tagged(tag, body)
+        body = None if room_pages.has(tag) else run.shared_bodies.get(("rooms", tag), rooms_by_name)
+    response = room_pages.tagged(tag, body)
     if not is_last:
         response.headers["Link"] = room_pages.link_after(query, shown[-1].name)
         response.headers["Access-Control-Expose-Headers"] = "Link"
@@ -119,13 +119,13 @@ def get_room(room_name: str) -> Response:
     run, address = runtime(), messages.parse(RoomAddress, {"room_name": room_name})
     with database.reading() as session:
         tag = room_lists.tag_of(session, address.room_name)
-        if _has(tag):
-            return _tagged(tag)
+        if room_pages.has(tag):
+            return room_pages.tagged(tag)
 
         def room() -> Body:
             return room_list.room(run.room_lists.read(session, address.room_name))
 
-        return _tagged(tag, run.shared_bodies.get(("room", tag), room))
+        return room_pages.tagged(tag, run.shared_bodies.get(("room", tag), room))
 
 
 @bp.post("/<room_name>/join")
@@ -155,7 +155,7 @@ def get_room(room_name: str) -> Response:
 def join(room_name: str) -> Body:
     """Join a room without a socket; the peer stays active for a while, longer with every call."""
     run = runtime()
-    message = messages.parse_join(json_body(), room_name, run.settings.max_user_data_bytes)
+    message = messages.parse_join(hinting.json_body(), room_name, run.settings.max_user_data_bytes)
     request_access.require(JOIN, message.room_name, message.peer_id)
     run.refuse_when_stopping()
     caller = request_access.caller()
@@ -191,7 +191,7 @@ def _knock(run: Runtime, message: JoinRoom) -> None:
 def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
     caller = request_access.caller()
     with run.announcer.in_order(message.room_name):
-        with run.blobs.deletion() as withdraw, database.writing() as session:
+        with run.blobs.deletion() as withdraw, once.writing() as session:
             joined = peers.join(
                 session,
                 room_name=message.room_name,
@@ -205,13 +205,11 @@ def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
                 enters=caller is None or caller.enters,
             )
             withdraw(joined.erased.stored_names)
+            kept = once.answered(session, lambda: _joined_now(session, joined))
         run.announcer.note(joined.change)
         erasing.note_erased(run, joined.room_name, joined.erased)
-        view = run.announcer.read(joined.room_name, joined.known_version)
+        body = kept or _joined(run.announcer.read(joined.room_name, joined.known_version), joined)
     run.announcer.mark_change(joined.change, joined.room_name)
-    body = {"success": True, **room_list.joined(view, joined.peer_id)}
-    if caller is not None:
-        body["grants"] = serializers.grants(caller.within(rights.parse(joined.grants)))
     return body
 
 
@@ -229,9 +227,10 @@ def leave(room_name: str) -> Body:
     run = runtime()
     address = _acting(JOIN, room_name)
     with run.announcer.in_order(address.room_name):
-        with database.writing(upkeep=True) as session:
+        with once.writing(upkeep=True) as session:
             left = peers.leave(session, address.room_name, address.peer_id)
-        body = serializers.left(left, reason="left_over_rest")
+            body = serializers.left(left, reason="left_over_rest")
+            once.answered(session, {"success": True, **body})
         run.members.put_out(left.sids, left.room_name, body)
     run.announcer.mark(left.room_name)
     return {"success": True, **body}
@@ -250,9 +249,9 @@ def update_data(room_name: str) -> Body:
     """Change a peer's user data, announcing it to the others in the room."""
     run = runtime()
     address = _acting(UPDATE, room_name)
-    message = messages.parse_update(json_body(), run.settings.max_user_data_bytes)
+    message = messages.parse_update(hinting.json_body(), run.settings.max_user_data_bytes)
     with run.announcer.in_order(address.room_name):
-        with database.writing() as session:
+        with once.writing() as session:
             updated = peers.update_user_data(
                 session,
                 room_name=address.room_name,
@@ -264,13 +263,15 @@ def update_data(room_name: str) -> Body:
                 renew_seconds=run.settings.rest_session_seconds,
                 limits=run.limits,
             )
+            body = {"success": True, **serializers.user_data_success(updated)}
+            once.answered(session, body)
         run.announcer.note(updated.change)
         run.announcer.emit(
             "user_data_updated", serializers.user_data_notice(updated), updated.room_name
         )
     run.diary.note(updated)
     run.announcer.mark_change(updated.change, updated.room_name, told=True)
-    return {"success": True, **serializers.user_data_success(updated)}
+    return body
 
 
 @bp.get("/<room_name>/peers/<peer_id>")
@@ -295,21 +296,23 @@ def erase_peer(room_name: str, peer_id: str) -> Body:
     run = runtime()
     address = _peer_address(room_name, peer_id)
     with run.announcer.in_order(address.room_name):
-        with run.blobs.deletion() as withdraw, database.writing() as session:
+        with run.blobs.deletion() as withdraw, once.writing() as session:
             if (grants := request_access.caller()) is not None and not grants.is_admin:
                 rights.check_erasable(session, address.room_name, address.peer_id)
             erased = peers.erase(session, address.room_name, address.peer_id)
             withdraw(erased.stored_names)
-        body = {
-            "room_name": erased.room_name,
-            "peer_id": erased.peer_id,
-            "version": erased.version,
-        }
+            body = {
+                "room_name": erased.room_name,
+                "peer_id": erased.peer_id,
+                "version": erased.version,
+            }
+            answer = {"success": True, **body, "files_deleted": len(erased.stored_names)}
+            once.answered(session, answer)
         notice = {**body, "is_active": False, "reason": "erased"}
         run.members.put_out(erased.sids, erased.room_name, notice)
     run.scrub = True
     run.announcer.mark(erased.room_name)
-    return {"success": True, **body, "files_deleted": len(erased.stored_names)}
+    return answer
 
 
 @bp.delete("/<room_name>/files/<filename>")
@@ -328,34 +331,32 @@ def delete_file(room_name: str, filename: str) -> Body:
             owner = files.owner(session, address.room_name, filename)
         request_access.require(UPLOAD, address.room_name, owner)
     with run.announcer.in_order(address.room_name):
-        with run.blobs.deletion() as withdraw, database.writing() as session:
+        with run.blobs.deletion() as withdraw, once.writing() as session:
             change = files.remove(session, address.room_name, filename)
             withdraw([change.file.stored_name])
+            body = serializers.file_change(change)
+            once.answered(session, body)
         run.announcer.emit("file_deleted", serializers.file_notice(change), change.room_name)
     run.announcer.mark(change.room_name, told=True)
-    return serializers.file_change(change)
+    return body
 
 
-def _has(tag: str) -> bool:
-    """Tell whether the client says that it has what this tag stands for (RFC 9110, 13.1.2)."""
-    return request.if_none_match.contains_weak(tag)
+def _joined(view: room_list.RoomList, joined: Joined) -> Body:
+    body = {"success": True, **room_list.joined(view, joined.peer_id)}
+    caller = request_access.caller()
+    if caller is not None:
+        body["grants"] = serializers.grants(caller.within(rights.parse(joined.grants)))
+    return body
 
 
-def _tagged(tag: str, body: SharedBody | None = None) -> Response:
-    """Answer with a body and its tag; with none where the client has it already.
+def _joined_now(session: Session, joined: Joined) -> Body:
+    """Return the answer to a join as its own transaction has it.
 
-    A client or a proxy may keep the answer, but has to ask each time whether it is still right.
+    It is not taken from the lists in memory, nor put there: it may be rolled back.
     """
-    if body is None:
-        response = Response(status=304)
-    else:
-        response = Response(body, mimetype="application/json")
-        response.content_length = len(body)
-    response.set_etag(tag)
-    response.cache_control.no_cache = True
-    if request_access.caller() is not None:
-        response.cache_control.private = True
-    return response
+    head = lists.head(session, joined.room_name)
+    everybody = lists.changed(session, head.id, lists.NEVER)
+    return _joined(room_list.RoomList(head, everybody), joined)
 
 
 def _peer_address(room_name: str, peer_id: str | None) -> PeerAddress:
@@ -374,22 +375,7 @@ def _acting(grant: str, room_name: str) -> PeerAddress:
     """
     if "peer_id" in request.args:
         return _peer_address(room_name, request.args["peer_id"])
-    data = json_body()
+    data = hinting.json_body()
     address = _peer_address(room_name, data.get("peer_id") if isinstance(data, dict) else None)
     request_access.require(grant, address.room_name, address.peer_id)
     return address
-
-
-def json_body() -> Any:
-    """Return the request's JSON, whatever its Content-Type says; raises `InvalidJson`."""
-    data = request.get_data()
-    try:
-        body = json_codec.loads(data) if data else {}
-    except json_codec.TooManyValues as error:
-        raise InvalidJson(f"The body is not read: {error}. Send less at once.") from error
-    except ValueError as error:
-        raise InvalidJson(
-            "The body is not valid JSON. Send a JSON object with Content-Type: application/json."
-        ) from error
-    hinting.note(body)
-    return body

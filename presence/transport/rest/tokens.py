@@ -11,10 +11,10 @@ from presence.domain.permissions import revocations, room_patterns, tokens
 from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
 from presence.domain.permissions.tokens import ADMIN
 from presence.errors import InvalidField, NoAdmins
-from presence.storage import database
 from presence.transport.admission import request_access
+from presence.transport.backend import once
+from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import runtime
-from presence.transport.rest.rooms import json_body
 from presence.transport.wire import access_responses, described, messages, serializers
 from presence.transport.wire.access_messages import MintToken, RevokeTokens
 from presence.transport.wire.needs import needs
@@ -67,9 +67,11 @@ def revoke() -> Body:
         holder.check_covers(rooms)
     elif message.jti is None and message.peer_id is None:
         raise InvalidField("jti", "or peer_id or room must say which tokens are meant.")
-    with database.writing() as session:
+    with once.writing() as session:
         revoked = revocations.revoke(
             session, rooms, jti=message.jti, peer_id=message.peer_id, seconds=message.seconds
         )
+        body = {"success": True, **serializers.revoked(revoked)}
+        once.answered(session, body)
     run.access.revoked.look()
-    return {"success": True, **serializers.revoked(revoked)}
+    return body

@@ -23,8 +23,8 @@ from presence.storage import database
 from presence.storage.blobs import BlobTooLarge, DiskNearlyFull, PendingBlob
 from presence.transport.admission import request_access
 from presence.transport.admission.error_handlers import as_presence_error, drain_body
+from presence.transport.process import hinting
 from presence.transport.process.runtime import Runtime, runtime
-from presence.transport.rest import hinting
 from presence.transport.rest.upload_form import FORM_BYTES, IncomingForm
 from presence.transport.wire import described, messages, room_responses, serializers
 from presence.transport.wire.messages import PeerAddress, UploadForm

@@ -41,6 +41,11 @@ class Route:
     errors: Errors = ()
     uses_storage: bool = True
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether one that changes something takes an ``Idempotency-Key``: all but uploads do."""
+        return self.uses_storage and not (self.form or self.media_type or self.headers)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:

@@ -38,7 +38,8 @@ class Need:
     `grant` is None where it needs no token at all. With `acts` the peer that the call names is the
     one who acts, and must be the token's own. An event that names a room besides the one that the
     socket has joined says so with `names_room`. With `locked_only` a route does nothing in open
-    mode; with `by_link` a signed address does instead of a token.
+    mode; with `by_link` a signed address does instead of a token. With `any_token` there must be
+    one, whatever it allows.
     """
 
     grant: str | None
@@ -46,6 +47,7 @@ class Need:
     names_room: bool = False
     locked_only: bool = False
     by_link: bool = False
+    any_token: bool = False
 
 
 PUBLIC = Need(None)
@@ -66,6 +68,11 @@ def public(view: View) -> View:
     return _declare(PUBLIC)(view)
 
 
+def needs_token(view: View) -> View:
+    """Declare that a route needs a token, and asks itself what that allows."""
+    return _declare(Need(None, any_token=True))(view)
+
+
 def need_of(app: Flask, endpoint: str) -> Need | None:
     """Return what the route of an endpoint declared, or None if it forgot to."""
     if endpoint == "static":
@@ -76,7 +83,7 @@ def need_of(app: Flask, endpoint: str) -> Need | None:
 
 def refusals(need: Need) -> set[type[PresenceError]]:
     """Return the conditions in which a caller does not get what needs this."""
-    if need.grant is None:
+    if need.grant is None and not need.any_token:
         return set()
     found: set[type[PresenceError]] = {
         TokenRequired,
@@ -85,8 +92,10 @@ def refusals(need: Need) -> set[type[PresenceError]]:
         TokenRevoked,
         IssuerUnavailable,
         TooManyFailedTokens,
-        NotGranted,
     }
+    if need.grant is None:
+        return found
+    found.add(NotGranted)
     if need.acts:
         found.add(WrongPeer)
     if need.grant != tokens.ADMIN:

@@ -12,6 +12,7 @@ from presence.transport.wire.response_fields import (
     Json,
     PeerId,
     RoomName,
+    Success,
     UserData,
     Username,
     Version,
@@ -204,3 +205,19 @@ class Events(Answer):
     """What to give as `after` the next time, also where there are no events."""
     more: Annotated[bool, Field(examples=[False])]
     """Whether there are further events now."""
+
+
+class BatchItemAnswer(Answer):
+    """What one of the changes was answered with."""
+
+    status: Annotated[int, Field(ge=200, le=599, examples=[200])]
+    """The status that it would have had alone."""
+    body: Annotated[dict[str, Any], Field(examples=[{"success": True}])]
+    """The body that it would have had alone."""
+
+
+class BatchAnswer(Answer):
+    """The answers to the changes of a batch, in their order."""
+
+    success: Success
+    responses: list[BatchItemAnswer]

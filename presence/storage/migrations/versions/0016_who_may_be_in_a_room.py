@@ -1,6 +1,6 @@
 """Rooms with passwords and lobbies, those who wait in them, and peers whose rights were changed.
 
-Revision: 0016, after 0014
+Revision: 0016, after 0015
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

@@ -9,6 +9,7 @@ import orjson
 from flask import Flask, Response, g, request
 
 from presence.domain.values import key_hints
+from presence.errors import InvalidJson
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import json_codec
 from presence.transport.wire.described import Route
@@ -62,3 +63,18 @@ def _found(app: Flask) -> list[str]:
 
 def _hints(keys: Collection[str], known: Collection[str]) -> list[str]:
     return [] if all(key in known for key in keys) else key_hints.hints(keys, known)
+
+
+def json_body() -> Any:
+    """Return the request's JSON, whatever its Content-Type says; raises `InvalidJson`."""
+    data = request.get_data()
+    try:
+        body = json_codec.loads(data) if data else {}
+    except json_codec.TooManyValues as error:
+        raise InvalidJson(f"The body is not read: {error}. Send less at once.") from error
+    except ValueError as error:
+        raise InvalidJson(
+            "The body is not valid JSON. Send a JSON object with Content-Type: application/json."
+        ) from error
+    note(body)
+    return body

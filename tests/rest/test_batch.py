@@ -1,0 +1,121 @@
+"""Many changes in one request: each answered as if it had come alone."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+import requests
+
+from local_cluster.live_server import LiveServer
+from tests.support.callers import ROOMS, ask
+from tests.support.keys import LOCKED, bearer, token
+
+BATCH = "/api/webrtc/batch"
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
+    """A locked server that takes few requests in a minute of an address, from behind a proxy."""
+    settings = {**LOCKED, "PRESENCE_REQUESTS_PER_MINUTE": "250", "PRESENCE_TRUSTED_PROXIES": "1"}
+    server = LiveServer(tmp_path_factory.mktemp("batch"), **settings).start()
+    yield server
+    server.kill()
+
+
+def send(
+    server: LiveServer,
+    *requested: dict[str, Any],
+    made: str | None = None,
+    key: str | None = None,
+    address: str = "192.0.2.1",
+) -> requests.Response:
+    headers = bearer(made or token("root", "*", "admin", ttl=3600))
+    headers |= {"X-Forwarded-For": address} | ({"Idempotency-Key": key} if key else {})
+    body = {"requests": list(requested)}
+    return requests.post(server.url + BATCH, json=body, headers=headers, timeout=60)
+
+
+def put(room: str, **terms: Any) -> dict[str, Any]:
+    return {"method": "PUT", "path": f"{ROOMS}/{room}", "body": terms}
+
+
+def test_each_is_answered_in_order_and_one_that_fails_holds_up_none(locked: LiveServer) -> None:
+    answer = send(
+        locked,
+        put("caf%C3%A9", max_peers=2),
+        {"path": f"{ROOMS}/caf%C3%A9/join", "body": {"peer_id": "ada", "username": "Ada"}},
+        {"path": f"{ROOMS}/caf%C3%A9/update-data?peer_id=ada", "body": {"user_dat": {}}},
+        {"path": f"{ROOMS}/caf%C3%A9/update-data?peer_id=ada", "body": {"user_data": {"n": 1}}},
+        {"method": "DELETE", "path": f"{ROOMS}/nowhere"},
+        {"path": f"{ROOMS}/caf%C3%A9/broadcast", "body": {"event": "e", "data": None}},
+        {"method": "DELETE", "path": f"{ROOMS}/caf%C3%A9/peers/ada"},
+    )
+    assert answer.status_code == 200
+    said = answer.json()["responses"]
+    assert [one["status"] for one in said] == [201, 200, 422, 200, 404, 200, 200]
+    assert said[0]["body"]["room_name"] == "café"
+    assert said[2]["body"]["hints"]
+    assert "hints" not in said[3]["body"]
+    assert said[3]["body"]["user_data"] == {"n": 1}
+
+
+def test_what_is_not_for_a_batch_is_refused_where_it_stands(locked: LiveServer) -> None:
+    paths = (BATCH, "/api/webrtc/upload", "/api/webrtc/uploads", "/api/webrtc/tokens", ROOMS)
+    answer = send(
+        locked,
+        *({"path": path} for path in (*paths, f"{ROOMS}/%ff/join", "/api/webrtc/nothing")),
+        put("after"),
+    )
+    said = answer.json()["responses"]
+    assert [one["status"] for one in said] == [422] * 7 + [201]
+    assert {one["body"]["field"] for one in said[:-1]} == {"path"}
+    for wrong in ([], [{"path": "/"}], [put("x")] * 101, [put("x"), 1], [{"method": "GET"}]):
+        refused = send(locked, *wrong)
+        assert refused.status_code == 422, wrong
+    assert ask(locked, "GET", f"{ROOMS}/x", token("root", "*", "admin")).status_code == 404
+
+
+def test_each_asks_of_the_token_what_it_asks_alone(locked: LiveServer) -> None:
+    mere = token("ada", "team-*", ("join", "publish"))
+    said = send(
+        locked,
+        {"path": f"{ROOMS}/team-1/join", "body": {"peer_id": "ada", "username": "Ada"}},
+        {"path": f"{ROOMS}/team-1/join", "body": {"peer_id": "bob", "username": "Bob"}},
+        {"path": f"{ROOMS}/other/join", "body": {"peer_id": "ada", "username": "Ada"}},
+        put("team-1"),
+        {"path": f"{ROOMS}/team-1/broadcast", "body": {"event": "e", "data": 1}},
+        made=mere,
+    ).json()["responses"]
+    assert [one["status"] for one in said] == [200, 403, 403, 403, 200]
+    assert send(locked, put("x"), made="no.good.token").status_code == 401
+
+
+def test_each_counts_among_the_requests_of_its_address(locked: LiveServer) -> None:
+    hundred = [put("counted")] * 100
+    statuses: list[int] = []
+    for _ in range(3):
+        answer = send(locked, *hundred, address="192.0.2.77")
+        statuses += [one["status"] for one in answer.json()["responses"]]
+    # Each batch is a request too, and the minute slides meanwhile.
+    assert 20 <= statuses.count(429) <= 300 - (250 - 3)
+    assert sorted(set(statuses)) == [200, 201, 429]
+
+
+def test_a_key_is_for_the_whole_and_what_was_done_is_not_done_again(locked: LiveServer) -> None:
+    batch = [put("whole"), put("whole", max_peers=3), {"method": "DELETE", "path": f"{ROOMS}/no"}]
+    first, again = (send(locked, *batch, key="w") for _ in range(2))
+    assert [one["status"] for one in first.json()["responses"]] == [201, 200, 404]
+    assert again.content == first.content
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert send(locked, *batch[:2], key="w").json()["code"] == "idempotency_key_reused"
+    # Where some were refused for a time only, they are tried again, and the others are not.
+    address = "192.0.2.78"
+    for _ in range(2):
+        send(locked, *[put("filler")] * 100, address=address)
+    many = [put(f"part{n}") for n in range(100)]
+    cut = send(locked, *many, key="p", address=address).json()["responses"]
+    assert {one["status"] for one in cut} == {201, 429}
+    rest = send(locked, *many, key="p", address="192.0.2.79").json()["responses"]
+    assert {one["status"] for one in rest} == {201}
