@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from local_cluster.private_cluster import PrivateCluster
-from tests.rest.test_once import HEADER, check_one_was_done
 from tests.support.callers import ROOMS
+from tests.support.keyed_requests import HEADER, check_one_was_done
 
 
 def test_the_same_at_once_is_done_by_one_worker(cluster: PrivateCluster) -> None:

@@ -187,6 +187,11 @@ def test_every_answer_of_every_route_is_described(
     assert witness().call("join_room", {"room_name": "hall", **person("listener")})["ok"]
     call("POST", f"{ROOMS}/hall/peers/listener/signal", json={"type": "x", "data": 1})
 
+    spoken = {"method": "POST", "path": f"{ROOMS}/studio/broadcast", "body": notice}
+    nowhere = {**spoken, "path": f"{ROOMS}/nowhere/broadcast"}
+    call("POST", "/api/webrtc/batch", json={"requests": [spoken, nowhere]})
+    call("POST", "/api/webrtc/batch", 422, json={"requests": []})
+
     tus = {"Tus-Resumable": "1.0.0"}
     uploads = "/api/webrtc/uploads"
     told = metadata(filename="notes.txt", **form("guest0"))
@@ -289,5 +294,6 @@ def test_every_event_and_acknowledgement_is_described(
         for name, operation in described_events["operations"].items()
         if operation["action"] == "send"
     }
-    # An open server has no tokens that could end: see tests/access.
-    assert heard - {"made_up_error"} == sent - {"token_expired", "token_revoked"}
+    # An open server has no tokens that could end, and no lobbies and rights: see tests/access.
+    locked = {"token_expired", "token_revoked", "peer_waiting", "knocking", "grants_changed"}
+    assert heard - {"made_up_error"} == sent - locked

@@ -21,11 +21,11 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.support.callers import ROOMS
+from tests.support.keyed_requests import HEADER, check_one_was_done
 from tests.support.keys import LOCKED, bearer, token
 
 NewServer = Callable[..., LiveServer]
 ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "2"))
-HEADER = "Idempotency-Key"
 
 
 @pytest.fixture(scope="module")
@@ -128,18 +128,6 @@ def test_the_same_at_once_is_done_once(locked: LiveServer) -> None:
                 )
             )
         check_one_was_done(answers)
-
-
-def check_one_was_done(answers: list[requests.Response]) -> None:
-    """All are the answer of the one that was done, or say that it is being done."""
-    done = [one for one in answers if one.status_code == 201]
-    assert done
-    assert len({one.content for one in done}) == 1
-    for one in answers:
-        if one.status_code != 201:
-            assert (one.status_code, one.json()["code"]) == (409, "idempotency_key_in_use")
-            assert int(one.headers["Retry-After"]) >= 1
-    assert sum("Idempotent-Replayed" not in one.headers for one in done) == 1
 
 
 def test_a_change_that_a_crash_left_unanswered_is_not_made_twice(new_server: NewServer) -> None:
