@@ -192,6 +192,14 @@ def test_every_answer_of_every_route_is_described(
     call("POST", "/api/webrtc/batch", json={"requests": [spoken, nowhere]})
     call("POST", "/api/webrtc/batch", 422, json={"requests": []})
 
+    said = {"path": f"{ROOMS}/studio/broadcast", "body": notice}
+    batch = {"requests": [said, {"path": f"{ROOMS}/nowhere/broadcast", "body": notice}]}
+    key = {"Idempotency-Key": "a-batch"}
+    for _ in range(2):
+        call("POST", "/api/webrtc/batch", json=batch, headers=key)
+    call("POST", "/api/webrtc/batch", 422, json={"requests": [said]}, headers=key)
+    call("POST", "/api/webrtc/batch", 422, json={"requests": []})
+
     tus = {"Tus-Resumable": "1.0.0"}
     uploads = "/api/webrtc/uploads"
     told = metadata(filename="notes.txt", **form("guest0"))

@@ -74,7 +74,7 @@ _KEY: Schema = {
     "required": False,
     "description": "A name of this request, the same when it is sent again within a day: then it "
     "is not done again, and answered as before.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_-]+$"},
+    "schema": {"type": "string", "pattern": r'^"?[!#-+\--:<-\[\]-~]{1,255}"?$'},
 }
 
 
