@@ -69,8 +69,8 @@ class Follower:
 
     def receive(self) -> None:
         """Take in what has come so far, without reading it yet."""
-        while self._raw.has_something():
-            self._take(self._raw.receive())
+        while (text := self._raw.receive_at_once()) is not None:
+            self._take(text)
 
     def read(self, count: int | None = None) -> None:
         """Read the oldest `count` of the messages that were received, or all."""

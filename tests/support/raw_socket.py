@@ -46,15 +46,27 @@ class RawSocket:
         """Return the next message that is no ping, or an empty string when closed."""
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            try:
-                text = str(self._socket.recv())
-            except (websocket.WebSocketConnectionClosedException, ConnectionError):
-                return ""
-            if text == "2":
-                self.send("3")
-            else:
+            if (text := self._read()) is not None:
                 return text
         raise AssertionError("nothing came but pings for 10 s")
+
+    def receive_at_once(self) -> str | None:
+        """Return what `receive` would if it has come already, else None."""
+        while self.has_something():
+            if (text := self._read()) is not None:
+                return text
+        return None
+
+    def _read(self) -> str | None:
+        """Return what comes next, an empty string for the end, None for a ping that it answers."""
+        try:
+            text = str(self._socket.recv())
+        except (websocket.WebSocketConnectionClosedException, ConnectionError):
+            return ""
+        if text != "2":
+            return text
+        self.send("3")
+        return None
 
     @property
     def transport(self) -> socket.socket:
@@ -63,7 +75,7 @@ class RawSocket:
         return self._socket.sock
 
     def has_something(self) -> bool:
-        """Tell whether `receive` would find something at once."""
+        """Tell whether anything has come, be it a ping."""
         return bool(select.select([self.transport], [], [], 0)[0])
 
     def close(self) -> None:

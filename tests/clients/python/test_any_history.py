@@ -344,3 +344,5 @@ def test_a_client_is_where_it_says_at_every_quiet_point(
         except BaseException as error:
             error.add_note(f"PRESENCE_TEST_SEED={seed!r}: {'; '.join(history.log)}")
             raise
+        if number % 100 == 99:
+            print(f"{seed} is done", flush=True)
