@@ -136,6 +136,45 @@ def test_what_is_lost_on_its_way_while_the_call_is_up_is_said_again(
     sees(ben, {"ann": ["red"]})
 
 
+# Holds candidates back, so that there is no path before they are let go.
+HOLD = """() => {
+  const { signal } = client;
+  const held = [];
+  window.letGo = () => {
+    client.signal = signal;
+    for (const one of held) signal.apply(client, one).catch(() => {});
+  };
+  client.signal = (...one) => {
+    if (one[2]?.type === "offer" && (window.offersSent = (window.offersSent ?? 0) + 1) === 2) {
+      window.stateThen = connections[one[0]].state;
+      letGo();
+    } else if (one[2]?.type === "candidate") held.push(one);
+    else return signal.apply(client, one);
+    return Promise.resolve({ status: "delivered" });
+  };
+}"""
+
+
+@ON_EVENTLET
+def test_an_offer_that_is_lost_before_there_is_a_path_is_said_again(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name, answers=name == "ann")
+        page.run(HOLD)
+    ann, ben = pages["ann"], pages["ben"]
+    ben.run("() => { window.call = client.call('ann') }")
+    ben.page.wait_for_function("() => connections.ann.remoteId !== null")
+    # Its first offer is answered; the second one, of this stream, is lost.
+    ben.run("() => call.addStream(painted('red'))")
+    ben.page.wait_for_function("() => offersSent === 2")
+    assert ben.run("stateThen") == "connecting"
+    ann.run("() => letGo()")
+    ann.run("() => { window.call = { connections: [connections.ben] } }")  # as one that called
+    sees(ann, {"ben": ["red"]})
+
+
 @ON_EVENTLET
 def test_a_session_that_takes_no_calls_lets_another_of_the_peer_take_it(
     server: LiveServer, client_page: NewPage, room: str
