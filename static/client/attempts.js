@@ -50,7 +50,9 @@ export class Attempts {
     this.error = null;
     this.#steps = 0;
     this.#absentSince = null;
-    this.stop();
+    // What was offered meanwhile, or its answer, may be lost.
+    if (isWell(this.#connection)) this.stop();
+    else this.plan();
   }
 
   /** The path was lost, or its end was told. */

@@ -368,8 +368,6 @@ export class Connection extends Emitter {
     if (connectionState === "connected") {
       this.#attempts.succeeded();
       this.#setState("connected");
-      // What was offered meanwhile, or its answer, may be lost.
-      if (this.pc.signalingState !== "stable") this.#attempts.plan();
     } else if (connectionState === "disconnected" || connectionState === "failed") {
       this.#interrupted(connectionState === "failed");
     }

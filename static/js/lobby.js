@@ -15,7 +15,10 @@ export function startLobby({ client }) {
     const item = document.createElement("li");
     const name = document.createElement("bdi");
     name.textContent = username;
-    item.append(name, " ", press("Let in", () => client.admit(peerId)), " ", press("Refuse", () => client.refuse(peerId)));
+    const answers = document.createElement("div");
+    answers.className = "row";
+    answers.append(press("Let in", () => client.admit(peerId)), press("Refuse", () => client.refuse(peerId)));
+    item.append(name, answers);
     return item;
   }
 

@@ -15,6 +15,7 @@ from flask import Flask
 
 from presence.domain.peers import lobbies
 from presence.domain.peers.lobbies import Waiting
+from presence.domain.peers.sessions import Presence
 from presence.domain.permissions.tokens import ADMIT
 from presence.errors import AdmissionRefused, TokenExpired
 from presence.storage import database
@@ -22,6 +23,7 @@ from presence.transport.admission.access import Access
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.switchboard import Switchboard
 from presence.transport.wire import serializers
+from presence.transport.wire.messages import JoinRoom
 from presence.transport.wire.serializers import Body
 
 
@@ -56,6 +58,24 @@ class Lobby:
         self.join_again: Callable[[str, Body], None] = lambda _sid, _message: None
         # Lets the other workers look that hold sockets in a room, or one of some that waited.
         self.tell_others: Callable[[str, Iterable[str]], None] | None = None
+
+    def knock(self, message: JoinRoom, presence: Presence, most: int) -> None:
+        """Let somebody wait to be admitted to a room, in front of which at `most` so many do.
+
+        Raises `LobbyFull`, or `AdmissionRefused` with a refusal that was not told yet.
+        """
+        with database.writing() as session:
+            refused = lobbies.knock(
+                session,
+                message.room_name,
+                message.peer_id,
+                username=message.username,
+                user_data=message.user_data,
+                presence=presence,
+                most=most,
+            )
+        if refused is not None:
+            raise AdmissionRefused(message.room_name, refused)
 
     def wait(self, sid: str, room_name: str, message: Body) -> None:
         """Note that a socket waits, which the database knows already."""

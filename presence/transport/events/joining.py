@@ -121,19 +121,11 @@ def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str |
 
 def _knock(run: Runtime, sid: str, message: JoinRoom, data: Any) -> None:
     """Let a socket wait to be admitted to a room."""
-    with database.writing() as session:
-        refused = lobbies.knock(
-            session,
-            message.room_name,
-            message.peer_id,
-            username=message.username,
-            user_data=message.user_data,
-            presence=SocketPresence(sid, run.worker_id),
-            most=run.settings.max_waiting,
-        )
-    if refused is not None:
+    try:
+        run.lobby.knock(message, SocketPresence(sid, run.worker_id), most=run.settings.max_waiting)
+    except errors.AdmissionRefused:
         run.lobby.forget(sid)
-        raise errors.AdmissionRefused(message.room_name, refused)
+        raise
     run.lobby.wait(sid, message.room_name, data)
     if not run.sockets.is_connected(sid):
         # The connection was lost meanwhile, and its disconnect found nobody who waits.

@@ -1,4 +1,4 @@
-"""Naming in an answer over REST the keys of its request that are none, but resemble one."""
+"""What a request over REST sent: its JSON, and hints at keys that are none, but resemble one."""
 
 from __future__ import annotations
 

@@ -167,25 +167,12 @@ def join(room_name: str) -> Body:
             passwords.UNASKED if caller is not None and caller.is_admin else None,
         )
     except lobbies.MustWait:
-        _knock(run, message)
+        try:
+            presence = RestPresence(run.settings.rest_session_seconds)
+            run.lobby.knock(message, presence, most=run.settings.max_waiting)
+        finally:
+            run.lobby.changed(message.room_name)
         raise errors.Waiting(message.room_name) from None
-
-
-def _knock(run: Runtime, message: JoinRoom) -> None:
-    """Let somebody wait to be admitted to a room, who asks again until it is."""
-    with database.writing() as session:
-        refused = lobbies.knock(
-            session,
-            message.room_name,
-            message.peer_id,
-            username=message.username,
-            user_data=message.user_data,
-            presence=RestPresence(run.settings.rest_session_seconds),
-            most=run.settings.max_waiting,
-        )
-    run.lobby.changed(message.room_name)
-    if refused is not None:
-        raise errors.AdmissionRefused(message.room_name, refused)
 
 
 def _join(run: Runtime, message: JoinRoom, passed: str | None) -> Body:
