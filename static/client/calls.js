@@ -311,7 +311,8 @@ export class Calls {
     const connection = this.#find(from, theirs, mine);
     if (type === "offer") return this.#offered(connection, from, from_session, data);
     if (type === "verify") {
-      if (connection?.id !== mine) this.#refuse(from, from_session, theirs);
+      if (connection && connection.id === mine) connection.verified(data, from_session);
+      else this.#refuse(from, from_session, theirs);
       return;
     }
     if (type === "here") return this.#wantedBy(from)?.here(from_session);

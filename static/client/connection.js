@@ -139,10 +139,17 @@ export class Connection extends Emitter {
     this.finish("This side hung up.", { hungUp: true });
   }
 
-  /** Ask the peer, which was gone for a moment, whether it still has its end of this. */
+  /** Ask the peer, which was gone for a moment, or from which we were, whether it has its end yet. */
   verify() {
     this.session = null;
-    if (this.remoteId !== null) this.#tell("verify", {});
+    this.#verify();
+  }
+
+  /** The peer asks whether this is there: it is, and what is off may have been said in vain. */
+  verified({ media }, session) {
+    this.session = session;
+    if (typeof media === "object" && media !== null) this.heardOfMedia(media);
+    this.#tell("media", this.#outgoing.tell());
   }
 
   /** Begin: build the connection and offer it, to one session of the peer if that is known. */
@@ -222,6 +229,7 @@ export class Connection extends Emitter {
     if (!this.#ringing.found(session)) return;
     if (this.state !== "connected") return this.start(session);
     this.session = session;
+    this.#verify();
     if (this.pc.signalingState === "have-local-offer") this.nudge();
   }
 
@@ -270,6 +278,10 @@ export class Connection extends Emitter {
     this.media.dispose();
     this.#link.closed(this, hungUp);
     this.emit("closed", reason);
+  }
+
+  #verify() {
+    if (this.remoteId !== null) this.#tell("verify", { media: this.#outgoing.tell() });
   }
 
   #rebuild() {

@@ -137,6 +137,33 @@ def test_what_is_lost_on_its_way_while_the_call_is_up_is_said_again(
     sees(ben, {"ann": ["red"]})
 
 
+@ON_EVENTLET
+def test_what_was_switched_off_is_said_again_after_a_line_was_lost(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    """It may have been handed over to the line that was about to be lost."""
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone, painted('red')) }")
+    ann, ben = pages["ann"], pages["ben"]
+    sees(ann, {"ben": ["red"]})
+    ben.run(
+        """() => {
+          const { signal } = client;
+          client.signal = (to, data, how) => {
+            if (how?.type !== "media") return signal(to, data, how);
+            client.signal = signal;
+            return Promise.resolve({ status: "delivered" });
+          };
+          call.hide();
+        }"""
+    )
+    ann.run("() => { client.socket.io.engine.close() }")
+    sees(ann, {"ben": []})
+    assert ann.run("connections.ben.hidden") is True
+
+
 # Holds candidates back, so that there is no path before they are let go.
 HOLD = """() => {
   const { signal } = client;
