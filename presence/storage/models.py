@@ -117,6 +117,8 @@ class Room(Base):
     password_hash: Mapped[str | None] = mapped_column(Text)
     # Whether who joins waits to be admitted.
     has_lobby: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # The version when its data last changed (`tables.room_data`); 0 where it never had any.
+    data_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Peer(Base):

@@ -22,6 +22,7 @@ class DeltaList:
         """Begin again from a whole list."""
         self.version = whole["version"]
         self.peers = {peer["peer_id"]: peer for peer in whole["peers"]}
+        self.data: dict[str, Any] = whole.get("room_data", {})
 
     def apply(self, change: dict[str, Any]) -> bool:
         """Take in a change; return False where it shows that something before it is missing."""
@@ -35,6 +36,7 @@ class DeltaList:
                 else:
                     self.peers[peer["peer_id"]] = peer
             self.version = change["version"]
+            self.data = change.get("room_data", self.data)
         return True
 
     def sorted(self) -> list[dict[str, Any]]:

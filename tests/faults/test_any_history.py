@@ -1,9 +1,9 @@
 """Whatever happens in a room, a client that follows its changes ends up with the server's list.
 
-A hypothesis state machine makes histories of joins, updates, leaves, lost connections, uploads,
-erasures and crashes against a real server, while two clients follow the room: one reads everything
-late, the other loses messages as well. `PRESENCE_TEST_EXAMPLES` is the number of histories (200
-for a full campaign).
+A hypothesis state machine makes histories of joins, updates of peers and of the room, leaves, lost
+connections, uploads, erasures and crashes against a real server, while two clients follow the room:
+one reads everything late, the other loses messages as well. `PRESENCE_TEST_EXAMPLES` is the number
+of histories (200 for a full campaign).
 """
 
 from __future__ import annotations
@@ -80,6 +80,15 @@ class Histories(RuleBasedStateMachine):
             for number in range(times):
                 body = {"user_data": {**data, "number": number}, "replace": replace}
                 self.sockets[name].send("42" + json.dumps(["update_user_data", body]))
+
+    @rule(name=NAMES, data=DATA, replace=st.booleans(), times=st.integers(1, 5))
+    def update_the_room(self, name: str, data: dict[str, Any], replace: bool, times: int) -> None:
+        if name in self.joined:
+            for number in range(times):
+                body = {"room_data": {**data, "number": number}, "replace": replace}
+                self.sockets[name].send("42" + json.dumps(["update_room_data", body]))
+        else:
+            self.rest("post", "data", {"room_data": data, "replace": replace})
 
     @rule(name=NAMES)
     def leave(self, name: str) -> None:
@@ -167,6 +176,7 @@ class Histories(RuleBasedStateMachine):
 
             eventually(has_caught_up, f"{follower.name} has version {newest['version']}")
             assert follower.list.sorted() == newest["peers"]
+            assert follower.list.data == newest.get("room_data", {})
         assert self.stored()["version"] == newest["version"], "it was quiet"
         assert self.late.list.gaps == 0
 

@@ -19,6 +19,10 @@ const file = await client.upload(new Blob(["x"]), {
   signal: new AbortController().signal,
 });
 console.log(file.file_url.length);
+client.on("room_data", (roomData) => console.log(roomData["slide"]));
+client.on("room_data_updated", ({ by, changed }) => console.log(by?.length, changed.length));
+console.log((await client.updateRoomData({ slide: 1 }, { remove: ["old"] })).room_data, client.roomData["slide"]);
+await client.updateRoomData(({ n }) => ({ n: Number(n ?? 0) + 1 }));
 for (const connection of client.call(everyone)) {
   connection.on("state", ({ state, reason }) => console.log(state === "failed", reason?.length));
   const { path, roundTripTime } = await connection.stats();

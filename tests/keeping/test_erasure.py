@@ -59,6 +59,7 @@ def test_nothing_is_left_of_a_peer(
     )
     for number in range(20):
         ada.call("update_user_data", {"user_data": {"key": DATA * 100, f"{DATA}{number}": number}})
+    ada.call("update_room_data", {"room_data": {"topic": "weather"}})
     assert keeper.upload("r", ID, BYTES.encode() * 1000, f"{FILE}.txt").ok
     assert len(traces(server)) >= len(MARKERS), "all of it is there at first"
     if way == "overdue":

@@ -41,6 +41,7 @@ def test_the_client_does_everything_under_node(server: LiveServer, room: str) ->
         "joined": ["node", "joined", room, True],
         "merged": {"a": 1, "b": 2},
         "removed": {"b": 2},
+        "roomData": [*[{"slide": 1, "n": 20}] * 3, "room_data_conflict"],
         "uploaded": [220_000, "n.txt"],
         "progress": [True, True],
         "aborted": "aborted",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, cast
@@ -133,6 +134,38 @@ class AsyncClient(AsyncRequests):
                     raise
                 room.store(error.body)
 
+    async def update_room_data(
+        self,
+        room_data: Change | None = None,
+        *,
+        remove: list[str] | None = None,
+        replace: bool = False,
+        if_version: int | None = None,
+    ) -> bodies.RoomDataStored:
+        """Merge into the room's own data, which all in it share; everything else as in `update`.
+
+        await client.update_room_data(lambda data: {"votes": data.get("votes", 0) + 1})
+        """
+        message: Body = {"remove": remove or [], "replace": replace}
+        if not callable(room_data):
+            message["room_data"] = dict(room_data or {})
+            if if_version is not None:
+                message["if_version"] = if_version
+            return await self._update_room(message, repeatable=if_version is None)
+        until = asyncio.get_running_loop().time() + self.timeout
+        while True:
+            room = await self._until_closed(self._life.enter())
+            message["if_version"], data = room.data_version, room.data
+            change = room_data(copy.deepcopy(data))
+            message["room_data"] = dict(await change if inspect.isawaitable(change) else change)
+            try:
+                return await self._update_room(message, repeatable=False)
+            except PresenceError as error:
+                late = asyncio.get_running_loop().time() > until
+                if error.code != "room_data_conflict" or late:
+                    raise
+                self._life.take_data({"room_name": room.name, **error.body})
+
     async def signal(
         self, to: str, data: Any, *, type: str | None = None, session: str | None = None
     ) -> bodies.SignalSent:
@@ -178,6 +211,11 @@ class AsyncClient(AsyncRequests):
         if room is not None and room.name == answer["room_name"]:
             room.store(answer)
         return cast(bodies.Stored, answer)
+
+    async def _update_room(self, message: Body, *, repeatable: bool) -> bodies.RoomDataStored:
+        answer = await self._ask("update_room_data", message, repeatable=repeatable)
+        self._life.take_data(answer)
+        return cast(bodies.RoomDataStored, answer)
 
     async def _ask(self, event: str, message: Body, *, repeatable: bool = False) -> Body:
         return await self._until_closed(self._life.ask(event, message, repeatable=repeatable))

@@ -41,6 +41,8 @@ class PeerList(TypedDict):
     total_peers: int
     max_peers: int
     peers: list[Peer]
+    # The room's own data; there alone where it ever had any.
+    room_data: NotRequired[UserData]
 
 
 class Joined(PeerList):
@@ -67,6 +69,21 @@ class Stored(TypedDict):
     peer_id: str
     user_data: UserData
     version: int
+
+
+class RoomDataStored(TypedDict):
+    """A room's own data after a change, all of it."""
+
+    room_name: str
+    room_data: UserData
+    version: int
+
+
+class RoomDataUpdated(RoomDataStored):
+    """The same, for everybody in the room; ``by`` is the peer who did it, None for a backend."""
+
+    changed: list[str]
+    by: str | None
 
 
 # ``from`` is no name in Python, so these are made by a call.

@@ -118,6 +118,31 @@ class Client(BlockingRequests):
         change = caller.wrap(user_data)
         return self._run(self._inner.update(change, remove=remove, replace=replace), caller)
 
+    def update_room_data(
+        self,
+        room_data: Change | None = None,
+        *,
+        remove: list[str] | None = None,
+        replace: bool = False,
+        if_version: int | None = None,
+    ) -> bodies.RoomDataStored:
+        """Merge into the room's own data, which all in it share; everything else as in `update`.
+
+        client.update_room_data(lambda data: {"votes": data.get("votes", 0) + 1})
+        """
+        if not callable(room_data):
+            return self._run(
+                self._inner.update_room_data(
+                    room_data, remove=remove, replace=replace, if_version=if_version
+                )
+            )
+        refuse_coroutine(room_data, "change")
+        caller = Caller()
+        change = caller.wrap(room_data)
+        return self._run(
+            self._inner.update_room_data(change, remove=remove, replace=replace), caller
+        )
+
     def signal(
         self, to: str, data: Any, *, type: str | None = None, session: str | None = None
     ) -> bodies.SignalSent:

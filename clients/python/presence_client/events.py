@@ -23,6 +23,8 @@ Event = Literal[
     "peer_updated",
     "peer_left",
     "user_data_updated",
+    "room_data",
+    "room_data_updated",
     "file_uploaded",
     "file_deleted",
     "grants_changed",

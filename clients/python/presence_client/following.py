@@ -42,6 +42,7 @@ class Following:
         before, self.room = self.room, Room(joined)
         self._tell("joined", {**joined, "rejoined": before is not None})
         self._tell_list(self.room, before.peers if before else [])
+        self._tell_data(self.room, before.data if before else {})
         return None if before is None else _lost(before, self.room)
 
     def leave(self, left: Body) -> Body | None:
@@ -74,9 +75,18 @@ class Following:
             if self._syncing is None or self._syncing.done():
                 self._syncing = asyncio.ensure_future(self._sync(room))
             return
-        before = room.peers
+        before, data = room.peers, room.data
         if room.change(changes):
             self._tell_list(room, before)
+            self._tell_data(room, data)
+
+    def take_data(self, body: Body) -> None:
+        """Take the room's own data, as a notice or an answer tells it."""
+        room = self.room
+        if room is not None and body.get("room_name") == room.name:
+            before = room.data
+            room.take_data(body)
+            self._tell_data(room, before)
 
     async def _sync(self, room: Room) -> None:
         """Fetch what is missing; what comes meanwhile is in it, or follows it without a gap."""
@@ -90,10 +100,16 @@ class Following:
                 await asyncio.sleep(pause(attempt))
                 attempt += 1
                 continue
-            before = room.peers
+            before, data = room.peers, room.data
             if (room.replace if synced["full"] else room.change)(synced):
                 self._tell_list(room, before)
+                self._tell_data(room, data)
             return
+
+    def _tell_data(self, room: Room, before: UserData) -> None:
+        if room.data != before:
+            self._changed()
+            self._tell("room_data", room.data)
 
     def _tell_list(self, room: Room, before: list[Peer]) -> None:
         self._changed()

@@ -31,6 +31,7 @@ from presence_client.room import Room
 _FORWARDED = frozenset(
     {
         "user_data_updated",
+        "room_data_updated",
         "file_uploaded",
         "file_deleted",
         "signal",
@@ -106,6 +107,10 @@ class Lifecycle(Membership):
         if self.room is None:
             raise errors.not_joined()
         return self.room
+
+    def take_data(self, body: Body) -> None:
+        """Take the room's own data as an answer, or a refusal, tells it."""
+        self._following.take_data(body)
 
     async def watch(self, data: Body) -> Body:
         """Be told of changes from now on, also after a lost connection."""
@@ -227,6 +232,8 @@ class Lifecycle(Membership):
                 self.changes.happened()
                 self._tell(event, body)
         elif event in _FORWARDED:
+            if event == "room_data_updated":
+                self._following.take_data(body)
             self._tell(event, body)
 
     def _watch_again(self, data: Body) -> None:

@@ -143,15 +143,16 @@ def remove_room(session: Session, rules: Rules, room_name: str) -> int | None:
         room = rooms.change(session, room_name)
     except RoomNotFound:
         return None
-    removed = session.execute(
+    held = session.execute(
         delete(Room)
         .where(Room.id == room.id, _long_empty(rules.empty_rooms))
+        .returning(Room.file_bytes)
         .execution_options(synchronize_session=False)
-    )
-    if not removed.rowcount:  # type: ignore[attr-defined]
+    ).scalar_one_or_none()
+    if held is None:
         rooms.unchanged(session, room)
         return None
-    quotas.remove_room(session, room.version)
+    quotas.remove_room(session, room.version, held)
     outbox.tell(session, outbox.ROOM_REMOVED, room, clock.now(), reason="empty")
     return room.version
 

@@ -18,12 +18,8 @@ from presence.transport.live.switchboard import SERVER, Sender
 from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import runtime
 from presence.transport.wire import described, messages, signal_responses
-from presence.transport.wire.messages import (
-    PeerAddress,
-    PublishBroadcast,
-    PublishSignal,
-    RoomAddress,
-)
+from presence.transport.wire.access_messages import PublishBroadcast, PublishSignal
+from presence.transport.wire.messages import PeerAddress, RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
 

@@ -11,6 +11,7 @@ from presence.transport.wire.response_fields import (
     Count,
     Instant,
     PeerId,
+    RoomData,
     RoomName,
     Success,
     UserData,
@@ -60,6 +61,8 @@ class Room(Answer):
     created_at: Instant
     version: Version
     peers: list[Peer]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data; there alone where it ever had any."""
 
 
 class Rooms(RootModel[dict[str, Room]]):
@@ -82,6 +85,8 @@ class PeerList(RoomNotice):
 
     max_peers: Annotated[int, Field(examples=[100])]
     peers: list[Peer]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data; there alone where it ever had any."""
 
 
 class Joined(PeerList):
@@ -136,6 +141,34 @@ class UserDataChanged(UserDataStored):
 
     username: Username
     changed: Annotated[list[str], Field(examples=[["hand"]])]
+    """The top-level keys that were added, removed or given another value."""
+
+
+class RoomDataStored(Answer):
+    """A room's data after a change."""
+
+    room_name: RoomName
+    room_data: RoomData
+    version: Version
+
+
+class RoomDataStoredOverRest(RoomDataStored):
+    """A room's data after a change."""
+
+    success: Success
+
+
+class RoomDataKept(RoomDataStored):
+    """A room's data, as of the version at which it last changed."""
+
+    by: Annotated[str | None, Field(examples=["ada"])]
+    """The peer who changed it; null for a backend, and where that peer was erased."""
+
+
+class RoomDataChanged(RoomDataKept):
+    """A room's data after a change, for everybody in the room."""
+
+    changed: Annotated[list[str], Field(examples=[["slide"]])]
     """The top-level keys that were added, removed or given another value."""
 
 
@@ -245,6 +278,8 @@ class Changes(RoomNotice):
     previous_version: Annotated[int, Field(examples=[16])]
     """A client whose own version is lower has missed something, and sends `sync`."""
     peers: list[Peer | ErasedPeer]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data; there alone where it changed, maybe with no peers at all."""
 
 
 class Synced(RoomNotice):
@@ -255,6 +290,8 @@ class Synced(RoomNotice):
     previous_version: Annotated[int, Field(examples=[16])] = 0
     """The version that was asked for; only where `full` is false."""
     peers: list[Peer | ErasedPeer]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data, all of it; there alone where it ever had any."""
 
 
 class Watching(Answer):

@@ -32,6 +32,9 @@ NOTICES = {
     "user_data_updated": Notice(
         room_responses.UserDataChanged, "A peer changed its user data, for the others in the room"
     ),
+    "room_data_updated": Notice(
+        room_responses.RoomDataChanged, "The room has other data, for everybody in it"
+    ),
     "file_uploaded": Notice(room_responses.FileNotice, "A peer has a new file, for the room"),
     "file_deleted": Notice(room_responses.FileNotice, "A peer’s file is gone, for the room"),
     "peer_joined": Notice(
