@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from presence.domain.rooms import activity, rooms
 from presence.domain.values import clock
 from presence.storage import database
 from presence.storage.models import Activity
+from presence.transport.process.runtime import runtime
 from tests.pages.reading import join, leave, read, words
 
 
@@ -84,6 +86,32 @@ def test_a_peers_updates_within_a_minute_are_one_entry(client: FlaskClient, at: 
     newest, burst, _joined = diary(client)["activity"]
     assert (burst["times"], sorted(burst["detail"]["keys"])) == (5, ["k0", "k1", "n"])
     assert (newest["times"], newest["detail"]["keys"]) == (1, ["n"])
+
+
+def test_who_looks_while_changes_are_being_written_waits_for_them(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join(client, "studio", "p", "Ada")
+    update(client, mood="calm")
+    app, began, goes_on = client.application, threading.Event(), threading.Event()
+    record = activity.record_updates
+
+    def slowly(*given: Any) -> None:
+        began.set()
+        goes_on.wait(10)
+        record(*given)
+
+    def write() -> None:
+        with app.app_context():
+            runtime().diary.write()
+
+    monkeypatch.setattr(activity, "record_updates", slowly)
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert began.wait(10)
+    threading.Timer(0.1, goes_on.set).start()
+    assert told(client) == ["Ada joined", "Ada updated"]
+    writer.join(10)
 
 
 def test_the_diary_keeps_its_newest_entries_only(client: FlaskClient) -> None:

@@ -2,7 +2,8 @@
 
 A diary is looked at now and then, and clients that send their state all the time would write two
 rows for every change. So these entries are gathered, and a crash loses those of the last second.
-Whoever looks at a diary here has what was gathered here written first.
+Whoever looks at a diary here has what was gathered here written first, or waits for a write that
+has begun.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Diary:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
+        # Held from taking entries to their commit: who looks meanwhile would find them nowhere.
+        self._one_write = threading.Lock()
         self._gathered: dict[tuple[int, str], list[Updates]] = {}
 
     def note(self, updated: Updated) -> None:
@@ -45,11 +48,12 @@ class Diary:
 
     def write(self) -> None:
         """Write what has been gathered until now. Needs an app context."""
-        with self._guard:
-            waiting = list(self._gathered)
-        # Not what comes meanwhile, or a busy server would never have written everything.
-        for first in range(0, len(waiting), _AT_ONCE):
-            self._write(waiting[first : first + _AT_ONCE])
+        with self._one_write:
+            with self._guard:
+                waiting = list(self._gathered)
+            # Not what comes meanwhile, or a busy server would never have written everything.
+            for first in range(0, len(waiting), _AT_ONCE):
+                self._write(waiting[first : first + _AT_ONCE])
 
     def _write(self, keys: list[tuple[int, str]]) -> None:
         with self._guard:
