@@ -244,12 +244,12 @@ class Settings:
     max_bytes_per_room: int = _setting(
         "PRESENCE_MAX_BYTES_PER_ROOM",
         1024 * _MIB,
-        "bytes of a room's files and its data; 0 for any number",
+        "bytes of a room's files, data and kept broadcasts; 0 for any number",
     )
     max_bytes_total: int = _setting(
         "PRESENCE_MAX_BYTES_TOTAL",
         10 * 1024 * _MIB,
-        "bytes of all files and rooms' data; 0 for any number",
+        "bytes of all of that; 0 for any number",
     )
     min_free_disk_bytes: int = _setting(
         "PRESENCE_MIN_FREE_DISK_BYTES",
@@ -302,6 +302,17 @@ class Settings:
         "PRESENCE_KEEP_ACTIVITY",
         FOREVER,
         "how long it is kept what happened in a room",
+        check=values.seconds_of,
+    )
+    keep_broadcasts: int = _setting(
+        "PRESENCE_KEEP_BROADCASTS",
+        0,
+        "broadcasts with keep that a room keeps for those who are away, the newest; 0 for none",
+    )
+    keep_broadcasts_for: str = _setting(
+        "PRESENCE_KEEP_BROADCASTS_FOR",
+        "1d",
+        "how long they are kept",
         check=values.seconds_of,
     )
     max_user_data_bytes: int = _setting(

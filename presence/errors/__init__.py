@@ -39,7 +39,7 @@ from presence.errors.connections import (
     UpgradeIncomplete,
     UpgradeRefused,
 )
-from presence.errors.events import EventsGone, EventsNotKept
+from presence.errors.events import BroadcastsNotKept, EventsGone, EventsNotKept
 from presence.errors.files import (
     DiskNearlyFull,
     FileCheckBusy,
@@ -152,6 +152,7 @@ __all__ = [
     "AnswersTooLarge",
     "BanNotFound",
     "Banned",
+    "BroadcastsNotKept",
     "ChecksumMismatch",
     "CodingRefused",
     "Conflict",

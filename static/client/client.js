@@ -1,6 +1,7 @@
 // What a program holds: one client, which is one peer of one room at a time.
 
 import { PresenceError, randomId, splitAddress } from "./base.js";
+import { Broadcasts } from "./broadcasts.js";
 import { Calls } from "./calls.js";
 import { claimsOf, takeId } from "./identity.js";
 import { Line } from "./line.js";
@@ -22,6 +23,7 @@ export class PresenceClient extends Requests {
   #membership;
   #roster = new Roster();
   #roomData = new RoomData();
+  #broadcasts = new Broadcasts((since) => this.#syncBroadcasts(since));
   #calls;
   // Who we are: what was asked for, what the token says, and else what was made up.
   #given;
@@ -148,9 +150,10 @@ export class PresenceClient extends Requests {
   /**
    * Join a room, leaving first the one joined before; returns the server's answer with its peers.
    * With `waitForPlace` a full room is waited for, for as long as it takes. The `password` of a room
-   * that has one is shown again by itself when this client comes back.
+   * that has one is shown again by itself when this client comes back. With `history` it hears what was
+   * kept of the room's broadcasts before it came.
    */
-  async join(roomName, { peerId, username, userData, password, waitForPlace = false } = {}) {
+  async join(roomName, { peerId, username, userData, password, waitForPlace = false, history = false } = {}) {
     this.#refuseClosed();
     for (const [field, value] of [["room_name", roomName], ["peer_id", peerId ?? "-"], ["username", username ?? "-"]]) {
       if (typeof value === "string" && value !== "") continue;
@@ -162,6 +165,7 @@ export class PresenceClient extends Requests {
     const { updates = "delta" } = this.#options;
     const message = { room_name: roomName, peer_id: this.peerId, username: this.username, updates };
     if (password !== undefined) message.password = password;
+    this.#broadcasts.wantsHistory = history;
     return this.#membership.join({ ...message, user_data: userData ?? {} }, waitForPlace);
   }
 
@@ -234,9 +238,14 @@ export class PresenceClient extends Requests {
     return this.#request("signal", message);
   }
 
-  /** Send an application message to everyone else in the room. */
-  broadcast(event, data = null) {
-    return this.#request("broadcast", { event, data });
+  /**
+   * Send an application message to everyone else in the room; with `keep` those who are away hear it
+   * when they come back.
+   */
+  async broadcast(event, data = null, { keep = false } = {}) {
+    const answer = await this.#request("broadcast", keep ? { event, data, keep } : { event, data });
+    this.#broadcasts.said(answer);
+    return answer;
   }
 
   /** Call a peer of the room, or `everyone` in it, sending `media` if given; returns a `Call`. */
@@ -318,13 +327,17 @@ export class PresenceClient extends Requests {
     if (WATCHED.has(name)) return this.#watched && this.emit(name, body);
     if (body.room_name === undefined || body.room_name !== this.roomName) return;
     if (name === "grants_changed") this.grants = body.grants;
+    if (name === "broadcasts_caught_up") return this.#caughtUp(body);
+    // That was of broadcasts alone.
+    if (name === "sync_success" && body.peers === undefined) return;
     // Where a whole list says nothing of it there is none.
     if (name === "peer_list_updated" || name === "sync_success") body.room_data ??= {};
     this.#tellData(this.#roomData.take(body));
     if (name === "peer_list_updated") this.#tell(this.#roster.replace(body));
     else if (name === "sync_success") this.#tell(body.full ? this.#roster.replace(body) : this.#roster.change(body));
     else if (CHANGES.has(name)) this.#tell(this.#roster.change(body));
-    else if (FORWARDED.has(name) && !(name === "broadcast" && this.#calls.rung(body))) this.emit(name, body);
+    else if (name === "broadcast" && (this.#calls.rung(body) || !this.#broadcasts.takes(body))) return;
+    else if (FORWARDED.has(name)) this.emit(name, body);
   }
 
   #leaving(stay) {
@@ -335,7 +348,10 @@ export class PresenceClient extends Requests {
   }
 
   #entered(body, { rejoined, known }) {
-    if (this.roomName !== body.room_name) this.#roster.clear(body.room_name);
+    if (this.roomName !== body.room_name) {
+      this.#roster.clear(body.room_name);
+      this.#broadcasts.left();
+    }
     this.roomName = body.room_name;
     this.grants = body.grants ?? null;
     const lost = rejoined ? this.#own : null;
@@ -350,6 +366,7 @@ export class PresenceClient extends Requests {
       this.update(lost.userData).catch((error) => this.emit("error", error));
     }
     if (!known) this.emit("joined", body, { rejoined });
+    this.#broadcasts.entered(body);
   }
 
   #exited(body) {
@@ -358,6 +375,7 @@ export class PresenceClient extends Requests {
     clearTimeout(this.#timer);
     const changes = this.#roster.clear();
     this.#roomData.enter({});
+    this.#broadcasts.left();
     this.emit("left", body);
     this.#tell({ ...changes, list: { room_name: body.room_name, version: 0 } }, body.reason);
   }
@@ -388,6 +406,21 @@ export class PresenceClient extends Requests {
     } finally {
       this.#isSyncing = false;
     }
+  }
+
+  /** Ask for the kept broadcasts that were missed; who comes back after a lost connection asks anew. */
+  async #syncBroadcasts(since) {
+    try {
+      await this.#request("sync", { since_broadcast: since });
+    } catch (error) {
+      if (error.code === "timeout" && this.state === "joined") return this.#syncBroadcasts(since);
+      if (error.code !== "connection_lost" && this.state === "joined") this.emit("error", error);
+    }
+  }
+
+  #caughtUp(body) {
+    this.#broadcasts.caughtUp(body);
+    if (!body.complete) this.emit("broadcasts_missed", body);
   }
 
   /** Change data by a function of what it is, which stands in `key` of answers. */

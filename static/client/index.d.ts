@@ -201,6 +201,21 @@ export interface Broadcast<Data = Json> extends Sender {
   room_name: string;
   event: string;
   data: Data;
+  /** Only of one that is kept: rises with each in the room. */
+  id?: number;
+  sent_at?: string;
+  /** Only of one that was said while this client was away, or before it came. */
+  replayed?: true;
+}
+
+/** From where on nothing is missing of the broadcasts that a room keeps. */
+export interface BroadcastsMissed {
+  room_name: string;
+  /** The last that had been heard. */
+  since: number;
+  from: number;
+  last: number;
+  complete: false;
 }
 
 export type SignalAnswer =
@@ -289,6 +304,7 @@ export type ErrorCode =
   | "not_sent"
   | "conflict"
   | "room_data_conflict"
+  | "broadcasts_not_kept"
   | "no_socket_io"
   | "no_webrtc"
   | "invalid_address"
@@ -351,6 +367,8 @@ export type ClientEvents<Data extends object = UserData, Signals = Json, Broadca
   /** A signal that was held for a peer, which did not come back in time. */
   signal_expired: [body: SignalExpired];
   broadcast: [broadcast: Broadcast<Broadcasts>];
+  /** This client was away for longer than broadcasts are kept. */
+  broadcasts_missed: [body: BroadcastsMissed];
   /** What is watched changed. */
   room_changed: [body: { room_name: string; version: number; active_peers: number; total_peers: number }];
   rooms_changed: [body: object];
@@ -404,6 +422,8 @@ export interface JoinOptions<Data extends object = UserData> {
   password?: string;
   /** Wait for a place in a full room, for as long as it takes. */
   waitForPlace?: boolean;
+  /** Hear what was kept of the room's broadcasts before. */
+  history?: boolean;
 }
 
 /** In one's own room, or another. */
@@ -488,7 +508,9 @@ export class PresenceClient<
   broadcast<Value = null>(
     event: string,
     data?: Value & Sendable<Value, Broadcasts>,
-  ): Promise<{ ok: true; status: "delivered" | "partial"; event: string }>;
+    /** With `keep` those who are away hear it when they come back. */
+    how?: { keep?: boolean },
+  ): Promise<{ ok: true; status: "delivered" | "partial"; event: string; id?: number }>;
   iceServers(): Promise<IceServers>;
   /** Every room that one may know of, by its name. */
   rooms(): Promise<{ [name: string]: Room<Data> }>;

@@ -24,6 +24,7 @@ EVENTS = ["join_room", "join", "leave_room", "leave", "update_user_data", "sync"
 EVENTS += ["broadcast", "watch", "update_room_data"]
 FIELDS = ["room_name", "peer_id", "username", "user_data", "remove", "replace", "if_version"]
 FIELDS += ["updates", "since", "to", "to_session", "type", "data", "event", "room_data"]
+FIELDS += ["keep", "since_broadcast"]
 
 awkward = st.sampled_from(
     [

@@ -35,6 +35,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
         PRESENCE_MAX_MESSAGE_BYTES=200_000,
         PRESENCE_EVENT_BURST=100,
         PRESENCE_KEEP_EVENTS="1d",
+        PRESENCE_KEEP_BROADCASTS=10,
     ).start()
     yield server
     server.kill()
@@ -272,6 +273,12 @@ def test_every_event_and_acknowledgement_is_described(
     assert ada.call("broadcast", {"event": "chat", "data": "hello"})["ok"]
     assert ada.call("broadcast", {"event": "chat"})["code"] == "invalid_field"
     hears(grace.client, "broadcast")
+    number = ada.call("broadcast", {"event": "chat", "data": "hello", "keep": True})["id"]
+    assert grace.call("sync", {"since_broadcast": number - 1})["broadcasts"]["complete"]
+    assert grace.call("sync", {})["code"] == "invalid_field"
+    call("POST", f"{ROOMS}/lab/broadcast", json={"event": "notice", "data": 2, "keep": True})
+    call("POST", f"{ROOMS}/lab/broadcast", 422, json={"event": "e", "data": 2, "keep": 7})
+    hears(grace.client, "broadcasts_caught_up")
 
     call("POST", f"{ROOMS}/lab/broadcast", json={"event": "notice", "data": 1})
     call("POST", f"{ROOMS}/lab/peers/grace/signal", json={"data": 1, "name": "Desk"})

@@ -18,8 +18,10 @@ from presence.domain.files import files
 from presence.domain.peers import moderation, peers, room_data
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.room_data import Wish
-from presence.domain.rooms import quotas
+from presence.domain.rooms import broadcasts, quotas
+from presence.domain.rooms.broadcasts import Said
 from presence.domain.rooms.quotas import NO_QUOTAS, Quotas
+from presence.domain.values import clock
 from presence.errors import PeerStorageFull, RoomStorageFull, TooManyRooms
 from presence.storage.models import File, Room, Usage
 from tests.keeping.conftest import Keeper
@@ -251,6 +253,16 @@ def test_data_of_rooms_counts_like_files_and_goes_with_its_room(session: Session
     assert held() == 80 + len('{"a":"é"}'.encode())
     give({})
     assert held() == 82
+    said = Said("chat", '"hello"', peer_id="ada")
+    for _ in range(3):
+        broadcasts.keep(session, "r", said, clock.now(), most=2, allowed=NO_QUOTAS)
+    assert held() == 82 + 2 * 107
+    broadcasts.forget_up_to(session, "r", 2)
+    assert held() == 82 + 107
+    with pytest.raises(RoomStorageFull):
+        broadcasts.keep(session, "r", said, clock.now(), most=2, allowed=full)
+    peers.erase(session, "r", "ada")
+    assert held() == 2
     moderation.remove_room(session, "r")
     assert held() == 0
     join(session, "r", "ada")

@@ -68,20 +68,23 @@ class AsyncClient(AsyncRequests):
         user_data: Mapping[str, Any] | None = None,
         password: str | None = None,
         wait_for_place: bool = False,
+        history: bool = False,
         timeout: float | None = None,
     ) -> bodies.Joined:
         """Join a room, leaving the one joined before; returns the answer with the room's peers.
 
         What passes, such as a lost connection, is waited for, `timeout` seconds at most. With
         `wait_for_place` so is a place in a full room, for as long as it takes unless `timeout` is
-        given. A room's `password` is shown again by itself when the client comes back. Raises
-        `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
-        ``superseded``, ``closed`` if `leave`, another `join` or `close` withdrew it. Who is raised
-        at is in no room, unless it was in this one already.
+        given. A room's `password` is shown again by itself when the client comes back. With
+        `history` what was kept of the room's broadcasts before is heard. Raises `PresenceError`:
+        the server's, ``unreachable``, ``token_failed``, or ``left``, ``superseded``, ``closed`` if
+        `leave`, another `join` or `close` withdrew it. Who is raised at is in no room, unless it
+        was in this one already.
         """
         self._peer_id = peer_id or self._peer_id
         self._username = username or self._username
         self._begin()
+        self._life.want_history(history)
         joined = await self._life.join(
             Place.of(room_name, self._peer_id),
             self._username,
@@ -177,10 +180,17 @@ class AsyncClient(AsyncRequests):
         message = {"to": to, "data": data, "type": type, "to_session": session}
         return cast(bodies.SignalSent, await self._ask("signal", message))
 
-    async def broadcast(self, event: str, data: Any = None) -> bodies.BroadcastSent:
-        """Send an application's message to everyone else in the room."""
-        message = {"event": event, "data": data}
-        return cast(bodies.BroadcastSent, await self._ask("broadcast", message))
+    async def broadcast(
+        self, event: str, data: Any = None, *, keep: bool = False
+    ) -> bodies.BroadcastSent:
+        """Send an application's message to everyone else in the room.
+
+        With `keep` those who are away hear it when they come back.
+        """
+        message = {"event": event, "data": data, **({"keep": True} if keep else {})}
+        answer = await self._ask("broadcast", message)
+        self._life.said(answer)
+        return cast(bodies.BroadcastSent, answer)
 
     async def watch(self, room_name: str | None = None) -> bodies.Watching:
         """Hear ``room_changed`` of a room, or ``rooms_changed`` of them all, without joining any.

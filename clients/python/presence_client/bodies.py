@@ -108,10 +108,17 @@ class Signal(Sender):
 
 
 class Broadcast(Sender):
-    """An application's message, from another peer or a backend."""
+    """An application's message, from another peer or a backend.
+
+    One that is kept has an ``id``, which rises with each in the room, and ``sent_at``; one that was
+    said while this client was away, or before it came, is ``replayed``.
+    """
 
     event: str
     data: Any
+    id: NotRequired[int]
+    sent_at: NotRequired[str]
+    replayed: NotRequired[Literal[True]]
 
 
 class SignalSent(TypedDict):
@@ -130,6 +137,7 @@ class BroadcastSent(TypedDict):
 
     status: Literal["delivered", "partial"]
     event: str
+    id: NotRequired[int]
 
 
 class File(TypedDict):

@@ -34,6 +34,7 @@ Event = Literal[
     "signal",
     "signal_expired",
     "broadcast",
+    "broadcasts_missed",
     "room_changed",
     "rooms_changed",
     "slow_down",

@@ -26,6 +26,7 @@ from presence.errors import (
 )
 from presence.storage.models import File, Peer, PeerSession, Room, Usage
 from presence.storage.prepared import Prepared
+from presence.storage.tables.broadcasts import Broadcast
 from presence.storage.tables.room_data import RoomData
 
 
@@ -119,7 +120,8 @@ def check_maker(session: Session, maker: str, number: int, max_rooms: int) -> No
 def remove_room(session: Session, version: int, size: int) -> None:
     """Count that a room is gone with `size` bytes of its own, which had come to this version.
 
-    Whoever still has its last list must not take that of a room made anew for an earlier one.
+    Or to this number of its broadcasts, if that is higher. Whoever still has its last list must not
+    take that of a room made anew for an earlier one.
     """
     session.execute(
         update(Usage)
@@ -168,13 +170,14 @@ def _room_bytes() -> Any:
         .correlate(Room)
         .scalar_subquery()
     )
-    of_data = (
-        select(func.coalesce(func.sum(RoomData.size), 0))
-        .where(RoomData.room_id == Room.id)
+    beside = [
+        select(func.coalesce(func.sum(table.size), 0))
+        .where(table.room_id == Room.id)
         .correlate(Room)
         .scalar_subquery()
-    )
-    return of_files + of_data
+        for table in (RoomData, Broadcast)
+    ]
+    return of_files + beside[0] + beside[1]
 
 
 def _room_active() -> ScalarSelect[Any]:
@@ -192,9 +195,11 @@ def _all_rooms() -> ScalarSelect[Any]:
 
 
 def _all_bytes() -> Any:
-    of_files = select(func.coalesce(func.sum(File.size), 0)).scalar_subquery()
-    of_data = select(func.coalesce(func.sum(RoomData.size), 0)).scalar_subquery()
-    return of_files + of_data
+    files, data, said = (
+        select(func.coalesce(func.sum(table.size), 0)).scalar_subquery()
+        for table in (File, RoomData, Broadcast)
+    )
+    return files + data + said
 
 
 def _check_peer(session: Session, peer_row_id: int, size: int, quotas: Quotas) -> None:

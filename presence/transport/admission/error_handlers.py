@@ -51,6 +51,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.SignalTooLarge: 413,
     errors.Conflict: 409,
     errors.RoomDataConflict: 409,
+    errors.BroadcastsNotKept: 409,
     errors.TooManyFiles: 409,
     errors.TooManyRooms: 409,
     errors.TooManyRoomsMade: 409,

@@ -92,6 +92,8 @@ class PublishBroadcast(Incoming):
         list[Name], FailFast(), Field(alias="except", max_length=MOST_PEERS, examples=[["bob"]])
     ] = Field(default=[])
     """Who does not get it."""
+    keep: Annotated[bool, Field(examples=[False])] = False
+    """Whether those who are away are to hear it later; only without `to` and `except`."""
     name: SenderName | None = None
     """Which part of the backend says it, for its readers."""
 

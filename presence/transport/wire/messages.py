@@ -100,6 +100,8 @@ class JoinRoom(Incoming):
     """Over Socket.IO: whole lists, or only the peers that changed."""
     password: Password | None = None
     """The room's, where it has one; who is in it already needs none."""
+    since_broadcast: Version | None = None
+    """Over Socket.IO: the last kept broadcast that was heard; those after it are told."""
 
 
 def _one_of(*keys: str) -> ConfigDict:
@@ -147,10 +149,14 @@ class UpdateRoomData(Incoming):
 
 
 class Sync(Incoming):
-    """Ask for what changed in the room after a version."""
+    """Ask for what changed in the room after a version, and what was said after a broadcast."""
 
-    since: Annotated[Version, Field(examples=[16])]
+    model_config = _one_of("since", "since_broadcast")
+
+    since: Annotated[Version | None, Field(examples=[16])] = None
     """The version that the client has."""
+    since_broadcast: Version | None = None
+    """The last kept broadcast that was heard; those after it are told."""
 
 
 class SendSignal(Incoming):
@@ -173,6 +179,8 @@ class SendBroadcast(Incoming):
     """What it is, for the application."""
     data: Annotated[Any, Field(examples=[{"text": "hello"}])]
     """Any JSON, null included."""
+    keep: Annotated[bool, Field(examples=[False])] = False
+    """Whether those who are away are to hear it when they come back."""
 
 
 class Watch(Incoming):

@@ -120,14 +120,21 @@ def own_data(shown: RoomList) -> Body:
     return {} if shown.data is None else {"room_data": orjson.Fragment(shown.data)}
 
 
-def peer_list(shown: RoomList) -> Body:
-    """Return the body of ``peer_list_updated``."""
+def totals(shown: RoomList) -> Body:
+    """Return what a list says beside its peers."""
     return {
         "room_name": shown.name,
         "active_peers": shown.active_peers,
         "total_peers": shown.total_peers,
         "max_peers": shown.head.max_peers,
         "version": shown.version,
+    }
+
+
+def peer_list(shown: RoomList) -> Body:
+    """Return the body of ``peer_list_updated``."""
+    return {
+        **totals(shown),
         "peers": shown.encoded,
         **own_data(shown),
     }

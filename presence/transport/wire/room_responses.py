@@ -18,6 +18,7 @@ from presence.transport.wire.response_fields import (
     Username,
     Version,
 )
+from presence.transport.wire.signal_responses import CaughtUp
 
 
 class Peer(Answer):
@@ -95,6 +96,8 @@ class Joined(PeerList):
     peer_id: PeerId
     grants: Annotated[list[str] | None, Field(examples=[["join", "signal"]])] = None
     """What one may do in it; on a locked server."""
+    last_broadcast: Annotated[int, Field(examples=[17])] = 0
+    """The newest kept broadcast of the room; over Socket.IO, on a server that keeps any."""
 
 
 class JoinedOverRest(Joined):
@@ -283,15 +286,20 @@ class Changes(RoomNotice):
 
 
 class Synced(RoomNotice):
-    """What changed in a room after a version, or, if `full`, all of it."""
+    """What changed in a room after a version, or, if `full`, all of it.
+
+    `full`, `peers` and `room_data` are there only where `since` was given.
+    """
 
     max_peers: Annotated[int, Field(examples=[100])]
-    full: Annotated[bool, Field(examples=[False])]
+    full: Annotated[bool, Field(examples=[False])] = False
     previous_version: Annotated[int, Field(examples=[16])] = 0
     """The version that was asked for; only where `full` is false."""
-    peers: list[Peer | ErasedPeer]
+    peers: Annotated[list[Peer | ErasedPeer], Field(default_factory=list)]
     room_data: Annotated[RoomData, Field(default_factory=dict)]
     """The room's own data, all of it; there alone where it ever had any."""
+    broadcasts: CaughtUp | None = None
+    """Up to where kept broadcasts were told, where `since_broadcast` was given."""
 
 
 class Watching(Answer):

@@ -54,6 +54,10 @@ NOTICES = {
         signal_responses.BroadcastReceived,
         "An application’s message, for everybody else in the room",
     ),
+    "broadcasts_caught_up": Notice(
+        signal_responses.CaughtUp,
+        "What was missed of kept broadcasts has been told, up to where it says",
+    ),
     "room_changed": Notice(room_responses.RoomNotice, "A room changed, for sockets that watch it"),
     "rooms_changed": Notice(
         room_responses.Nothing, "Some room changed, for sockets that watch the list of rooms"

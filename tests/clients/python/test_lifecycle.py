@@ -86,6 +86,38 @@ def test_the_rooms_own_data_is_shared_and_counted_up_by_two_at_once(
     assert ada.client.room_data == {}
 
 
+def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
+    keeping_server: LiveServer, line: NewLine, client: NewClient, room: str
+) -> None:
+    to_bob = line(keeping_server)
+    ada, bob = client("ada", keeping_server.url), client("bob", to_bob.url)
+    heard: list[Any] = []
+    bob.client.on("broadcast", lambda body: heard.append(body["data"]))
+    ada.call("join", room)
+    ada.call("broadcast", "chat", "before", keep=True)
+    bob.call("join", room)
+    for turn in range(3):
+        ada.call("broadcast", "chat", f"here {turn}", keep=True)
+        eventually(lambda turn=turn: f"here {turn}" in heard, "it is heard")  # type: ignore[misc]
+        to_bob.shut()
+        for number in range(250):
+            ada.call("broadcast", "chat", (turn, number), keep=True)
+        to_bob.open()
+        bob.call("broadcast", "chat", "own", keep=True)
+    ada.call("broadcast", "chat", "end", keep=True)
+    eventually(lambda: "end" in heard, "it has caught up", 30)
+    wanted: list[Any] = []
+    for turn in range(3):
+        wanted += [f"here {turn}", *([turn, number] for number in range(250))]
+    assert heard == [*wanted, "end"]
+    late = client("late", keeping_server.url)
+    all_of_it: list[Any] = []
+    late.client.on("broadcast", lambda body: all_of_it.append(body["data"]))
+    late.call("join", room, history=True)
+    eventually(lambda: "end" in all_of_it, "it has heard all", 30)
+    assert [one for one in all_of_it if one != "own"] == ["before", *heard]
+
+
 def test_changing_rooms_is_leaving_the_first(
     open_server: LiveServer, client: NewClient, room: str
 ) -> None:
