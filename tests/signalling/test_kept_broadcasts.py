@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -12,9 +13,12 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.support.clients import PythonClient, events, hears
+from tests.support.ears import Ear
 
 Connect = Callable[..., Any]
 ROOMS = "/api/webrtc/rooms"
+# How often the server is killed; 50 in a campaign.
+KILLS = int(os.environ.get("PRESENCE_TEST_KILLS", "3"))
 
 
 @pytest.fixture(scope="module", params=["eventlet", "threading"])
@@ -45,8 +49,13 @@ def say(client: Any, *data: Any) -> list[int]:
     return ids
 
 
+def told(client: Any) -> list[Any]:
+    """Return the kept broadcasts that a client has heard; it has a thread for each."""
+    return sorted(events(client, "broadcast"), key=lambda body: body["id"])
+
+
 def heard(client: Any) -> list[Any]:
-    return [body["data"] for body in events(client, "broadcast")]
+    return [body["data"] for body in told(client)]
 
 
 def test_who_was_away_hears_what_was_said_in_order_and_then_that_it_is_all(
@@ -58,7 +67,7 @@ def test_who_was_away_hears_what_was_said_in_order_and_then_that_it_is_all(
     ids = say(ada, "one", {"two": [2]})
     assert ids == [last + 1, last + 2]
     hears(bob, "broadcast", lambda body: body["id"] == ids[1])
-    live = events(bob, "broadcast")
+    live = told(bob)
     assert [body["id"] for body in live] == ids
     assert set(live[0]) == {
         *("from", "from_session", "room_name", "event", "data", "id", "sent_at"),
@@ -77,7 +86,7 @@ def test_who_was_away_hears_what_was_said_in_order_and_then_that_it_is_all(
         "from": ids[1] + 1,
         "more": False,
     }
-    missed = events(bob, "broadcast")
+    missed = told(bob)
     assert [(body["id"], body["data"]) for body in missed] == list(
         zip(more, [None, "é😀", 2.5], strict=True)
     )
@@ -227,9 +236,7 @@ def test_what_a_backend_says_is_kept_too(keeping: LiveServer, connect: Connect, 
 def test_ten_who_speak_at_once_are_heard_in_one_order(
     keeping: LiveServer, connect: Connect, room: str
 ) -> None:
-    ears = [connect(keeping), connect(keeping)]
-    for number, ear in enumerate(ears):
-        join(ear, room, f"ear {number}")
+    ears = [Ear(keeping, f"ear {number}", room) for number in range(2)]
     speakers = [connect(keeping) for _ in range(10)]
     for number, speaker in enumerate(speakers):
         join(speaker, room, f"speaker {number}")
@@ -239,19 +246,20 @@ def test_ten_who_speak_at_once_are_heard_in_one_order(
     for thread in threads:
         thread.join()
     for ear in ears:
-        eventually(lambda ear=ear: len(events(ear, "broadcast")) == 200, "all are heard")  # type: ignore[misc]
-        ids = [body["id"] for body in events(ear, "broadcast")]
-        assert ids == list(range(ids[0], ids[0] + 200))
+        eventually(lambda ear=ear: len(ear.heard()) == 200, "all are heard")  # type: ignore[misc]
+        assert ear.ids == list(range(ear.ids[0], ear.ids[0] + 200))
+        ear.close()
 
 
+@pytest.mark.timeout(1200)
 def test_no_acknowledged_one_is_lost_over_crashes_and_none_is_heard_twice(
     new_server: Callable[..., LiveServer],
 ) -> None:
     server = new_server(PRESENCE_KEEP_BROADCASTS=100_000)
     acknowledged: list[int] = []
     got: list[int] = []
-    for turn in range(4):
-        clients = [PythonClient(server.url, ["websocket"]) for _ in range(6)]
+    for turn in range(KILLS):
+        clients = [PythonClient(server.url, ["websocket"]) for _ in range(11)]
         ear, *speakers = clients
         last = max(got, default=0)
         join(ear, "r", "ear", since_broadcast=last)
