@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, overload
 
 from presence_client import errors, forks, tokens
 from presence_client.address import Address
-from presence_client.bodies import Peer, State
+from presence_client.bodies import Peer, State, UserData
 from presence_client.changes import Changes
 from presence_client.events import Callback, Callbacks, Event
 from presence_client.lifecycle import Lifecycle
@@ -101,6 +101,12 @@ class AsyncBase:
         """What one may do in the room; None in no room, and on an open server."""
         room = self._life.room
         return None if room is None else room.grants
+
+    @property
+    def room_data(self) -> UserData:
+        """The room's own data, which all in it share; empty in no room."""
+        room = self._life.room
+        return {} if room is None else room.data
 
     @property
     def version(self) -> int:

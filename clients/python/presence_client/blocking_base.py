@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, overload
 
 from presence_client.async_base import Given
 from presence_client.async_client import AsyncClient
-from presence_client.bodies import Peer, State
+from presence_client.bodies import Peer, State, UserData
 from presence_client.events import Callback, Event, refuse_coroutine
 from presence_client.loop_thread import Caller, LoopThread, in_thread
 from presence_client.tokens import Token
@@ -88,6 +88,11 @@ class BlockingBase:
     def grants(self) -> list[str] | None:
         """What one may do in the room; None in no room, and on an open server."""
         return self._inner.grants
+
+    @property
+    def room_data(self) -> UserData:
+        """The room's own data, which all in it share; empty in no room."""
+        return self._inner.room_data
 
     @property
     def version(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from presence_client.bodies import Body, Peer, UserData
+from presence_client.broadcasts import Broadcasts
 from presence_client.errors import PresenceError
 from presence_client.keeper import pause
 from presence_client.room import Room, differences
@@ -32,6 +33,8 @@ class Following:
         self._tell = tell
         self._changed = changed
         self._syncing: asyncio.Task[None] | None = None
+        self.broadcasts = Broadcasts(self._sync_broadcasts_soon)
+        self._catching_up: asyncio.Task[None] | None = None
 
     def enter(self, joined: Body) -> UserData | None:
         """Take the list of a room that was joined, maybe for a further time.
@@ -40,13 +43,18 @@ class Following:
         """
         self.pause()
         before, self.room = self.room, Room(joined)
+        if before is None or before.name != self.room.name:
+            self.broadcasts.left()
         self._tell("joined", {**joined, "rejoined": before is not None})
         self._tell_list(self.room, before.peers if before else [])
+        self._tell_data(self.room, before.data if before else {})
+        self.broadcasts.entered(joined)
         return None if before is None else _lost(before, self.room)
 
     def leave(self, left: Body) -> Body | None:
         """Follow it no more, and tell that it is left; returns what was told."""
         self.pause()
+        self.broadcasts.left()
         room, self.room = self.room, None
         if room is None:
             return None
@@ -64,6 +72,9 @@ class Following:
         if self._syncing is not None:
             self._syncing.cancel()
             self._syncing = None
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            self._catching_up = None
 
     def change(self, changes: Body) -> None:
         """Take changes of the room; fetches what is missing before them."""
@@ -74,9 +85,18 @@ class Following:
             if self._syncing is None or self._syncing.done():
                 self._syncing = asyncio.ensure_future(self._sync(room))
             return
-        before = room.peers
+        before, data = room.peers, room.data
         if room.change(changes):
             self._tell_list(room, before)
+            self._tell_data(room, data)
+
+    def take_data(self, body: Body) -> None:
+        """Take the room's own data, as a notice or an answer tells it."""
+        room = self.room
+        if room is not None and body.get("room_name") == room.name:
+            before = room.data
+            room.take_data(body)
+            self._tell_data(room, before)
 
     async def _sync(self, room: Room) -> None:
         """Fetch what is missing; what comes meanwhile is in it, or follows it without a gap."""
@@ -90,10 +110,41 @@ class Following:
                 await asyncio.sleep(pause(attempt))
                 attempt += 1
                 continue
-            before = room.peers
+            before, data = room.peers, room.data
             if (room.replace if synced["full"] else room.change)(synced):
                 self._tell_list(room, before)
+                self._tell_data(room, data)
             return
+
+    def caught_up(self, body: Body) -> None:
+        """Note up to where kept broadcasts were told, and tell if some are missing for good."""
+        if self.room is None or body["room_name"] != self.room.name:
+            return
+        self.broadcasts.caught_up(body)
+        if not body["complete"]:
+            self._tell("broadcasts_missed", body)
+
+    def _sync_broadcasts_soon(self, since: int) -> None:
+        self._catching_up = asyncio.ensure_future(self._sync_broadcasts(since))
+
+    async def _sync_broadcasts(self, since: int) -> None:
+        """Ask for the kept broadcasts that were missed; a lost connection has it asked anew."""
+        attempt = 0
+        while True:
+            try:
+                await self._request("sync", {"since_broadcast": since})
+            except PresenceError as error:
+                if not error.passes:
+                    return
+                await asyncio.sleep(pause(attempt))
+                attempt += 1
+            else:
+                return
+
+    def _tell_data(self, room: Room, before: UserData) -> None:
+        if room.data != before:
+            self._changed()
+            self._tell("room_data", room.data)
 
     def _tell_list(self, room: Room, before: list[Peer]) -> None:
         self._changed()

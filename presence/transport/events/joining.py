@@ -113,7 +113,9 @@ def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str |
         run.announcer.note(joined.change)
         with _looked_after(run):
             erasing.note_erased(run, joined.room_name, joined.erased)
-            body = _answer_join(run, sid, joined, deltas, hinted)
+            body = _answer_join(
+                run, sid, joined, deltas, hinted=hinted, since_broadcast=message.since_broadcast
+            )
     with _looked_after(run):
         _announce_join(run, sid, joined)
     return body
@@ -261,11 +263,18 @@ def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> N
 
 
 def _answer_join(
-    run: Runtime, sid: str, joined: Joined, deltas: bool, hinted: Body | None = None
+    run: Runtime,
+    sid: str,
+    joined: Joined,
+    deltas: bool,
+    *,
+    hinted: Body | None = None,
+    since_broadcast: int | None = None,
 ) -> Body:
     """Let a socket hear its room from now on, and give it the list it begins with."""
     if joined.replaced_sid is not None:
         run.members.exit([joined.replaced_sid], joined.room_name)
+    missed = run.kept_broadcasts.look(joined.room_name, since_broadcast)
     run.members.enter(sid, joined.room_name, joined.peer_id)
     view = run.announcer.read(joined.room_name, joined.known_version)
     run.announcer.enter(sid, view, deltas=deltas)
@@ -273,7 +282,11 @@ def _answer_join(
     if run.access.is_locked:
         version, grants = joined.version, joined.grants
         body["grants"] = run.live_rights.entered(sid, joined.room_name, version, grants)
+    if missed is not None:
+        body["last_broadcast"] = missed.last
     run.sockets.send(sid, "join_room_success", body)
+    if missed is not None and since_broadcast is not None:
+        run.kept_broadcasts.tell_missed(sid, joined.room_name, since_broadcast, missed)
     return body
 
 

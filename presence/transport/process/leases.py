@@ -31,6 +31,9 @@ def init_app(run: Runtime) -> None:
     run.upkeep.every(0, leases.end_dead, "the sessions of a dead process could not be ended")
     run.upkeep.every(0, leases.end_lost, "lost connections could not be recorded")
     run.upkeep.every(_RENEW_SECONDS, leases.catch_up, "missed changes could not be announced")
+    if run.kept_broadcasts.is_on:
+        catch_up = run.kept_broadcasts.catch_up
+        run.upkeep.every(_RENEW_SECONDS, catch_up, "missed broadcasts could not be told")
     run.upkeep.every(0, run.diary.write, "changes could not be written to the rooms' activity")
     run.at_end(run.diary.catch_up)
     run.at_end(leases.leave)
