@@ -31,22 +31,31 @@ export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
   client.on("connected", () => show(LIVE));
   client.on("disconnected", () => show(LOST));
   client.on("error", (error) => {
-    refused(error);
-    if (!client.connected && !client.socket) show(OFF, error.detail);
-  });
-  if (isReady) connect(client);
-  return client;
-}
-
-async function connect(client) {
-  show(CONNECTING);
-  try {
-    await client.connect();
-  } catch (error) {
+    if (refused(error) || client.connected || client.socket) return;
+    // A server that would not have us a moment ago, half started perhaps, may have us soon.
     show(OFF, error.detail);
-    if (refused(error)) return;
-    setTimeout(() => connect(client), RETRY_MS);
+    later();
+  });
+
+  let timer = null;
+
+  async function connect() {
+    show(CONNECTING);
+    try {
+      await client.connect();
+    } catch (error) {
+      show(OFF, error.detail);
+      if (!refused(error)) later();
+    }
   }
+
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(connect, RETRY_MS);
+  }
+
+  if (isReady) connect();
+  return client;
 }
 
 /** Ask for another token if the server does not take this one; return whether that is so. */

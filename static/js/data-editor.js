@@ -1,5 +1,10 @@
 // One's own user data as JSON: shown, edited, and saved with the server's answer at the field.
 
+import { PresenceError } from "../client/index.js";
+import { changedNumbers, mayBeRounded, whyNot } from "./exact-numbers.js";
+
+const ROUNDED = "Numbers beyond 2^53 are shown rounded; they stay exact while you leave them alone.";
+
 /** Make the editor of one's own user data work. */
 export function startData({ client }) {
   const form = document.getElementById("data-form");
@@ -8,7 +13,8 @@ export function startData({ client }) {
   const hint = document.getElementById("data-hint");
   const revert = document.getElementById("data-revert");
   const usual = hint.textContent;
-  // What the server has, as the field would show it.
+  // What the server has, and as the field would show it.
+  let known = {};
   let stored = "{}";
   field.value = stored;
 
@@ -25,10 +31,17 @@ export function startData({ client }) {
     const text = JSON.stringify(userData, null, 2);
     if (text === stored) return;
     const touched = dirty();
-    stored = text;
-    if (!touched) field.value = text;
-    else if (dirty()) say("It was changed elsewhere meanwhile; saving replaces that.");
+    keep(userData);
+    if (!touched) {
+      field.value = text;
+      if (mayBeRounded(userData)) say(ROUNDED);
+    } else if (dirty()) say("It was changed elsewhere meanwhile; saving replaces that.");
     revert.hidden = !dirty();
+  }
+
+  function keep(userData) {
+    known = userData;
+    stored = JSON.stringify(userData, null, 2);
   }
 
   client.on("peers", (peers) => {
@@ -37,7 +50,8 @@ export function startData({ client }) {
   });
 
   client.on("left", () => {
-    stored = field.value = "{}";
+    keep({});
+    field.value = stored;
     say(usual);
   });
 
@@ -65,10 +79,10 @@ export function startData({ client }) {
     }
     try {
       const sent = field.value;
-      const answer = await client.update(data, { replace: true });
+      const answer = await save(data, sent);
       // Whatever was typed while the server was asked stays.
       const untouched = field.value === sent;
-      stored = JSON.stringify(answer.user_data, null, 2);
+      keep(answer.user_data);
       if (untouched) field.value = stored;
       revert.hidden = !dirty();
       say("Saved. Everybody in the room has it.");
@@ -77,4 +91,17 @@ export function startData({ client }) {
       field.focus();
     }
   });
+
+  /** Send what is different, so that what was left alone stays exactly what it is. */
+  function save(data, text) {
+    if (data === null || typeof data !== "object" || Array.isArray(data)) return client.update(data, { replace: true });
+    const isSame = (key) => Object.hasOwn(known, key) && JSON.stringify(known[key]) === JSON.stringify(data[key]);
+    const changed = Object.fromEntries(Object.entries(data).filter(([key]) => !isSame(key)));
+    const shown = new Set(changedNumbers(stored));
+    const numbers = changedNumbers(text);
+    // One that was typed, or one that was shown rounded and would be sent so.
+    const lost = numbers.find((number) => !shown.has(number)) ?? (mayBeRounded(changed) ? numbers[0] : undefined);
+    if (lost !== undefined) throw new PresenceError("inexact_number", whyNot(lost));
+    return client.update(changed, { remove: Object.keys(known).filter((key) => !Object.hasOwn(data, key)) });
+  }
 }

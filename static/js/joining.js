@@ -1,6 +1,9 @@
 // Joining, leaving and coming back: the form, what it remembers, and what it says.
 
+import { parseExactly } from "./exact-numbers.js";
 import { isAboutToken, isReady, pass } from "./pass.js";
+
+const AGAIN_MS = 1000;
 
 const REASONS = {
   left: "You have left. Your data and files stay.",
@@ -10,6 +13,9 @@ const REASONS = {
   room_closed: "An admin has closed this room.",
   erased: "You were erased from this room, with your data and files.",
 };
+
+// What keeps a join from being answered, but says nothing against it.
+const UNANSWERED = new Set(["unreachable", "connection_lost", "timeout"]);
 
 // What a room says that has a password.
 const ASKING = new Set(["password_wanted", "wrong_password"]);
@@ -27,6 +33,8 @@ export function startJoining({ client, name: roomName, changed }) {
   const fields = { username, peer_id: peerId, user_data: firstData, password };
   const memory = remembered();
   let failure = null;
+  // Whether to join as soon as there is a connection: the server did not answer when it was asked.
+  let isDue = false;
 
   // A token is for one peer, unless it is an admin's.
   const isFixed = pass.peerId !== null && !pass.isAdmin;
@@ -61,11 +69,13 @@ export function startJoining({ client, name: roomName, changed }) {
 
   async function join() {
     say(null);
+    isDue = false;
     let userData = {};
     try {
-      userData = firstData.value.trim() ? JSON.parse(firstData.value) : {};
+      userData = firstData.value.trim() ? parseExactly(firstData.value) : {};
     } catch (error) {
-      say({ detail: `user_data is not JSON: ${error.message}`, body: { field: "user_data" } });
+      const detail = error instanceof SyntaxError ? `user_data is not JSON: ${error.message}` : error.message;
+      say({ detail, body: { field: "user_data" } });
       return;
     }
     button.disabled = true;
@@ -79,6 +89,10 @@ export function startJoining({ client, name: roomName, changed }) {
       });
       firstData.value = "";
     } catch (error) {
+      if (UNANSWERED.has(error.code)) {
+        wait();
+        return;
+      }
       if (ASKING.has(error.code)) wantPassword();
       news.textContent = "";
       say(error);
@@ -88,6 +102,15 @@ export function startJoining({ client, name: roomName, changed }) {
       button.textContent = memory.beenHere ? "Rejoin" : "Join";
     }
   }
+
+  /** Nobody answered: join when somebody does, unless what was typed is sent again before. */
+  function wait() {
+    isDue = true;
+    news.textContent = "The server does not answer. You will be in the room as soon as it does.";
+    if (client.connected) setTimeout(() => isDue && join(), AGAIN_MS);
+  }
+
+  client.on("connected", () => isDue && join());
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();

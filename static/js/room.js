@@ -7,6 +7,7 @@ import { startData } from "./data-editor.js";
 import { startJoining } from "./joining.js";
 import { startLobby } from "./lobby.js";
 import { refresher } from "./refresh.js";
+import { startRefusals } from "./refusals.js";
 import "./times.js";
 import { listenToTraffic } from "./traffic.js";
 import { startUploads } from "./uploads.js";
@@ -15,6 +16,7 @@ const main = document.getElementById("main");
 const roomName = main.dataset.room;
 const changed = refresher("room-changed");
 
+startRefusals(main);
 const room = { name: roomName, changed };
 let isWatching = true;
 const client = connectPage({

@@ -267,3 +267,71 @@ def test_a_room_with_a_password_asks_for_it(visit: Visit, site: LiveServer, room
     asking.fill("open sesame")
     ada.page.click("#join-button")
     ada.sees("#you-news", "You are in the room")
+
+
+def test_numbers_that_browsers_would_round_are_kept_or_refused(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    exact = 2**53 + 1
+    ada = visit(room_path(room))
+    ada.join("Ada", "ada")
+    rest(site, room, "update-data", {"user_data": {"id": exact, "n": 1}}, peer_id="ada")
+    ada.sees("#data-hint", "shown rounded")
+    address = f"{site.url}/api/webrtc/rooms/{room}/peers/ada"
+
+    def stored() -> dict[str, int]:
+        data: dict[str, int] = requests.get(address, timeout=10).json()["user_data"]
+        return data
+
+    text = ada.page.input_value("#user-data")
+    ada.page.fill("#user-data", text.replace('"n": 1', '"m": 2'))
+    ada.page.click("#data-form button.primary")
+    ada.sees("#data-hint", "Saved")
+    assert stored() == {"id": exact, "m": 2}
+
+    for number in (str(exact), "-18446744073709551617", "1e999"):
+        ada.page.fill("#user-data", f'{{"id": {number}, "text": "{exact}"}}')
+        ada.page.click("#data-form button.primary")
+        ada.sees("#data-problem", f"would change the number {number}")
+    assert stored() == {"id": exact, "m": 2}
+    ada.page.fill("#user-data", '{"id": 9007199254740991}')
+    ada.page.click("#data-form button.primary")
+    ada.sees("#data-hint", "Saved")
+    assert stored() == {"id": 2**53 - 1}
+
+
+def test_no_room_moves_from_under_the_pointer_and_a_search_is_in_the_address(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    for number in range(7):
+        join_over_rest(site, f"{room} {number}", "ada")
+    seeker = visit("/")
+    seeker.is_live()
+    seeker.page.fill("#search", room)
+    seeker.sees_no(".room-card", "busy")
+    assert seeker.page.url.endswith(f"/?search={room}")
+    last = seeker.page.locator(".room-card", has_text=f"{room} 0")
+    last.hover()
+    place = last.bounding_box()
+    for number in (3, 0):
+        join_over_rest(site, f"{room} {number}", "bo")
+    seeker.sees(".room-card", "2 of 100")
+    eventually(lambda: "2 of 100" in " ".join(last.inner_text().split()), "the card is of now")
+    assert last.bounding_box() == place
+    seeker.page.mouse.move(2, 2)
+    eventually(lambda: last.bounding_box() != place, "it goes to its place")
+    seeker.page.reload()
+    assert seeker.page.input_value("#search") == room
+
+
+def test_deep_data_is_read_on_a_phone(visit: Visit, site: LiveServer, room: str) -> None:
+    deep: object = "at the bottom"
+    for level in range(14):
+        deep = {f"level {level}": deep}
+    join_over_rest(site, room, "ada", deep=deep)
+    reader = visit(room_path(room), width=360)
+    reader.person("ada").locator("summary").click()
+    value = reader.sees("#people .value", "at the bottom")
+    value.scroll_into_view_if_needed()
+    assert value.evaluate("element => element.getBoundingClientRect().height") < 60
+    assert reader.page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -106,3 +106,50 @@ def test_the_curl_line_of_each_action_does_the_same(visit: Visit, site: LiveServ
         subprocess.run(["bash", "-c", f"{lines[event]} --fail --silent"], check=True, timeout=20)
         peer = requests.get(address, timeout=10).json()
         assert (peer["user_data"], peer["is_active"]) == (data, is_active), lines[event]
+
+
+def test_a_filter_lets_nothing_newer_in_while_paused(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    ada.sees("#events .event-name", "join_room · ack")
+    ada.page.click("#events-pause")
+    ada.page.click("#send-form button")
+    ada.sees("#events-news", "new")
+    for wanted in ("update_user_data", ""):
+        ada.page.fill("#events-filter", wanted)
+        if wanted:
+            ada.sees("#events-empty", "No event matches")
+    ada.sees("#events .event-name", "join_room · ack")
+    assert "update_user_data" not in names(ada)
+    ada.page.click("#events-pause")
+    ada.sees("#events .event-name", "update_user_data")
+
+
+def test_an_opened_row_stays_and_a_key_is_answered_at_once_when_the_console_is_full(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada", "ada")
+    line = ada.sees("#events .event.out", "join_room")
+    line.locator("summary").click()
+    address = f"{site.url}/api/webrtc{room_path(room)}/update-data?peer_id=ada"
+    session = requests.Session()
+    for number in range(260):
+        body = {"user_data": {"n": number, "words": "words " * 500}}
+        session.post(address, json=body, timeout=10).raise_for_status()
+    ada.sees("#events .event-preview", '"n": 259'.replace(" ", ""))
+    assert line.locator("pre").is_visible()
+
+    tasks = """() => {
+      window.tasks = [];
+      const note = ({ duration }) => tasks.push(duration);
+      const observer = new PerformanceObserver((list) => list.getEntries().forEach(note));
+      observer.observe({ type: "longtask" });
+    }"""
+    ada.page.evaluate(tasks)
+    ada.page.locator("#events-filter").press_sequentially("ada", delay=150)
+    ada.sees_no("#events-empty")
+    ada.page.fill("#events-filter", "")
+    ada.sees("#events .event.out", "join_room")
+    assert line.locator("pre").is_visible()
+    assert max(ada.page.evaluate("tasks"), default=0) < 100

@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from presence.config import VERSION
 from presence.domain.files import files
-from presence.domain.permissions.tokens import LIST
+from presence.domain.permissions.tokens import JOIN, LIST
 from presence.domain.rooms import activity, occupancy, overview, rooms
 from presence.domain.rooms.overview import RoomPage
 from presence.domain.rooms.rooms import PeerView, RoomView
@@ -47,7 +47,9 @@ def set_up(state: BlueprintSetupState) -> None:
 
 @bp.errorhandler(PresenceError)
 def explain(error: PresenceError) -> Response:
-    """Answer an error on a page with a page."""
+    """Answer an error on a page with a page; to the page's own scripts, as to any program."""
+    if "HX-Request" in request.headers:
+        return make_response(error.body(), STATUS[type(error)], error_handlers.headers_of(error))
     page = render_template("problem.html", error=error)
     return make_response(page, STATUS[type(error)], error_handlers.headers_of(error))
 
@@ -161,9 +163,18 @@ def _room(room_name: str) -> dict[str, Any]:
         "entries": entries,
         "hour": hour,
         "file_count": sum(len(peer.files) for peer in view.peers),
+        "room_files": _room_files(view),
+        "may_join": request_access.allows(JOIN, name),
         "me": request.args.get("me", ""),
         "server_url": _server_url(),
     }
+
+
+def _room_files(view: RoomView) -> frozenset[str] | None:
+    """Return the stored names of a room's files where their addresses have to be signed."""
+    if not runtime().access.is_locked:
+        return None
+    return frozenset(name for peer in view.peers for name in peer.files)
 
 
 def _is_veiled() -> bool:
@@ -187,6 +198,8 @@ def _unknown_room(name: str) -> dict[str, Any]:
         "entries": [],
         "hour": [0] * occupancy.MINUTES,
         "file_count": 0,
+        "room_files": frozenset(),
+        "may_join": True,
         "me": "",
         "server_url": _server_url(),
     }
