@@ -384,6 +384,11 @@ class Settings:
         0.05,
         "changes of a room within this many seconds share one list",
     )
+    state_window: float = _setting(
+        "PRESENCE_STATE_WINDOW",
+        0.05,
+        "states of the moment that change within this many seconds share one message",
+    )
     ping_interval: float = _setting(
         "PRESENCE_PING_INTERVAL",
         5.0,

@@ -140,6 +140,7 @@ from presence.errors.signals import (
     SignalExpired,
     SignalTooLarge,
     SignalUnconfirmed,
+    StateTooLarge,
     UnknownPeer,
 )
 
@@ -221,6 +222,7 @@ __all__ = [
     "SignalExpired",
     "SignalTooLarge",
     "SignalUnconfirmed",
+    "StateTooLarge",
     "StorageFull",
     "StorageUnavailable",
     "TokenExpired",

@@ -193,6 +193,7 @@ class Recovery(Base):
     peer_row_id: Mapped[int] = mapped_column(ForeignKey("peers.id", ondelete="CASCADE"), index=True)
     sid: Mapped[str] = mapped_column(String(64), index=True)
     deltas: Mapped[bool] = mapped_column(Boolean)
+    states: Mapped[bool] = mapped_column(Boolean, server_default=false())
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -9,6 +9,7 @@ import { Membership, closedError } from "./membership.js";
 import { Requests } from "./requests.js";
 import { RoomData, changed } from "./room_data.js";
 import { Roster } from "./roster.js";
+import { States, watchIdle } from "./states.js";
 
 const FORWARDED = new Set(["user_data_updated", "room_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast", "grants_changed", "peer_waiting", "knocking"]);
 const CHANGES = new Set(["peer_joined", "peer_updated", "peer_left"]);
@@ -24,6 +25,8 @@ export class PresenceClient extends Requests {
   #roster = new Roster();
   #roomData = new RoomData();
   #broadcasts = new Broadcasts((since) => this.#syncBroadcasts(since));
+  #states = new States((state) => this.#tellState(state), () => this.emit("states", this.states));
+  #stopWatchingIdle;
   #calls;
   // Who we are: what was asked for, what the token says, and else what was made up.
   #given;
@@ -67,6 +70,7 @@ export class PresenceClient extends Requests {
       completed: (message) => this.#completed(message),
     }, this.#timeout);
     this.#calls = new Calls(this, options);
+    this.#stopWatchingIdle = watchIdle(options.idleAfter, (idle) => this.roomName !== null && this.setState({ idle }));
   }
 
   /** Where the client is: idle, connecting, joined, reconnecting or closed. */
@@ -112,6 +116,11 @@ export class PresenceClient extends Requests {
   /** The room's own data, as it is known here; never changed in place. */
   get roomData() {
     return this.#roomData.value;
+  }
+
+  /** What is true of the others' connections just now: `{ peer_id, session, state }`; with the option `states`. */
+  get states() {
+    return this.#states.others;
   }
 
   /** The underlying socket of socket.io-client, or null. */
@@ -162,8 +171,9 @@ export class PresenceClient extends Requests {
     if (peerId !== undefined) this.#given.peerId = peerId;
     if (username !== undefined) this.#given.username = username;
     else if (peerId !== undefined && !this.#options.username) this.#given.username = null;
-    const { updates = "delta" } = this.#options;
+    const { updates = "delta", states = false } = this.#options;
     const message = { room_name: roomName, peer_id: this.peerId, username: this.username, updates };
+    if (states) message.states = true;
     if (password !== undefined) message.password = password;
     this.#broadcasts.wantsHistory = history;
     return this.#membership.join({ ...message, user_data: userData ?? {} }, waitForPlace);
@@ -183,6 +193,8 @@ export class PresenceClient extends Requests {
     this.#membership.close();
     this.#calls.dispose();
     super.close();
+    this.#stopWatchingIdle();
+    this.#states.left();
     this.#made?.release();
     this.#endConnecting(closedError());
   }
@@ -246,6 +258,16 @@ export class PresenceClient extends Requests {
     const answer = await this.#request("broadcast", keep ? { event, data, keep } : { event, data });
     this.#broadcasts.said(answer);
     return answer;
+  }
+
+  /**
+   * Merge into what is true of this connection just now, such as where its cursor is; null: nothing. It
+   * is told a few times a second at most, kept nowhere, told again after a lost connection, and gone with
+   * the room.
+   */
+  setState(state) {
+    this.#refuseClosed();
+    this.#states.set(state);
   }
 
   /** Call a peer of the room, or `everyone` in it, sending `media` if given; returns a `Call`. */
@@ -327,6 +349,7 @@ export class PresenceClient extends Requests {
     if (WATCHED.has(name)) return this.#watched && this.emit(name, body);
     if (body.room_name === undefined || body.room_name !== this.roomName) return;
     if (name === "grants_changed") this.grants = body.grants;
+    if (name === "states_changed") return this.#states.take(body, this.session);
     if (name === "broadcasts_caught_up") return this.#caughtUp(body);
     // That was of broadcasts alone.
     if (name === "sync_success" && body.peers === undefined) return;
@@ -367,6 +390,7 @@ export class PresenceClient extends Requests {
     }
     if (!known) this.emit("joined", body, { rejoined });
     this.#broadcasts.entered(body);
+    this.#states.entered();
   }
 
   #exited(body) {
@@ -376,6 +400,7 @@ export class PresenceClient extends Requests {
     const changes = this.#roster.clear();
     this.#roomData.enter({});
     this.#broadcasts.left();
+    this.#states.left();
     this.emit("left", body);
     this.#tell({ ...changes, list: { room_name: body.room_name, version: 0 } }, body.reason);
   }
@@ -406,6 +431,14 @@ export class PresenceClient extends Requests {
     } finally {
       this.#isSyncing = false;
     }
+  }
+
+  /** Tell one's state, if there is anybody to tell; who comes in tells it anew. */
+  #tellState(state) {
+    if (this.state !== "joined") return;
+    this.#line.ask("state", { state }, this.#timeout).catch((error) => {
+      if (!["connection_lost", "timeout", "not_joined"].includes(error.code)) this.emit("error", error);
+    });
   }
 
   /** Ask for the kept broadcasts that were missed; who comes back after a lost connection asks anew. */

@@ -208,6 +208,15 @@ export interface Broadcast<Data = Json> extends Sender {
   replayed?: true;
 }
 
+/** What is true of a connection just now. `idle` says that nobody has touched anything for a while. */
+export type MomentState = { [key: string]: Json } & { idle?: boolean };
+
+export interface PeerState {
+  peer_id: string;
+  session: string;
+  state: MomentState;
+}
+
 /** From where on nothing is missing of the broadcasts that a room keeps. */
 export interface BroadcastsMissed {
   room_name: string;
@@ -305,6 +314,7 @@ export type ErrorCode =
   | "conflict"
   | "room_data_conflict"
   | "broadcasts_not_kept"
+  | "state_too_large"
   | "no_socket_io"
   | "no_webrtc"
   | "invalid_address"
@@ -366,6 +376,8 @@ export type ClientEvents<Data extends object = UserData, Signals = Json, Broadca
   signal: [signal: Signal<Signals>];
   /** A signal that was held for a peer, which did not come back in time. */
   signal_expired: [body: SignalExpired];
+  /** Whenever the states of others are others; with the option `states`. */
+  states: [states: PeerState[]];
   broadcast: [broadcast: Broadcast<Broadcasts>];
   /** This client was away for longer than broadcasts are kept. */
   broadcasts_missed: [body: BroadcastsMissed];
@@ -396,6 +408,10 @@ export interface ClientOptions {
   timeout?: number;
   /** How the server tells of changes: “delta”, who changed (the default), or “list”, everybody. */
   updates?: "delta" | "list";
+  /** Hear the states of others: `client.states`. */
+  states?: boolean;
+  /** After how many milliseconds without a hand on it a page says `idle: true` by itself. */
+  idleAfter?: number;
   /** More options for socket.io-client. */
   socket?: object;
   fetch?: (url: any, init?: any) => Promise<any>;
@@ -458,6 +474,8 @@ export class PresenceClient<
   /** One's own peer in the list. */
   readonly me: Peer<Data> | null;
   readonly version: number;
+  /** What is true of the others' connections just now. */
+  readonly states: PeerState[];
   /** The room's own data, which all in it share. */
   readonly roomData: UserData;
   /** What one may do in the room; null in none, and on an open server. */
@@ -511,6 +529,8 @@ export class PresenceClient<
     /** With `keep` those who are away hear it when they come back. */
     how?: { keep?: boolean },
   ): Promise<{ ok: true; status: "delivered" | "partial"; event: string; id?: number }>;
+  /** Merge into what is true of this connection just now; null: nothing. */
+  setState(state: MomentState | null): void;
   iceServers(): Promise<IceServers>;
   /** Every room that one may know of, by its name. */
   rooms(): Promise<{ [name: string]: Room<Data> }>;

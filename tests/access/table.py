@@ -149,6 +149,7 @@ EVENTS = [
     Event("sync", "join", message={"since": 0}),
     Event("update_user_data", "update", message={"user_data": {}}),
     Event("update_room_data", "room", message={"room_data": {}}),
+    Event("state", "update", message={"state": {}}),
     Event("signal", "signal", message={"to": "{peer_id}", "data": 1}),
     Event("broadcast", "signal", message={"event": "e", "data": 1}),
     Event("join_room", "join", acts=True, in_room=True, message=_JOIN),

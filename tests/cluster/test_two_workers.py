@@ -87,6 +87,31 @@ def test_the_rooms_own_data_is_one_and_no_writer_is_lost(
     hears(carol, "peer_updated", lambda body: body.get("room_data") == {"n": 40})
 
 
+def test_states_of_the_moment_are_heard_on_every_worker(
+    cluster: PrivateCluster, connect: Connect, room: str, alice: Any
+) -> None:
+    alice.call("state", {"state": {"hand": "raised"}})
+    bob, carol = connect(cluster.workers[1]), connect(cluster.workers[0])
+    join(bob, room, "bob", states=True)
+    join(carol, room, "carol", states=True)
+
+    def seen(client: Any) -> dict[str, Any]:
+        told = [one for body in events(client, "states_changed") for one in body["states"]]
+        return {one["peer_id"]: one["state"] for one in told}
+
+    for client in (bob, carol):
+        eventually(lambda c=client: seen(c) == {"alice": {"hand": "raised"}}, "its state now")  # type: ignore[misc]
+    for number in range(50):
+        alice.call("state", {"state": {"n": number}})
+        bob.call("state", {"state": {"m": number}})
+    for client in (bob, carol):
+        wanted = {"alice": {"n": 49}, "bob": {"m": 49}}
+        eventually(lambda c=client, w=wanted: seen(c) == w, "the newest")  # type: ignore[misc]
+    alice.kill()
+    for client in (bob, carol):
+        eventually(lambda c=client: seen(c)["alice"] is None, "hers is gone")  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 def test_signals_are_acknowledged_as_on_one_process(
     cluster: PrivateCluster, connect: Connect, room: str, alice: Any, transport: str

@@ -250,7 +250,13 @@ def test_every_event_and_acknowledgement_is_described(
     assert guard.call("watch", {"room_name": "lab"})["ok"]
     assert ada.call("join_room", {"room_name": "lab"})["code"] == "invalid_field"
     assert ada.call("join_room", {"room_name": "lab", **person("ada")})["ok"]
-    assert grace.call("join", {"room_name": "lab", **person("grace", updates="delta")})["ok"]
+    delta = {"updates": "delta", "states": True}
+    assert grace.call("join", {"room_name": "lab", **person("grace", **delta)})["ok"]
+    assert ada.call("state", {"state": {"cursor": [1, 2]}})["ok"]
+    hears(grace.client, "states_changed")
+    assert ada.call("state", {"state": None})["ok"]
+    hears(grace.client, "states_changed", lambda body: body["states"][0]["state"] is None)
+    assert ada.call("state", {"state": "typing"})["code"] == "invalid_field"
     assert ada.call("update_user_data", {"user_data": {"hand": "raised"}})["ok"]
     assert ada.call("update_user_data", {})["code"] == "invalid_field"
     assert ada.call("update_user_data", {"user_data": {}, "if_version": 0})["code"] == "conflict"

@@ -64,6 +64,14 @@ def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
     assert report == {"heard": True, "all": True, "replayed": True}
 
 
+def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
+    server: LiveServer, room: str
+) -> None:
+    report = json.loads(node("states.mjs", server.url, room))
+    names = ("merged", "few", "gone", "again", "back", "cleared", "left")
+    assert report == dict.fromkeys(names, True)
+
+
 def test_without_socketio_client_the_error_says_what_to_do(tmp_path: Path) -> None:
     script = f"""
         const {{ PresenceClient }} = await import("{(CLIENT / "index.js").as_uri()}");

@@ -192,6 +192,15 @@ class AsyncClient(AsyncRequests):
         self._life.said(answer)
         return cast(bodies.BroadcastSent, answer)
 
+    async def set_state(self, state: Mapping[str, Any] | None) -> None:
+        """Say what is true of this connection just now, instead of what was said before.
+
+        It is kept nowhere, said again after a lost connection, and gone with the room. None stands
+        for nothing.
+        """
+        self._life.states.own = None if state is None else dict(state)
+        await self._ask("state", {"state": self._life.states.own}, repeatable=True)
+
     async def watch(self, room_name: str | None = None) -> bodies.Watching:
         """Hear ``room_changed`` of a room, or ``rooms_changed`` of them all, without joining any.
 

@@ -121,6 +121,14 @@ class Broadcast(Sender):
     replayed: NotRequired[Literal[True]]
 
 
+class ConnectionState(TypedDict):
+    """What is true of a connection of another peer, or of one's own peer, just now."""
+
+    peer_id: str
+    session: str
+    state: UserData
+
+
 class SignalSent(TypedDict):
     """What became of a signal."""
 

@@ -165,6 +165,14 @@ class Client(BlockingRequests):
         """
         return self._run(self._inner.broadcast(event, data, keep=keep))
 
+    def set_state(self, state: Mapping[str, Any] | None) -> None:
+        """Say what is true of this connection just now, instead of what was said before.
+
+        It is kept nowhere, said again after a lost connection, and gone with the room. None stands
+        for nothing.
+        """
+        self._run(self._inner.set_state(state))
+
     def watch(self, room_name: str | None = None) -> bodies.Watching:
         """Hear ``room_changed`` of a room, or ``rooms_changed`` of them all, without joining any.
 

@@ -33,6 +33,7 @@ Event = Literal[
     "knocking",
     "signal",
     "signal_expired",
+    "states",
     "broadcast",
     "broadcasts_missed",
     "room_changed",

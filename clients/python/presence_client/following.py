@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from presence_client.bodies import Body, Peer, UserData
+from presence_client.bodies import Body, ConnectionState, Peer, UserData
 from presence_client.broadcasts import Broadcasts
 from presence_client.errors import PresenceError
 from presence_client.keeper import pause
 from presence_client.room import Room, differences
+from presence_client.states import States
 
 CHANGES = frozenset({"peer_joined", "peer_updated", "peer_left"})
 
@@ -35,6 +36,8 @@ class Following:
         self._syncing: asyncio.Task[None] | None = None
         self.broadcasts = Broadcasts(self._sync_broadcasts_soon)
         self._catching_up: asyncio.Task[None] | None = None
+        self.states = States(self._send_state_soon, self._tell_states)
+        self._sending_state: asyncio.Task[None] | None = None
 
     def enter(self, joined: Body) -> UserData | None:
         """Take the list of a room that was joined, maybe for a further time.
@@ -49,12 +52,14 @@ class Following:
         self._tell_list(self.room, before.peers if before else [])
         self._tell_data(self.room, before.data if before else {})
         self.broadcasts.entered(joined)
+        self.states.entered()
         return None if before is None else _lost(before, self.room)
 
     def leave(self, left: Body) -> Body | None:
         """Follow it no more, and tell that it is left; returns what was told."""
         self.pause()
         self.broadcasts.left()
+        self.states.left()
         room, self.room = self.room, None
         if room is None:
             return None
@@ -72,9 +77,10 @@ class Following:
         if self._syncing is not None:
             self._syncing.cancel()
             self._syncing = None
-        if self._catching_up is not None:
-            self._catching_up.cancel()
-            self._catching_up = None
+        for task in (self._catching_up, self._sending_state):
+            if task is not None:
+                task.cancel()
+        self._catching_up = self._sending_state = None
 
     def change(self, changes: Body) -> None:
         """Take changes of the room; fetches what is missing before them."""
@@ -123,6 +129,21 @@ class Following:
         self.broadcasts.caught_up(body)
         if not body["complete"]:
             self._tell("broadcasts_missed", body)
+
+    def _send_state_soon(self, message: Body) -> None:
+        self._sending_state = asyncio.ensure_future(self._send_state(message))
+
+    async def _send_state(self, message: Body) -> None:
+        """Say our own state again; who comes in once more says it anew."""
+        try:
+            await self._request("state", message)
+        except PresenceError as error:
+            if not error.passes:
+                self._tell("error", error)
+
+    def _tell_states(self, states: list[ConnectionState]) -> None:
+        self._changed()
+        self._tell("states", states)
 
     def _sync_broadcasts_soon(self, since: int) -> None:
         self._catching_up = asyncio.ensure_future(self._sync_broadcasts(since))

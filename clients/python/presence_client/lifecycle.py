@@ -27,6 +27,7 @@ from presence_client.following import CHANGES
 from presence_client.keeper import Keeper
 from presence_client.membership import Membership
 from presence_client.room import Room
+from presence_client.states import States
 
 _FORWARDED = frozenset(
     {
@@ -37,6 +38,7 @@ _FORWARDED = frozenset(
         "signal",
         "broadcast",
         "broadcasts_caught_up",
+        "states_changed",
         "room_changed",
         "rooms_changed",
         "peer_waiting",
@@ -116,6 +118,11 @@ class Lifecycle(Membership):
     def said(self, answer: Body) -> None:
         """Note the answer to a broadcast of one's own."""
         self._following.broadcasts.said(answer)
+
+    @property
+    def states(self) -> States:
+        """What is true of the connections in the room just now."""
+        return self._following.states
 
     def take_data(self, body: Body) -> None:
         """Take the room's own data as an answer, or a refusal, tells it."""
@@ -250,6 +257,8 @@ class Lifecycle(Membership):
             following.take_data(body)
         if event == "broadcasts_caught_up":
             following.caught_up(body)
+        elif event == "states_changed":
+            following.states.take(body, self.keeper.link.sid if self.keeper.link else None)
         elif event != "broadcast" or following.broadcasts.takes(body):
             self._tell(event, body)
 

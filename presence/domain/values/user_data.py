@@ -8,13 +8,19 @@ from typing import Any
 import orjson
 
 from presence.domain.values import json_values
-from presence.errors import DatabaseFull, InvalidField, RoomDataTooLarge, UserDataTooLarge
+from presence.errors import (
+    DatabaseFull,
+    InvalidField,
+    RoomDataTooLarge,
+    StateTooLarge,
+    UserDataTooLarge,
+)
 
 MAX_DEPTH = 16
 
 
 # What is raised where data would be longer than it may, given its size and the limit.
-TooLarge = type[UserDataTooLarge] | type[RoomDataTooLarge]
+TooLarge = type[UserDataTooLarge] | type[RoomDataTooLarge] | type[StateTooLarge]
 
 
 def check(

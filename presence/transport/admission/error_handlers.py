@@ -49,6 +49,7 @@ STATUS: dict[type[PresenceError], int] = {
     errors.RoomFull: 409,
     errors.SignalExpired: 410,
     errors.SignalTooLarge: 413,
+    errors.StateTooLarge: 413,
     errors.Conflict: 409,
     errors.RoomDataConflict: 409,
     errors.BroadcastsNotKept: 409,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from flask import Flask
 
@@ -17,6 +18,7 @@ from presence.transport.cluster.remote_exits import RemoteExits
 from presence.transport.cluster.remote_signals import RemoteSignals
 from presence.transport.cluster.remote_sockets import RemoteSockets
 from presence.transport.cluster.room_changes import RoomChanges
+from presence.transport.cluster.states import States
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
 from presence.transport.live.members import Members
@@ -46,6 +48,7 @@ class Cluster:
         rights: LiveRights,
         lobby: Lobby,
         kept_broadcasts: KeptBroadcasts,
+        states: States,
     ) -> None:
         self._app = app
         self._worker_id, name = worker
@@ -74,8 +77,31 @@ class Cluster:
 
         kept_broadcasts.tell_others = self._tell_kept
         self._messenger.on("kept", lambda message: self._on_kept(kept_broadcasts, message))
+        self._share_states(states)
         if kept_broadcasts.is_on:
             self._messenger.when_restored.append(kept_broadcasts.catch_up)
+
+    def _share_states(self, states: States) -> None:
+        messenger = self._messenger
+
+        def tell(room_name: str, told: list[Any]) -> None:
+            messenger.tell_room(room_name, "states", states=told)
+
+        def answer(message: Body) -> None:
+            own = states.own_of(message["room_name"])
+            if own:
+                messenger.tell(message["sid"], "states", room_name=message["room_name"], states=own)
+
+        states.tell_others = tell
+        states.ask_others = lambda room_name, sid: messenger.tell_room(
+            room_name, "states_wanted", sid=sid
+        )
+        messenger.on("states_wanted", answer)
+        messenger.on(
+            "states",
+            lambda message: states.told_from_elsewhere(message["room_name"], message["states"]),
+        )
+        messenger.when_restored.append(states.ask_again)
 
     def _tell_kept(self, room_name: str, kept: Kept) -> None:
         content = [*kept[:-1], kept.at.isoformat()]

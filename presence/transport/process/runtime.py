@@ -32,6 +32,7 @@ from presence.transport.cluster.kept_broadcasts import KeptBroadcasts
 from presence.transport.cluster.live_rights import LiveRights
 from presence.transport.cluster.lobby import Lobby
 from presence.transport.cluster.relay import Relay
+from presence.transport.cluster.states import States
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
 from presence.transport.live.members import Members
@@ -124,6 +125,7 @@ class Runtime:
         self.kept_broadcasts = KeptBroadcasts(
             app, self.sockets, self.announcer, settings.keep_broadcasts
         )
+        self.states = States(self.sockets, self.members, self.announcer, settings.state_window)
         self.cluster = self._join_cluster() if settings.redis_url else None
         self.relay = Relay(
             self.switchboard, self.sockets, self.lookup, self.cluster, settings.hold_seconds
@@ -141,10 +143,9 @@ class Runtime:
         self.stopping = self.resting = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
-        # Set when something was erased; the upkeep then sees to it that nothing is left on disk.
-        self.scrub = False
-        # Set when a disconnect could not be recorded; the upkeep then makes up for it.
-        self.lost_a_disconnect = False
+        # Set when something was erased, so that the upkeep sees to it that nothing is left on disk;
+        # and when a disconnect could not be recorded, for which it then makes up.
+        self.scrub = self.lost_a_disconnect = False
         self._at_start: list[Callable[[], None]] = []
         self._at_end: list[Callable[[], None]] = []
         self._starting = threading.Lock()
@@ -242,6 +243,7 @@ class Runtime:
             rights=self.live_rights,
             lobby=self.lobby,
             kept_broadcasts=self.kept_broadcasts,
+            states=self.states,
         )
 
 

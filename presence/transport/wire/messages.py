@@ -102,6 +102,8 @@ class JoinRoom(Incoming):
     """The room's, where it has one; who is in it already needs none."""
     since_broadcast: Version | None = None
     """Over Socket.IO: the last kept broadcast that was heard; those after it are told."""
+    states: bool = False
+    """Over Socket.IO: whether to hear the states of others."""
 
 
 def _one_of(*keys: str) -> ConfigDict:
@@ -157,6 +159,13 @@ class Sync(Incoming):
     """The version that the client has."""
     since_broadcast: Version | None = None
     """The last kept broadcast that was heard; those after it are told."""
+
+
+class SetState(Incoming):
+    """Say what is true of this connection just now; `states` reads it without this model."""
+
+    state: Annotated[dict[str, Any] | None, Field(examples=[{"cursor": [12, 80], "idle": False}])]
+    """Any keys and values, instead of those before; null: nothing."""
 
 
 class SendSignal(Incoming):

@@ -54,6 +54,10 @@ NOTICES = {
         signal_responses.BroadcastReceived,
         "An application’s message, for everybody else in the room",
     ),
+    "states_changed": Notice(
+        signal_responses.StatesChanged,
+        "States of the moment are others, for sockets that joined with `states`",
+    ),
     "broadcasts_caught_up": Notice(
         signal_responses.CaughtUp,
         "What was missed of kept broadcasts has been told, up to where it says",

@@ -89,6 +89,22 @@ class CaughtUp(Answer):
     """Whether there is more, for which to `sync` with `since_broadcast` set to `last`."""
 
 
+class ConnectionState(Answer):
+    """What is true of a connection just now."""
+
+    peer_id: PeerId
+    session: Sid
+    state: Annotated[dict[str, Any] | None, Field(examples=[{"cursor": [12, 80], "idle": False}])]
+    """What it said last; null: nothing any more, and so when it is gone."""
+
+
+class StatesChanged(Answer):
+    """What is another state than before, for those who joined with `states`."""
+
+    room_name: RoomName
+    states: list[ConnectionState]
+
+
 class SignalAddress(Answer):
     """What an answer repeats, so that its reader knows which signal it is about."""
 

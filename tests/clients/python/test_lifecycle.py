@@ -118,6 +118,29 @@ def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
     assert [one for one in all_of_it if one != "own"] == ["before", *heard]
 
 
+def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
+    open_server: LiveServer, line: NewLine, client: NewClient, room: str
+) -> None:
+    to_ada = line(open_server)
+    ada, bob = client("ada", to_ada.url), client("bob", states=True)
+    for one in (ada, bob):
+        one.call("join", room)
+    ada.call("set_state", {"cursor": [1, 2]})
+    bob.call("set_state", {"own": True})
+
+    def shows(c: Any, state: Any) -> bool:
+        return [one["state"] for one in c.states] == [state]
+
+    bob.call("wait_for", lambda c: shows(c, {"cursor": [1, 2]}))
+    to_ada.shut()
+    bob.call("wait_for", lambda c: c.states == [])
+    to_ada.open()
+    bob.call("wait_for", lambda c: shows(c, {"cursor": [1, 2]}))
+    ada.call("set_state", None)
+    bob.call("wait_for", lambda c: c.states == [])
+    assert ada.client.states == []
+
+
 def test_changing_rooms_is_leaving_the_first(
     open_server: LiveServer, client: NewClient, room: str
 ) -> None:
