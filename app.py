@@ -68,7 +68,7 @@ from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
-from presence.transport.pages import api, clients, doctor_probes, views
+from presence.transport.pages import api, clients, doctor_probes, static_files, views
 from presence.transport.pages import doctor as doctor_pages
 from presence.transport.process import (
     disk_care,
@@ -122,6 +122,7 @@ PARTS: tuple[Part, ...] = (
     couriers.init_app,
     lambda run: error_handlers.init_app(run.app),
     hinting.init_app,
+    lambda run: static_files.init_app(run.app),
     lambda run: request_limits.init_app(run.app, run.rates),
     lambda run: request_access.init_app(run.app, run.access),
     lambda run: once.init_app(run, hinting.note),

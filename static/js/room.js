@@ -6,6 +6,7 @@ import { startConsole } from "./console.js";
 import { startData } from "./data-editor.js";
 import { startJoining } from "./joining.js";
 import { startLobby } from "./lobby.js";
+import { startPeople } from "./people.js";
 import { refresher } from "./refresh.js";
 import { startRefusals } from "./refusals.js";
 import "./times.js";
@@ -36,6 +37,7 @@ const client = connectPage({
 client.on("peers", () => isWatching || changed());
 room.client = client;
 room.log = startConsole(room);
+startPeople(room);
 startJoining(room);
 startLobby(room);
 startData(room);
