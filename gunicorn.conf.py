@@ -120,8 +120,8 @@ def post_worker_init(worker):
     from presence.storage.database import CannotServe  # noqa: PLC0415
     from presence.transport.admission.hosts_and_origins import whereabouts  # noqa: PLC0415
     from presence.transport.admission.request_bodies import bound_chunks  # noqa: PLC0415
-    from presence.transport.live.shared_bodies import give_back_large_blocks  # noqa: PLC0415
     from presence.transport.serving import request_heads  # noqa: PLC0415
+    from presence.transport.serving.memory import give_back_large_blocks  # noqa: PLC0415
 
     give_back_large_blocks()
     bound_chunks()

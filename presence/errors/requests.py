@@ -96,14 +96,14 @@ class UnknownEvent(PresenceError):
 
 
 class MessageTooLarge(PresenceError):
-    """A request body exceeds the size limit."""
+    """A request's body exceeds the size limit, or an event what any event may hold."""
 
     code = "message_too_large"
     limit: int
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The request is larger than the {limit} bytes that are allowed. Send less at once.",
+            f"The message is larger than the {limit} bytes that are allowed. Send less at once.",
             limit=limit,
         )
 

@@ -311,7 +311,8 @@ export class Calls {
     const connection = this.#find(from, theirs, mine);
     if (type === "offer") return this.#offered(connection, from, from_session, data);
     if (type === "verify") {
-      if (connection?.id !== mine) this.#refuse(from, from_session, theirs);
+      if (connection && connection.id === mine) connection.verified(data, from_session);
+      else this.#refuse(from, from_session, theirs);
       return;
     }
     if (type === "here") return this.#wantedBy(from)?.here(from_session);
@@ -319,7 +320,7 @@ export class Calls {
     // An answer to a connection of ours that is no more, or a word of one of theirs.
     if (!connection || (mine !== null && mine !== connection.id)) return;
     if (type === "candidate") return connection.candidate(data);
-    if (type === "reset") return this.#reset(connection, theirs);
+    if (type === "reset") return this.#reset(connection, theirs, from_session);
     const known = connection.remoteId;
     if (type !== "answer" && theirs !== null && known !== null && theirs !== known) return;
     if (type === "answer") connection.answered(data, from_session);
@@ -364,11 +365,11 @@ export class Calls {
   }
 
   /** Begin anew, unless that client is connected to us already. */
-  #reset(connection, theirs) {
+  #reset(connection, theirs, session) {
     const client = theirs?.split(".")[0];
     const other = this.all().find((c) => c !== connection && c.remoteClient === client);
     if (other) connection.finish("Another connection to the same peer took its place.");
-    else connection.rebuild();
+    else connection.disowned(session);
   }
 
   #wantedBy(peerId) {

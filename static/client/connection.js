@@ -67,9 +67,9 @@ export class Connection extends Emitter {
     return this.#receiving?.shown ?? [];
   }
 
-  /** Whether another session of the peer is asked, since one takes no calls. */
+  /** Whether the other sessions of the peer are asked, since one takes no calls, or has no such. */
   get isRinging() {
-    return this.state === "connecting" && this.#ringing.isOn;
+    return !["failed", "closed"].includes(this.state) && this.#ringing.isOn;
   }
 
   /** Whether this side gives way when both offer at once: the smaller id is the polite one. */
@@ -139,10 +139,17 @@ export class Connection extends Emitter {
     this.finish("This side hung up.", { hungUp: true });
   }
 
-  /** Ask the peer, which was gone for a moment, whether it still has its end of this. */
+  /** Ask the peer, which was gone for a moment, or from which we were, whether it has its end yet. */
   verify() {
     this.session = null;
-    if (this.remoteId !== null) this.#tell("verify", {});
+    this.#verify();
+  }
+
+  /** The peer asks whether this is there: it is, and what is off may have been said in vain. */
+  verified({ media }, session) {
+    this.session = session;
+    if (typeof media === "object" && media !== null) this.heardOfMedia(media);
+    this.#tell("media", this.#outgoing.tell());
   }
 
   /** Begin: build the connection and offer it, to one session of the peer if that is known. */
@@ -160,7 +167,8 @@ export class Connection extends Emitter {
       const isFresh = !this.pc?.remoteDescription;
       const isOurs = this.#making || (this.pc && this.pc.signalingState !== "stable");
       // An offer that was declined does not stand in the way of theirs.
-      const mayWin = !this.polite && this.state !== "failed" && !isOfAnother(data, this.pc, this.remoteId);
+      const isDeclined = this.state === "failed" || this.isRinging;
+      const mayWin = !this.polite && !isDeclined && !isOfAnother(data, this.pc, this.remoteId);
       this.#ignoring = Boolean(isOurs && mayWin);
       if (this.#ignoring) return;
       // Giving way means starting afresh while nothing is agreed yet: Chromium, when it takes back
@@ -211,20 +219,25 @@ export class Connection extends Emitter {
     if (reason !== "declined") return this.finish(`“${this.peerId}” hung up.`, { hungUp: true });
     this.#attempts.stop();
     this.#ringing.next(session, () => {
-      if (this.state !== "connecting") return;
+      if (!["connecting", "recovering"].includes(this.state)) return;
       this.#setState("failed", `“${this.peerId}” takes no calls at the moment.`);
     });
   }
 
-  /** Another session of the peer takes calls. */
+  /** Another session of the peer takes calls; or is the one that has its end of this. */
   here(session) {
-    if (this.#ringing.found(session)) this.start(session);
+    if (!this.#ringing.found(session)) return;
+    if (this.state !== "connected") return this.start(session);
+    this.session = session;
+    this.#verify();
+    if (this.pc.signalingState === "have-local-offer") this.nudge();
   }
 
-  /** The peer knows nothing of this connection any more: make another. */
-  rebuild() {
-    this.session = null;
-    this.start();
+  /** A session of the peer has no such connection: if no other has it either, make another. */
+  disowned(session) {
+    // While there is a path, somebody has: a second tab of the peer may have been asked.
+    if (this.state === "connected") this.#ringing.next(session, () => this.#rebuild());
+    else this.#rebuild();
   }
 
   // What the attempts do.
@@ -267,6 +280,17 @@ export class Connection extends Emitter {
     this.emit("closed", reason);
   }
 
+  #verify() {
+    if (this.remoteId !== null) this.#tell("verify", { media: this.#outgoing.tell() });
+  }
+
+  #rebuild() {
+    if (this.state === "connected") this.#setState("recovering");
+    this.#ringing.end();
+    this.session = null;
+    this.start();
+  }
+
   async #build({ offering = true } = {}) {
     this.#dispose();
     this.isBuilding = true;
@@ -287,7 +311,7 @@ export class Connection extends Emitter {
     pc.onicecandidateerror = current((problem) => this.#problems.push(problem));
     pc.onconnectionstatechange = current(() => this.#changed(pc.connectionState));
     pc.ondatachannel = current(({ channel }) => this.emit("datachannel", channel));
-    this.#sending = new Sending(pc);
+    this.#sending = new Sending(pc, () => this.polite);
     this.#receiving = new Receiving(pc, this.#link.isHeard(this.peerId), {
       stream: current((stream) => this.emit("stream", stream)),
       removed: current((stream) => this.emit("stream_removed", stream)),

@@ -8,9 +8,12 @@ export class Sending {
   // shows a moment later only.
   #places = new Map();
   #freed = new Set();
+  #givesWay;
 
-  constructor(pc) {
+  /** `givesWay()` tells whether an offer made now may be taken back, for one of the peer. */
+  constructor(pc, givesWay) {
     this.#pc = pc;
+    this.#givesWay = givesWay;
   }
 
   /** Send these parts and no others: `[{ part, isPaused }]`. */
@@ -47,8 +50,7 @@ export class Sending {
       transceiver.sender.setStreams?.(...shown);
       transceiver.direction = isReceiving(transceiver) ? "sendrecv" : "sendonly";
     } else {
-      const sender = this.#pc.addTrack(part.track, ...shown);
-      transceiver = this.#pc.getTransceivers().find((one) => one.sender === sender);
+      transceiver = this.#add(part.track, shown);
       ({ track } = part);
     }
     const place = { transceiver, track };
@@ -56,8 +58,24 @@ export class Sending {
     return place;
   }
 
+  #add(track, streams) {
+    // Otherwise the browser would choose one that only receives.
+    if (this.#sparesReceivers) return this.#pc.addTransceiver(track, { streams });
+    const sender = this.#pc.addTrack(track, ...streams);
+    return this.#pc.getTransceivers().find((one) => one.sender === sender);
+  }
+
+  /**
+   * Whether nothing is sent where something is received. Chromium, when it takes back an offer that
+   * would have begun to, decodes what comes in there from then on but shows none of it (seen in 156).
+   */
+  get #sparesReceivers() {
+    return this.#pc.signalingState !== "have-remote-offer" && this.#givesWay();
+  }
+
   #isFree(transceiver, kind) {
     if (isStopped(transceiver) || transceiver.receiver.track.kind !== kind) return false;
+    if (transceiver.currentDirection === "recvonly" && this.#sparesReceivers) return false;
     if ([...this.#places.values()].some((place) => place.transceiver === transceiver)) return false;
     return this.#freed.has(transceiver) || transceiver.sender.track === null;
   }

@@ -199,6 +199,32 @@ def join(session: Session, room: str, name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("over_rest", [True, False])
+@pytest.mark.parametrize("has_rest", [True, False])
+def test_who_comes_back_within_the_grace_is_shown_with_the_sessions_it_has(
+    session: Session, has_rest: bool, over_rest: bool
+) -> None:
+    def come(presence: RestPresence | SocketPresence) -> None:
+        peers.join(
+            session,
+            room_name="r",
+            peer_id="a",
+            username="a",
+            new_data={},
+            presence=presence,
+            limits=LIMITS,
+        )
+
+    if has_rest:
+        come(RestPresence(60))
+    come(SocketPresence("sid1", WORKER))
+    kept = RoomLists()
+    kept.read(session, "r")
+    sessions.suspend(session, "sid1", 60)
+    come(RestPresence(60) if over_rest else SocketPresence("sid2", WORKER))
+    assert shown(kept.read(session, "r")) == read_anew(session, "r")
+
+
 def test_a_change_costs_the_reading_of_who_changed(session: Session) -> None:
     for name in ("a", "b", "c"):
         join(session, "r", name)

@@ -16,11 +16,12 @@ from tests.signalling.pages import ClientPage
 from tests.signalling.pictures import PAINT, open_pages, sees
 from tests.support.firefox import Firefox
 
-# How many changes, and up to how many pages; the largest offer is printed.
+# How many changes, and up to how many pages; the largest offer is printed. A server takes 64 KiB.
 CHANGES = int(os.environ.get("PRESENCE_TEST_CHANGES", "20"))
 PAGES = int(os.environ.get("PRESENCE_TEST_PAGES", "3"))
 SEED = int(os.environ.get("PRESENCE_TEST_SEED", "1"))
 LARGEST_OFFER = 16 * 1024
+LARGEST_OF_MANY = 32 * 1024
 KINDS = ["add", "remove", "replace", "fill", "hide", "move", "load", "lose", "sound", "tab"]
 NAMES = ["ann", "ben", "cyd", "dan"]
 COLOURS = ["red", "lime", "blue", "yellow"]
@@ -136,6 +137,33 @@ def test_what_is_lost_on_its_way_while_the_call_is_up_is_said_again(
     sees(ben, {"ann": ["red"]})
 
 
+@ON_EVENTLET
+def test_what_was_switched_off_is_said_again_after_a_line_was_lost(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    """It may have been handed over to the line that was about to be lost."""
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone, painted('red')) }")
+    ann, ben = pages["ann"], pages["ben"]
+    sees(ann, {"ben": ["red"]})
+    ben.run(
+        """() => {
+          const { signal } = client;
+          client.signal = (to, data, how) => {
+            if (how?.type !== "media") return signal(to, data, how);
+            client.signal = signal;
+            return Promise.resolve({ status: "delivered" });
+          };
+          call.hide();
+        }"""
+    )
+    ann.run("() => { client.socket.io.engine.close() }")
+    sees(ann, {"ben": []})
+    assert ann.run("connections.ben.hidden") is True
+
+
 # Holds candidates back, so that there is no path before they are let go.
 HOLD = """() => {
   const { signal } = client;
@@ -173,6 +201,101 @@ def test_an_offer_that_is_lost_before_there_is_a_path_is_said_again(
     ann.run("() => letGo()")
     ann.run("() => { window.call = { connections: [connections.ben] } }")  # as one that called
     sees(ann, {"ben": ["red"]})
+
+
+@ON_EVENTLET
+@pytest.mark.parametrize("first", ["ann", "ben"])
+def test_pictures_go_on_where_both_begin_to_send_at_once(
+    server: LiveServer, client_page: NewPage, room: str, first: str
+) -> None:
+    """One of both takes its offer back, after which Chromium may show nothing of what comes in."""
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    second = "ben" if first == "ann" else "ann"
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone) }")
+    pages[first].run("() => call.addStream(painted('red'))")
+    sees(pages[second], {first: ["red"]})
+    for page in pages.values():
+        page.run(
+            """() => {
+              const { signal } = client;
+              const kept = [];
+              window.goOn = () => {
+                client.signal = signal;
+                for (const one of kept) signal.apply(client, one).catch(() => {});
+              };
+              client.signal = (...one) => {
+                if (one[2]?.type !== "offer") return signal.apply(client, one);
+                kept.push(one);
+                return Promise.resolve({ status: "delivered" });
+              };
+            }"""
+        )
+    colours = {first: "blue", second: "lime"}
+    for name, page in pages.items():
+        page.run("(colour) => call.addStream(painted(colour))", colours[name])
+        other = second if name == first else first
+        page.page.wait_for_function(
+            "(id) => connections[id].pc.signalingState === 'have-local-offer'", arg=other
+        )
+    for page in pages.values():
+        page.run("() => goOn()")
+    sees(pages[second], {first: ["blue", "red"]})
+    sees(pages[first], {second: ["lime"]})
+    pages[first].run(
+        "() => call.replaceTrack(call.tracks[0], painted('yellow').getTracks()[0])",
+    )
+    sees(pages[second], {first: ["blue", "yellow"]})
+
+
+SECOND_TAB = """async (room) => {
+  window.second = new PresenceClient(window.server);
+  await second.join(room, { peerId: client.peerId });
+}"""
+
+
+@ON_EVENTLET
+def test_a_second_tab_does_not_disturb_a_call_in_which_a_line_was_lost(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    ann, ben = pages["ann"], pages["ben"]
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone, painted('red')) }")
+    sees(ann, {"ben": ["red"]})
+    ann.run(SECOND_TAB, room)
+    ben.page.wait_for_function("() => client.activePeers.some((peer) => peer.session_count === 2)")
+    for page in pages.values():
+        page.run("() => { window.same = Object.values(connections)[0].pc }")
+    ben.run("() => { client.socket.io.engine.close(); call.addStream(painted('blue')) }")
+    sees(ann, {"ben": ["blue", "red"]})
+    ben.run("() => call.addStream(painted('lime'))")
+    sees(ann, {"ben": ["blue", "lime", "red"]})
+    sees(ben, {"ann": ["red"]})
+    for page in pages.values():
+        assert page.run("same === Object.values(connections)[0].pc")
+
+
+@ON_EVENTLET
+def test_who_reloads_the_page_is_called_again_beside_a_second_tab(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben", "cyd"])
+    for name, page in pages.items():
+        page.join(room, "ann" if name == "cyd" else name)
+        if name != "cyd":
+            page.run("() => { window.call = client.call(everyone, painted('red')) }")
+    ann, ben = pages["ann"], pages["ben"]
+    sees(ben, {"ann": ["red"]})
+    for who in (ann, ben):
+        who.load()
+        who.run(PAINT)
+        who.join(room, "ann" if who is ann else "ben")
+        who.run("() => { window.call = client.call(everyone, painted('lime')) }")
+        sees(ben, {"ann": ["lime"]})
+    sees(ann, {"ben": ["lime"]})
 
 
 @ON_EVENTLET
@@ -384,4 +507,4 @@ def change_at_random(pages: dict[str, ClientPage], room: str) -> None:
                 raise AssertionError(message) from None
     largest = max(sender.largest_offer() for sender in senders)
     print(f"{len(pages)} pages through {CHANGES} changes: no offer over {largest} bytes")
-    assert largest < LARGEST_OFFER
+    assert largest < LARGEST_OF_MANY

@@ -110,6 +110,18 @@ def test_a_peer_that_is_present_over_rest_only_has_nothing_to_hand_a_signal_to(
     assert "REST" in answer["detail"]
 
 
+@pytest.mark.parametrize("event", ["join_room", "update_user_data", "signal"])
+def test_an_event_longer_than_any_may_be_is_answered_unread_and_the_socket_stays_open(
+    server: LiveServer, member: Member, event: str
+) -> None:
+    """Whatever stands in it; the largest that is allowed may have each character escaped."""
+    alice = member(server, "alice")
+    for filling in ("x" * 300_000, ["x"] * 100_000, "\u00e9" * 60_000):
+        answer = alice.call(event, {"room_name": "den", "filling": filling})
+        assert (answer["code"], answer["limit"]) == ("message_too_large", 3 * 65_536 + 65_536)
+    assert alice.call("update_user_data", {"user_data": {"n": "\u00e9" * 8000}})["ok"] is True
+
+
 @KINDS
 def test_a_signal_that_is_too_large_is_answered_and_the_socket_stays_open(
     server: LiveServer, member: Member, kind: str

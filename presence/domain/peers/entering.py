@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy.orm import Session
 
@@ -115,11 +115,16 @@ def check(
     lobbies.check(seen, previous, now, enters=enters)
 
 
+def renews(presence: Presence, peer: PeerRow) -> TypeGuard[RestPresence]:
+    """Tell whether a peer gets no new session: it has at most one over REST, which is renewed."""
+    return isinstance(presence, RestPresence) and peer.rest_sessions > 0
+
+
 def begin_session(
     session: Session, room: LockedRoom, peer: PeerRow, presence: Presence, now: datetime
 ) -> None:
-    """Let a peer be active; it has at most one REST session, which is renewed."""
-    if isinstance(presence, RestPresence) and peer.rest_sessions:
+    """Let a peer be active, by one session more unless it `renews` one."""
+    if renews(presence, peer):
         sessions.renew(session, peer.id, presence.seconds, now)
     else:
         sessions.start(session, room.id, peer.peer_id, presence, now)

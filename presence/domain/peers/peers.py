@@ -96,9 +96,10 @@ def join(
         and suspended
         and not previous
         and not is_news
+        and not entering.renews(presence, peer)
         and (username, merged) == (peer.username, peer.user_data)
     ):
-        # Back within the grace, and as it was: its new socket takes the lost one's place.
+        # Back within the grace, and as it was: the new session takes the lost one's place.
         sessions.close(session, suspended[:1], peer.last_seen, sessions.LOST)
         entering.begin_session(session, room, peer, presence, now)
         room = rooms.unchanged(session, room)

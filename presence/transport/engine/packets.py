@@ -2,9 +2,10 @@
 
 python-socketio's own packet class searches every message for binary data before encoding it,
 which costs more than the encoding. Ours sends text only. And it turns a message that is not JSON
-into an event that can be answered, where the library would log a traceback and stay silent. What
-announces binary attachments is answered without them: the library would keep it, and them, for as
-long as the last one does not come.
+into an event that can be answered, where the library would log a traceback and stay silent. One
+that is longer than all that it may hold becomes such an event without being read. What announces
+binary attachments is answered without them: the library would keep it, and them, for as long as
+the last one does not come.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import engineio.packet
 from socketio import packet
 
+from presence.config import Settings
+from presence.errors import MessageTooLarge
 from presence.transport.wire import json_codec
 
 _AS_TEXT = {packet.BINARY_EVENT: packet.EVENT, packet.BINARY_ACK: packet.ACK}
@@ -25,13 +28,52 @@ _EVENT_NAME = re.compile(r'^\[\s*"([^"\\]{1,64})"')
 _RESERVED = {"connect", "disconnect", "*"}
 
 
+# Bytes of a message for one of compact JSON, at most: “é” has two, and six as \u00e9.
+_BYTES_FOR_ONE = 3
+# What a message may have beside its largest field: names, and lists of them.
+_BESIDE_BYTES = 64 * 1024
 # Characters of a packet in which places of attachments are looked for. Longer ones fit into no
 # field, and looking costs more than reading.
 _MOST_SEARCHED = 128 * 1024
 
 
+class TooLong(ValueError):
+    """What was sent is longer than what is read: `limit` characters."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"it has more than {limit:,} characters")
+        self.limit = limit
+
+
+class EventJson:
+    """JSON as packets are read and written, of which no more is read than fits into an event.
+
+    Reading a megabyte takes milliseconds in which nobody else is served.
+    """
+
+    dumps = staticmethod(json_codec.dumps)
+
+    def __init__(self, settings: Settings) -> None:
+        largest = max(settings.max_user_data_bytes, settings.max_signal_bytes)
+        self._most = _BYTES_FOR_ONE * largest + _BESIDE_BYTES
+
+    def loads(self, text: str, *_args: Any, **_kwargs: Any) -> Any:
+        """Parse what a packet holds; raises `ValueError`, for what is too long `TooLong`."""
+        if len(text) > self._most:
+            raise TooLong(self._most)
+        return json_codec.loads(text)
+
+
 class Malformed:
-    """Stands for the arguments of an event that could not be parsed."""
+    """Stands for the arguments of an event that could not be parsed, or are too long for that."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+
+    def raise_for_length(self) -> None:
+        """Raise `MessageTooLarge` if the event was too long to be read."""
+        if self._limit is not None:
+            raise MessageTooLarge(self._limit)
 
 
 class TextPacket(packet.Packet):  # type: ignore[misc]
@@ -52,12 +94,12 @@ class TextPacket(packet.Packet):  # type: ignore[misc]
             raise ValueError("binary data that no event announced")
         try:
             super().decode(encoded_packet)
-        except ValueError:
+        except ValueError as error:
             name = _EVENT_NAME.match(encoded_packet[encoded_packet.find("[") :])
             if self.packet_type not in (packet.EVENT, packet.BINARY_EVENT) or not name:
                 raise
             self.packet_type = packet.EVENT
-            self.data = [name[1], Malformed()]
+            self.data = [name[1], Malformed(getattr(error, "limit", None))]
             self.id = _ack_id(encoded_packet)
         if self.packet_type in _AS_TEXT:
             self.packet_type = _AS_TEXT[self.packet_type]

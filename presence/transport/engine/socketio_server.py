@@ -23,7 +23,6 @@ from presence.transport.engine.connections import Connection
 from presence.transport.engine.heartbeat import Heartbeat
 from presence.transport.engine.requests import Requests
 from presence.transport.engine.throttle import Throttle
-from presence.transport.wire import json_codec
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -59,7 +58,7 @@ def make_socketio(
         async_handlers=False,
         manage_session=False,
         serializer=packets.TextPacket,
-        json=json_codec,
+        json=packets.EventJson(settings),
         cors_allowed_origins=allows_origin or settings.origins,
         # There are no cookies here, so no foreign page has any business sending them.
         cors_credentials=False,

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from presence.transport.admission import socket_access
 from presence.transport.admission.error_handlers import as_presence_error
 from presence.transport.admission.socket_access import Handler
+from presence.transport.engine.packets import Malformed
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import described, messages
 from presence.transport.wire.needs import Need
@@ -69,6 +70,8 @@ def answer(
     known = event if event in run.event_handlers else "unknown"
     data = args[0] if args else None
     try:
+        if isinstance(data, Malformed):
+            data.raise_for_length()
         body = {"ok": True, **handler(run, sid, data), **messages.hinted(data, message)}
         run.counters.events[known, "ok"] += 1
         return body

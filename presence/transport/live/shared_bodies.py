@@ -6,18 +6,13 @@ slowly: 1 MB more than before they came, instead of 315.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import orjson
 
 from presence.errors import AnswersTooLarge
 from presence.transport.wire.serializers import Body
-
-# From which size on blocks of memory go back to the system at once, and glibc's name for that.
-_LARGE_BYTES, _M_MMAP_THRESHOLD = 1024 * 1024, -3
 
 
 class SharedBody:
@@ -57,14 +52,3 @@ class SharedBodies:
                 raise AnswersTooLarge
             body = self._bodies.setdefault(key, SharedBody(orjson.dumps(make())))
         return body
-
-
-def give_back_large_blocks() -> None:
-    """Have this process give large blocks of memory back as soon as they are let go.
-
-    Once it has given one back, glibc keeps those of its size for later (mallopt(3)), and whatever
-    small thing lies behind them pins them: a fifth more memory for good after long lists. Does
-    nothing where there is another C library.
-    """
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
