@@ -88,7 +88,7 @@ def test_axe_core_finds_nothing_in_a_room_in_use(visit: Visit, room: str) -> Non
         ada.page.set_input_files("#file-input", text_file(name, 10))
     ada.sees("#files .file", "a.txt")
     ada.sees(".upload.refused")
-    ada.page.fill("#user-data", "{")
+    ada.edit("{")
     ada.page.click("#data-form button.primary")
     ada.page.locator("#events .event-line").first.click()
     assert findings(ada) == []
@@ -104,6 +104,8 @@ def test_a_room_is_used_with_the_keyboard_alone(visit: Visit, room: str) -> None
     while ada.page.evaluate("document.activeElement.id") != "username":
         keyboard.press("Tab")
     keyboard.type("Ada")
+    keyboard.press("Enter")
+    ada.sees("#own-data-line:focus")
     keyboard.press("Enter")
     ada.sees("#user-data:focus")
     keyboard.press("Control+A")

@@ -75,7 +75,7 @@ def test_any_event_can_be_sent_and_its_refusal_is_shown(visit: Visit, room: str)
         "#send-data", json.dumps({"room_name": room, "peer_id": "by-hand", "username": "By hand"})
     )
     ada.page.click("#send-form button")
-    ada.sees("#user-data")
+    ada.is_in()
     ada.sees_here("By hand")
 
 
@@ -84,7 +84,7 @@ def test_the_curl_line_of_each_action_does_the_same(visit: Visit, site: LiveServ
     room = 'it\'s "quoted" & $HOME `x` \\o/'.replace("\\", "").replace("/", "")
     ada = visit(room_path(room))
     ada.join("O'Brien")
-    ada.page.fill("#user-data", '{"quote": "it\'s $HOME"}')
+    ada.edit('{"quote": "it\'s $HOME"}')
     ada.page.click("#data-form button.primary")
     ada.sees("#events .event-name", "update_user_data · ack")
     ada.page.click("#leave-button")

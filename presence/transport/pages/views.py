@@ -155,7 +155,9 @@ def _room(room_name: str) -> dict[str, Any]:
         stored = files.of_room(session, name, SHOWN_FILES)
         entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
         hour = occupancy.last_hour(session, [room_id])[room_id]
-    active = [peer for peer in view.peers if peer.is_active]
+    me = request.args.get("me", "")
+    # Whoever looks is pinned to the top, and does not look for themselves among a hundred.
+    active = sorted((peer for peer in view.peers if peer.is_active), key=lambda p: p.peer_id != me)
     inactive = sorted(
         (peer for peer in view.peers if not peer.is_active), key=_last_seen, reverse=True
     )
@@ -171,7 +173,7 @@ def _room(room_name: str) -> dict[str, Any]:
         "file_count": sum(len(peer.files) for peer in view.peers),
         "room_files": _room_files(view),
         "may_join": request_access.allows(JOIN, name),
-        "me": request.args.get("me", ""),
+        "me": me,
         "server_url": _server_url(),
     }
 
