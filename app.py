@@ -68,7 +68,7 @@ from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
 from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
-from presence.transport.pages import api, clients, doctor_probes, static_files, views
+from presence.transport.pages import admin, api, clients, doctor_probes, static_files, views
 from presence.transport.pages import doctor as doctor_pages
 from presence.transport.process import (
     disk_care,
@@ -164,6 +164,7 @@ BLUEPRINTS = (
     descriptions.bp,
     health.bp,
     views.bp,
+    admin.bp,
     doctor_pages.bp,
     doctor_probes.bp,
     api.bp,

@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 from tests.support.visitors import Visitor, room_path
 
 ZIPPED = {"Accept-Encoding": "gzip"}
-PAGES = ["/", "/rooms/studio", "/doctor", "/docs/api", "/clients"]
+PAGES = ["/", "/rooms/studio", "/doctor", "/docs/api", "/clients", "/admin"]
 
 
 def files_of(page: str) -> list[str]:

@@ -20,6 +20,7 @@ STYLES = {
     "room": (*_COMMON, "room", "lobby", "people", "files", "activity", "call", "console"),
     "doctor": (*_COMMON, "doctor"),
     "api": (*_COMMON, "api"),
+    "admin": (*_COMMON, "overview", "admin"),
     "clients": (*_COMMON, "clients", "doctor"),
 }
 # The module with which the scripts of each page begin.
@@ -28,6 +29,7 @@ SCRIPTS = {
     "room": "js/room.js",
     "doctor": "js/doctor.js",
     "api": "js/api-page.js",
+    "admin": "js/admin.js",
 }
 
 _BEGIN = """"use strict";
