@@ -12,8 +12,9 @@ const LOOK_MS = 2000;
 // How long a picture does not move before it counts as one of before.
 const STILL_MS = 700;
 
-/** Make the call panel work. */
-export function startCall({ client }) {
+/** Make the call panel work; `room.call` joins the call, with what is chosen to be sent. */
+export function startCall(room) {
+  const { client } = room;
   const get = (id) => document.getElementById(id);
   const [form, panel, news, button] = ["call-form", "call-panel", "call-news", "call-button"].map(get);
   const chat = startChat(() => call?.connections ?? []);
@@ -225,6 +226,7 @@ export function startCall({ client }) {
     return element;
   }
 
+  room.call = begin;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     begin();

@@ -1,14 +1,9 @@
-// The page's connection: one client, kept connected, with words for the state it is in.
+// The connection of a room's page: one client, kept connected, with words for the state it is in.
 
 import { PresenceClient } from "../client/index.js";
-import { askForToken, isAboutToken, isLocked, isReady, pass } from "./pass.js";
+import { CONNECTING, LIVE, LOST, OFF, RETRY_MS, openSocket, refused, show } from "./connection-words.js";
+import { isLocked, isReady, pass } from "./pass.js";
 import { server } from "./server.js";
-
-const RETRY_MS = 3000;
-const CONNECTING = ["connecting", "Connecting…"];
-const LIVE = ["live", "Live"];
-const LOST = ["lost", "Connection lost. Reconnecting…"];
-const OFF = ["lost", "Not connected"];
 
 /**
  * Return a client that connects by itself and stays connected, and shows so in the page.
@@ -17,12 +12,10 @@ const OFF = ["lost", "Not connected"];
  */
 export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
   const client = new PresenceClient(server, {
-    // As a stock client hears it: the console shows what goes over the wire.
-    updates: "list",
     ...options,
     token: isLocked ? pass.token : undefined,
     io(address, settings) {
-      const socket = globalThis.io(address, settings);
+      const socket = openSocket(address, settings);
       onSocket(socket);
       socket.on("connect", () => onConnected(socket));
       return socket;
@@ -56,18 +49,4 @@ export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
 
   if (isReady) connect();
   return client;
-}
-
-/** Ask for another token if the server does not take this one; return whether that is so. */
-function refused({ code, detail }) {
-  if (isAboutToken(code)) askForToken(detail);
-  return isAboutToken(code);
-}
-
-function show([kind, words], detail) {
-  const box = document.getElementById("connection");
-  if (box.dataset.state !== kind) box.dataset.state = kind;
-  box.title = detail ?? "";
-  const place = box.querySelector("[data-words]");
-  if (place.textContent !== words) place.textContent = words;
 }

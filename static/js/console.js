@@ -1,5 +1,6 @@
 // The event console: what went in and out, to filter, pause, open, copy and send again.
 
+import { copy } from "./copying.js";
 import { parseExactly } from "./exact-numbers.js";
 import { linesForReceived, linesForSent } from "./same-in-code.js";
 
@@ -227,18 +228,6 @@ function copyButton(text, label) {
   button.type = "button";
   button.addEventListener("click", () => copy(text, button));
   return button;
-}
-
-async function copy(text, button) {
-  const usual = (button.dataset.usual ??= button.textContent);
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-  } catch {
-    // Browsers lend the clipboard to secure pages only.
-    button.textContent = "Copying needs HTTPS or localhost";
-  }
-  setTimeout(() => (button.textContent = usual), 2000);
 }
 
 function make(tag, className = "", text = "") {

@@ -5,6 +5,8 @@ import { changedNumbers, mayBeRounded, whyNot } from "./exact-numbers.js";
 
 const ROUNDED = "Numbers beyond 2^53 are shown rounded; they stay exact while you leave them alone.";
 
+const LINE = 160;
+
 /** Make the editor of one's own user data work. */
 export function startData({ client }) {
   const form = document.getElementById("data-form");
@@ -12,11 +14,16 @@ export function startData({ client }) {
   const problem = document.getElementById("data-problem");
   const hint = document.getElementById("data-hint");
   const revert = document.getElementById("data-revert");
+  const line = document.querySelector("[data-my-data]");
   const usual = hint.textContent;
   // What the server has, and as the field would show it.
   let known = {};
   let stored = "{}";
   field.value = stored;
+
+  const folded = document.getElementById("own-data");
+  // What is wanted of whoever unfolds it is to type.
+  folded.addEventListener("toggle", () => folded.open && field.focus());
 
   const dirty = () => field.value !== stored;
 
@@ -42,6 +49,8 @@ export function startData({ client }) {
   function keep(userData) {
     known = userData;
     stored = JSON.stringify(userData, null, 2);
+    const short = JSON.stringify(userData);
+    line.textContent = short.length > LINE ? `${short.slice(0, LINE)}…` : short;
   }
 
   client.on("peers", (peers) => {

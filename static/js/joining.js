@@ -21,9 +21,11 @@ const UNANSWERED = new Set(["unreachable", "connection_lost", "timeout"]);
 const ASKING = new Set(["password_wanted", "wrong_password"]);
 
 /** Make the join form and the leave button of the page work. */
-export function startJoining({ client, name: roomName, changed }) {
+export function startJoining(room) {
+  const { client, name: roomName, changed } = room;
   const form = document.getElementById("join-form");
   const button = document.getElementById("join-button");
+  const callButton = document.getElementById("join-call");
   const username = document.getElementById("username");
   const peerId = document.getElementById("peer-id");
   const firstData = document.getElementById("first-data");
@@ -35,6 +37,8 @@ export function startJoining({ client, name: roomName, changed }) {
   let failure = null;
   // Whether to join as soon as there is a connection: the server did not answer when it was asked.
   let isDue = false;
+  // Whether to begin a call once one is in.
+  let calls = false;
 
   // A token is for one peer, unless it is an admin's.
   const isFixed = pass.peerId !== null && !pass.isAdmin;
@@ -78,7 +82,7 @@ export function startJoining({ client, name: roomName, changed }) {
       say({ detail, body: { field: "user_data" } });
       return;
     }
-    button.disabled = true;
+    button.disabled = callButton.disabled = true;
     button.textContent = "Joining…";
     try {
       await client.join(roomName, {
@@ -88,6 +92,7 @@ export function startJoining({ client, name: roomName, changed }) {
         password: password.value || undefined,
       });
       firstData.value = "";
+      if (calls) room.call();
     } catch (error) {
       if (UNANSWERED.has(error.code)) {
         wait();
@@ -98,7 +103,7 @@ export function startJoining({ client, name: roomName, changed }) {
       say(error);
       if (!isAboutToken(error.code)) forget(roomName);
     } finally {
-      button.disabled = false;
+      button.disabled = callButton.disabled = false;
       button.textContent = memory.beenHere ? "Rejoin" : "Join";
     }
   }
@@ -114,6 +119,7 @@ export function startJoining({ client, name: roomName, changed }) {
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    calls = event.submitter === callButton;
     join();
   });
 
@@ -140,7 +146,7 @@ export function startJoining({ client, name: roomName, changed }) {
     // A focus inside what is about to disappear would be lost.
     const hadFocus = form.contains(document.activeElement);
     showJoined(true);
-    if (hadFocus) document.getElementById("user-data").focus();
+    if (hadFocus) document.getElementById("own-data-line").focus();
     news.textContent = rejoined ? "The connection is back, and so are you." : "You are in the room.";
     changed();
   });
@@ -152,8 +158,9 @@ export function startJoining({ client, name: roomName, changed }) {
 
   client.on("left", (body) => {
     document.getElementById("me").value = "";
-    const hadFocus = document.getElementById("data-form").contains(document.activeElement);
+    const hadFocus = document.querySelector(".you-here").contains(document.activeElement);
     showJoined(false);
+    document.getElementById("own-data").open = false;
     button.textContent = "Rejoin";
     if (hadFocus) button.focus();
     // With a fresh token one is back without being asked.
@@ -169,7 +176,7 @@ export function startJoining({ client, name: roomName, changed }) {
   });
 
   // Until here, the browser would have sent the form by itself.
-  button.disabled = false;
+  button.disabled = callButton.disabled = false;
   if (isReady && memory.rooms.includes(roomName)) join();
 }
 

@@ -1,18 +1,12 @@
 // The overview: keeps the list of rooms live, and searches it while one types.
 
-import { connectPage } from "./connection.js";
 import { refresher } from "./refresh.js";
 import "./times.js";
+import { watchRooms } from "./watching.js";
 
 const changed = refresher("rooms-changed");
 
-connectPage({
-  onSocket: (socket) => socket.on("rooms_changed", changed),
-  onConnected(socket) {
-    socket.emit("watch", {});
-    changed();
-  },
-});
+watchRooms(changed);
 
 const form = document.getElementById("search-form");
 

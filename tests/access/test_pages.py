@@ -104,7 +104,7 @@ def test_a_link_with_a_token_opens_a_room(visit: Visit, locked: LiveServer, secr
     assert not any(made in address for address in visitor.requests)
 
     visitor.page.reload()
-    visitor.sees("#user-data")
+    visitor.is_in()
     answer = ask(locked, "POST", f"{ROOMS}/{secret}/peers/ada/kick", admin(secret))
     assert answer.ok
     visitor.sees("#you-news", "An admin has put you out.")
@@ -162,7 +162,7 @@ def test_a_token_that_is_over_is_asked_for_again(visit: Visit, secret: str) -> N
     visitor.page.fill("#pass-token", token("ada", secret))
     visitor.page.click("#pass-form button")
     # Back in the room without another word.
-    visitor.sees("#user-data")
+    visitor.is_in()
 
 
 def test_the_overview_follows_the_rooms_of_its_token(

@@ -124,3 +124,34 @@ def test_no_line_of_the_drawing_goes_through_what_is_written(visit: Visit, room:
     eventually(functools.partial(draws, ada.page.locator("#mesh .mesh-figure"), 3), "figures", 20)
     order = "nodes => nodes.map((node) => node.tagName).join(' ')"
     assert "text line" not in ada.page.locator("#mesh > *").evaluate_all(order)
+
+
+def test_from_the_overview_to_a_call_of_two_it_is_three_clicks(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    ada = visit("/", permissions=["clipboard-read", "clipboard-write"])
+    ada.page.fill("#name", room)
+    ada.page.click("text=Open room")
+    ada.page.fill("#username", "Ada")
+    ada.page.click("#join-call")
+    ada.sees("#call-panel")
+    ada.page.click("#invite-copy")
+    ada.sees("#invite-copy", "Copied")
+    link = ada.page.evaluate("navigator.clipboard.readText()")
+    assert link == site.url + room_path(room)
+
+    with ada.page.context.expect_page() as opened:
+        ada.page.click("text=Open a second tab as somebody else")
+    opened.value.close()
+
+    bo = visit(link.removeprefix(site.url))
+    bo.page.fill("#username", "Bo")
+    bo.page.click("#join-call")
+    for visitor, other in ((ada, "Bo"), (bo, "Ada")):
+        visitor.sees("#links .connected", f"{other}: connected")
+    # Who goes for a moment and comes back is not called again by the same button.
+    bo.page.click("#leave-button")
+    bo.sees("#join-button")
+    bo.page.click("#join-button")
+    bo.is_in()
+    bo.sees_no("#call-panel")

@@ -37,6 +37,7 @@ def test_a_page_opened_during_an_outage_brings_one_back_later(visit: Visit, room
     ada.join("Ada")
     ada.page.clock.install()
     ada.page.route("**/socket.io/**", lambda route: route.abort())
+    ada.page.route_web_socket("**/socket.io/**", lambda socket: socket.close())
     ada.page.reload()
     ada.page.clock.fast_forward(11_000)
     ada.sees("#connection", "Not connected")

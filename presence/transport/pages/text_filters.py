@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, url_for
+from flask import Blueprint, request, url_for
 
 from presence.domain.files import file_types
 from presence.domain.values import clock
@@ -55,6 +55,7 @@ def init_app(bp: Blueprint) -> None:
         "file_size": file_size,
         "avatar": avatar,
         "is_picture": is_picture,
+        "below_root": below_root,
         "tree": tree,
         "plural": plural,
         "steps": steps,
@@ -124,6 +125,11 @@ def avatar(user_data: dict[str, Any], room_files: Container[str] | None) -> str 
     return address if _INLINE_PICTURE.fullmatch(address) else None
 
 
+def below_root(address: str) -> str:
+    """Return an address of this server relative to a page that stands at its top."""
+    return address.removeprefix(request.script_root).lstrip("/")
+
+
 def is_picture(stored_name: str) -> bool:
     """Tell whether a stored file is one that browsers show rather than download."""
     kind = file_types.BY_STORED_EXTENSION.get(file_types.extension_of(stored_name))
@@ -134,9 +140,10 @@ def steps(levels: list[int]) -> str:
     """Return an SVG path through `levels`, one unit wide each, in a box that is 1 unit high."""
     top = max(*levels, 1)
     path = f"M0 {1 - levels[0] / top:.3f}"
-    for index, level in enumerate(levels):
-        path += f"V{1 - level / top:.3f}H{index + 1}"
-    return path
+    for index, level in enumerate(levels[1:], start=1):
+        if level != levels[index - 1]:
+            path += f"H{index}V{1 - level / top:.3f}"
+    return f"{path}H{len(levels)}"
 
 
 def gist(user_data: dict[str, Any]) -> str:
