@@ -13,6 +13,7 @@ import requests
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.support.clients import PythonClient, events, hears
+from tests.support.commands import flask
 from tests.support.ears import Ear
 
 Connect = Callable[..., Any]
@@ -165,6 +166,22 @@ def test_they_go_when_their_time_is_over(
 
     eventually(lambda: not end()["complete"], "it is kept no more", 20)
     assert end()["from"] == one + 1
+
+
+def test_they_are_swept_where_none_are_kept_any_more(
+    new_server: Callable[..., LiveServer], connect: Connect
+) -> None:
+    server = new_server(PRESENCE_KEEP_BROADCASTS=10)
+    ada = connect(server)
+    join(ada, "r", "ada")
+    say(ada, 1, 2, 3)
+    server.stop()
+    unkept = {**server.settings, "PRESENCE_KEEP_BROADCASTS": "0"}
+    for dry, told in (("--dry-run", "Would remove"), ("", "Removed")):
+        sweeping = flask("sweep", *filter(None, [dry]), **unkept)
+        assert sweeping.stdout.startswith(told), sweeping
+        assert "3 kept broadcasts" in sweeping.stdout
+    assert "0 kept broadcasts" in flask("sweep", **unkept).stdout
 
 
 def test_what_a_peer_said_goes_with_it_and_nothing_is_missing_by_that(
