@@ -78,7 +78,7 @@ from presence.transport.events import (
     watching,
 )
 from presence.transport.events import room_data as room_data_events
-from presence.transport.pages import api, clients, doctor_probes, views
+from presence.transport.pages import admin, api, clients, doctor_probes, static_files, views
 from presence.transport.pages import doctor as doctor_pages
 from presence.transport.process import (
     disk_care,
@@ -132,6 +132,7 @@ PARTS: tuple[Part, ...] = (
     couriers.init_app,
     lambda run: error_handlers.init_app(run.app),
     hinting.init_app,
+    lambda run: static_files.init_app(run.app),
     lambda run: request_limits.init_app(run.app, run.rates),
     lambda run: request_access.init_app(run.app, run.access),
     lambda run: once.init_app(run, hinting.note),
@@ -175,6 +176,7 @@ BLUEPRINTS = (
     descriptions.bp,
     health.bp,
     views.bp,
+    admin.bp,
     doctor_pages.bp,
     doctor_probes.bp,
     api.bp,

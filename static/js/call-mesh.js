@@ -11,25 +11,27 @@ const NAME_LENGTH = 14;
  */
 export function drawMesh(svg, people, links) {
   const places = new Map(people.map(({ id }, index) => [id, place(index, people.length)]));
-  const drawn = [];
+  // The lines first: one that was drawn later would go through a figure.
+  const lines = [];
+  const labels = [];
   for (const link of links) {
     const [a, b] = [places.get(link.from), places.get(link.to)];
     if (!a || !b) continue;
     const kind = `mesh-line ${link.state}${link.path === "relayed" ? " relayed" : ""}`;
-    drawn.push(make("line", { class: kind, x1: a.x, y1: a.y, x2: b.x, y2: b.y }));
+    lines.push(make("line", { class: kind, x1: a.x, y1: a.y, x2: b.x, y2: b.y }));
     if (link.state === "connected" && link.roundTripTime !== null) {
       // Off the middle, where the lines of a mesh cross.
       const at = { x: a.x + (b.x - a.x) * 0.38, y: a.y + (b.y - a.y) * 0.38 };
-      drawn.push(make("text", { class: "mesh-figure", x: at.x, y: at.y + 3 }, figure(link)));
+      labels.push(make("text", { class: "mesh-figure", x: at.x, y: at.y + 3 }, figure(link)));
     }
   }
   for (const { id, name, own } of people) {
     const { x, y } = places.get(id);
-    drawn.push(make("circle", { class: own ? "mesh-node own" : "mesh-node", cx: x, cy: y, r: 11 }));
+    labels.push(make("circle", { class: own ? "mesh-node own" : "mesh-node", cx: x, cy: y, r: 11 }));
     const below = y > HEIGHT / 2 ? 26 : -17;
-    drawn.push(make("text", { class: "mesh-name", x, y: y + below }, short(name)));
+    labels.push(make("text", { class: "mesh-name", x, y: y + below }, short(name)));
   }
-  svg.replaceChildren(...drawn);
+  svg.replaceChildren(...lines, ...labels);
 }
 
 /** Say in words what a connection is like. */
@@ -39,7 +41,7 @@ export function linkInWords({ state, path, roundTripTime }) {
   }
   const words = ["connected"];
   if (path) words.push(path);
-  if (roundTripTime !== null) words.push(`${milliseconds(roundTripTime)} there and back`);
+  if (roundTripTime !== null) words.push(`RTT ${milliseconds(roundTripTime)}`);
   return words.join(", ");
 }
 

@@ -14,6 +14,27 @@ export function tiles(list) {
   }
 
   return {
+    /** Tell whether no picture of a person moved since this was asked last. */
+    isStill(start) {
+      let still = true;
+      for (const [key, tile] of shown) {
+        if (!key.startsWith(start)) continue;
+        const frames = tile.querySelector("video").getVideoPlaybackQuality().totalVideoFrames;
+        if (Number(tile.dataset.frames ?? -1) !== frames) still = false;
+        tile.dataset.frames = frames;
+      }
+      return still;
+    },
+    /** Say under every picture of a person, by the start of their keys, what keeps it from moving. */
+    note(start, words) {
+      for (const [key, tile] of shown) {
+        if (!key.startsWith(start)) continue;
+        tile.classList.toggle("away", words !== "");
+        const place = tile.querySelector(".tile-note");
+        const text = words && ` · ${words}`;
+        if (place.textContent !== text) place.textContent = text;
+      }
+    },
     add(key, stream, name, { own = false, kind = "" } = {}) {
       remove(key);
       const tile = document.createElement("li");
@@ -29,7 +50,9 @@ export function tiles(list) {
       const label = document.createElement("p");
       const isolated = document.createElement("bdi");
       isolated.textContent = name;
-      label.append(isolated);
+      const note = document.createElement("span");
+      note.className = "tile-note";
+      label.append(isolated, note);
       tile.append(video, label);
       list.append(tile);
       shown.set(key, tile);

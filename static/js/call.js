@@ -9,9 +9,12 @@ import { tiles } from "./call-tiles.js";
 // Everybody sends to everybody: beyond this, upload bandwidth gives out long before the browser.
 const MOST = 12;
 const LOOK_MS = 2000;
+// How long a picture does not move before it counts as one of before.
+const STILL_MS = 700;
 
-/** Make the call panel work. */
-export function startCall({ client }) {
+/** Make the call panel work; `room.call` joins the call, with what is chosen to be sent. */
+export function startCall(room) {
+  const { client } = room;
   const get = (id) => document.getElementById(id);
   const [form, panel, news, button] = ["call-form", "call-panel", "call-news", "call-button"].map(get);
   const chat = startChat(() => call?.connections ?? []);
@@ -25,6 +28,11 @@ export function startCall({ client }) {
   let call = null;
   let media = null;
   let timer = null;
+  // Whose leaving the news is about.
+  let missed = null;
+  let absenceTimer = null;
+  // Who has gone as far as the server knows, and shows no moving picture either.
+  const away = new Set();
 
   const nameOf = (peerId) => client.peers.find((peer) => peer.peer_id === peerId)?.username ?? peerId;
 
@@ -58,6 +66,7 @@ export function startCall({ client }) {
   function end() {
     if (!call) return;
     clearInterval(timer);
+    clearTimeout(absenceTimer);
     const hadFocus = panel.contains(document.activeElement);
     call.close();
     call = null;
@@ -66,6 +75,7 @@ export function startCall({ client }) {
     chat.clear();
     told.clear();
     figures.clear();
+    away.clear();
     for (const id of ["call-microphone", "call-camera", "call-sound"]) get(id).setAttribute("aria-pressed", "false");
     panel.hidden = true;
     form.hidden = false;
@@ -76,7 +86,10 @@ export function startCall({ client }) {
   function follow(connection) {
     const { peerId } = connection;
     connection.on("state", ({ state, reason }) => {
-      if (state === "connected") look();
+      if (state === "connected") {
+        look();
+        welcome(peerId);
+      }
       if (state === "failed" && reason && connection.remoteId) news.textContent = reason;
       show();
     });
@@ -87,11 +100,41 @@ export function startCall({ client }) {
       pictures.removeAll(`${peerId} `);
       told.delete(peerId);
       figures.delete(peerId);
-      if (call) news.textContent = `${nameOf(peerId)} is no longer in the call.`;
+      if (call) {
+        missed = peerId;
+        news.textContent = `${nameOf(peerId)} is no longer in the call.`;
+      }
       show();
     });
     for (const stream of connection.remoteStreams) pictures.add(`${peerId} ${stream.id}`, stream, nameOf(peerId));
     show();
+  }
+
+  /** Somebody is back: what was said of their leaving is not true any more. */
+  function welcome(peerId) {
+    if (missed === peerId) news.textContent = "";
+    if (missed === peerId) missed = null;
+  }
+
+  /**
+   * Say of each picture whether the person is here: the list knows at once, a connection much later.
+   * One that moves is of somebody whom only the server has lost, for a moment.
+   */
+  function markAbsent() {
+    clearTimeout(absenceTimer);
+    if (!call || client.state !== "joined") return;
+    const before = away.size;
+    let again = false;
+    for (const { peerId } of call.connections) {
+      const isHere = client.activePeers.some((peer) => peer.peer_id === peerId);
+      const isAway = !isHere && pictures.isStill(`${peerId} `);
+      again ||= !isHere;
+      if (isAway) away.add(peerId);
+      else away.delete(peerId);
+      pictures.note(`${peerId} `, isAway ? "away" : "");
+    }
+    if (away.size !== before) show();
+    if (again) absenceTimer = setTimeout(markAbsent, STILL_MS);
   }
 
   function hear(peerId, message) {
@@ -134,8 +177,7 @@ export function startCall({ client }) {
     const own = connections.map((connection) => ({
       from: client.peerId,
       to: connection.peerId,
-      // Who never answered is not in the call; that is no failure.
-      state: connection.state === "failed" && !connection.remoteId ? "absent" : connection.state,
+      state: stateOf(connection),
       path: null,
       roundTripTime: null,
       reason: connection.reason,
@@ -147,6 +189,12 @@ export function startCall({ client }) {
     ];
     drawMesh(get("mesh"), people, [...own, ...others()]);
     get("links").replaceChildren(...(own.length ? own.map(line) : [words("Nobody else is here yet.")]));
+  }
+
+  function stateOf({ peerId, state, remoteId }) {
+    // Who never answered is not in the call; that is no failure.
+    if (state === "failed" && !remoteId) return "absent";
+    return state === "connected" && away.has(peerId) ? "recovering" : state;
   }
 
   /** Return the connections among the others, each once, as those who have it tell. */
@@ -178,6 +226,7 @@ export function startCall({ client }) {
     return element;
   }
 
+  room.call = begin;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     begin();
@@ -207,6 +256,7 @@ export function startCall({ client }) {
     invite();
   });
   client.on("peer_left", ({ peer_id }) => calling.delete(peer_id) && !call && invite());
+  client.on("peers", markAbsent);
   client.on("error", (error) => call && (news.textContent = error.detail));
 
   function invite() {

@@ -1,14 +1,9 @@
-// The page's connection: one client, kept connected, with words for the state it is in.
+// The connection of a room's page: one client, kept connected, with words for the state it is in.
 
 import { PresenceClient } from "../client/index.js";
-import { askForToken, isAboutToken, isLocked, isReady, pass } from "./pass.js";
+import { CONNECTING, LIVE, LOST, OFF, RETRY_MS, openSocket, refused, show } from "./connection-words.js";
+import { isLocked, isReady, pass } from "./pass.js";
 import { server } from "./server.js";
-
-const RETRY_MS = 3000;
-const CONNECTING = ["connecting", "Connecting…"];
-const LIVE = ["live", "Live"];
-const LOST = ["lost", "Connection lost. Reconnecting…"];
-const OFF = ["lost", "Not connected"];
 
 /**
  * Return a client that connects by itself and stays connected, and shows so in the page.
@@ -17,12 +12,10 @@ const OFF = ["lost", "Not connected"];
  */
 export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
   const client = new PresenceClient(server, {
-    // As a stock client hears it: the console shows what goes over the wire.
-    updates: "list",
     ...options,
     token: isLocked ? pass.token : undefined,
     io(address, settings) {
-      const socket = globalThis.io(address, settings);
+      const socket = openSocket(address, settings);
       onSocket(socket);
       socket.on("connect", () => onConnected(socket));
       return socket;
@@ -31,34 +24,29 @@ export function connectPage({ onSocket = () => {}, onConnected, ...options }) {
   client.on("connected", () => show(LIVE));
   client.on("disconnected", () => show(LOST));
   client.on("error", (error) => {
-    refused(error);
-    if (!client.connected && !client.socket) show(OFF, error.detail);
-  });
-  if (isReady) connect(client);
-  return client;
-}
-
-async function connect(client) {
-  show(CONNECTING);
-  try {
-    await client.connect();
-  } catch (error) {
+    if (refused(error) || client.connected || client.socket) return;
+    // A server that would not have us a moment ago, half started perhaps, may have us soon.
     show(OFF, error.detail);
-    if (refused(error)) return;
-    setTimeout(() => connect(client), RETRY_MS);
+    later();
+  });
+
+  let timer = null;
+
+  async function connect() {
+    show(CONNECTING);
+    try {
+      await client.connect();
+    } catch (error) {
+      show(OFF, error.detail);
+      if (!refused(error)) later();
+    }
   }
-}
 
-/** Ask for another token if the server does not take this one; return whether that is so. */
-function refused({ code, detail }) {
-  if (isAboutToken(code)) askForToken(detail);
-  return isAboutToken(code);
-}
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(connect, RETRY_MS);
+  }
 
-function show([kind, words], detail) {
-  const box = document.getElementById("connection");
-  if (box.dataset.state !== kind) box.dataset.state = kind;
-  box.title = detail ?? "";
-  const place = box.querySelector("[data-words]");
-  if (place.textContent !== words) place.textContent = words;
+  if (isReady) connect();
+  return client;
 }

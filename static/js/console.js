@@ -1,10 +1,13 @@
 // The event console: what went in and out, to filter, pause, open, copy and send again.
 
+import { copy } from "./copying.js";
+import { parseExactly } from "./exact-numbers.js";
 import { linesForReceived, linesForSent } from "./same-in-code.js";
 
 const KEPT = 500;
 const SHOWN = 150;
 const DRAW_MS = 250;
+const FILTER_MS = 120;
 const PREVIEW = 160;
 // What the page itself needs to stay live would bury what one is looking for.
 const OWN = new Set(["watch", "room_changed"]);
@@ -20,8 +23,10 @@ export function startConsole({ client }) {
   const news = document.getElementById("events-news");
   const empty = document.getElementById("events-empty");
   let entries = [];
+  // What is not drawn yet, and, while paused, not among the entries either.
   let fresh = [];
   let paused = false;
+  let filtering = null;
   let drawing = null;
   // Who leaves is in no room any more when that is sent.
   let lastRoom = null;
@@ -31,15 +36,36 @@ export function startConsole({ client }) {
     if (!ownToo.checked && OWN.has(item.name)) return false;
     if (direction.value && direction.value !== item.direction.replace("http", "out")) return false;
     const wanted = filter.value.trim().toLowerCase();
-    return !wanted || item.name.toLowerCase().includes(wanted) || item.text.toLowerCase().includes(wanted);
+    if (!wanted) return true;
+    item.haystack ??= `${item.name}\n${item.text}`.toLowerCase();
+    return item.haystack.includes(wanted);
   };
+
+  /** Let the oldest go, beyond what is kept; never while paused, when somebody reads. */
+  function keep() {
+    if (entries.length > KEPT) entries = entries.slice(-KEPT);
+  }
+
+  /** Return the row of an entry, always the same one, so that what was opened in it stays open. */
+  const rowOf = (item) => (item.row ??= row(item));
+
+  /** Take the oldest rows away, but none that somebody has opened. */
+  function trim() {
+    let extra = list.children.length - SHOWN;
+    for (const element of [...list.children]) {
+      if (extra <= 0) return;
+      if (element.firstElementChild.open) continue;
+      element.remove();
+      extra -= 1;
+    }
+  }
 
   function add(item) {
     // Who one was when it happened, for the lines that repeat it.
     const left = /^leave(_room)?$/.test(item.name) ? lastRoom : null;
     item.me = { roomName: client?.roomName ?? item.roomName ?? left, peerId: client?.peerId ?? "" };
-    entries.push(item);
-    if (entries.length > KEPT) entries = entries.slice(-KEPT);
+    if (!paused) entries.push(item);
+    keep();
     fresh.push(item);
     if (fresh.length > KEPT) fresh = fresh.slice(-KEPT);
     drawing ??= setTimeout(draw, DRAW_MS);
@@ -55,33 +81,44 @@ export function startConsole({ client }) {
     fresh = [];
     if (!waiting.length) return;
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-    list.append(...waiting.slice(-SHOWN).map(row));
-    while (list.children.length > SHOWN) list.firstElementChild.remove();
+    list.append(...waiting.slice(-SHOWN).map(rowOf));
+    trim();
     empty.hidden = true;
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
   function redraw() {
-    fresh = [];
+    if (!paused) fresh = [];
     const shown = entries.filter(matches);
-    list.replaceChildren(...shown.slice(-SHOWN).map(row));
+    const opened = shown.slice(0, -SHOWN).filter((item) => item.row?.firstElementChild.open);
+    list.replaceChildren(...[...opened, ...shown.slice(-SHOWN)].map(rowOf));
     list.scrollTop = list.scrollHeight;
     empty.hidden = shown.length > 0;
     empty.textContent = entries.length ? "No event matches." : "No events yet.";
   }
 
-  for (const control of [filter, direction, ownToo]) control.addEventListener("input", redraw);
+  for (const control of [direction, ownToo]) control.addEventListener("input", redraw);
+  // Not with every key: whoever types is not to wait for rows.
+  filter.addEventListener("input", () => {
+    clearTimeout(filtering);
+    filtering = setTimeout(redraw, FILTER_MS);
+  });
 
   pause.addEventListener("click", () => {
+    if (!paused) draw();
     paused = !paused;
     pause.setAttribute("aria-pressed", paused);
     pause.textContent = paused ? "Resume" : "Pause";
     news.textContent = paused ? "Paused." : "";
-    if (!paused) draw();
+    if (paused) return void draw();
+    entries.push(...fresh);
+    keep();
+    draw();
   });
 
   document.getElementById("events-clear").addEventListener("click", () => {
     entries = [];
+    fresh = [];
     redraw();
   });
 
@@ -155,9 +192,9 @@ function startSending(client, news) {
     data.removeAttribute("aria-invalid");
     let value;
     try {
-      value = data.value.trim() ? JSON.parse(data.value) : {};
+      value = data.value.trim() ? parseExactly(data.value) : {};
     } catch (error) {
-      problem.textContent = `This is not JSON yet: ${error.message}`;
+      problem.textContent = error instanceof SyntaxError ? `This is not JSON yet: ${error.message}` : error.message;
       data.setAttribute("aria-invalid", "true");
       data.focus();
       return;
@@ -191,18 +228,6 @@ function copyButton(text, label) {
   button.type = "button";
   button.addEventListener("click", () => copy(text, button));
   return button;
-}
-
-async function copy(text, button) {
-  const usual = (button.dataset.usual ??= button.textContent);
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-  } catch {
-    // Browsers lend the clipboard to secure pages only.
-    button.textContent = "Copying needs HTTPS or localhost";
-  }
-  setTimeout(() => (button.textContent = usual), 2000);
 }
 
 function make(tag, className = "", text = "") {

@@ -1,5 +1,12 @@
 // One's own user data as JSON: shown, edited, and saved with the server's answer at the field.
 
+import { PresenceError } from "../client/index.js";
+import { changedNumbers, mayBeRounded, whyNot } from "./exact-numbers.js";
+
+const ROUNDED = "Numbers beyond 2^53 are shown rounded; they stay exact while you leave them alone.";
+
+const LINE = 160;
+
 /** Make the editor of one's own user data work. */
 export function startData({ client }) {
   const form = document.getElementById("data-form");
@@ -7,10 +14,16 @@ export function startData({ client }) {
   const problem = document.getElementById("data-problem");
   const hint = document.getElementById("data-hint");
   const revert = document.getElementById("data-revert");
+  const line = document.querySelector("[data-my-data]");
   const usual = hint.textContent;
-  // What the server has, as the field would show it.
+  // What the server has, and as the field would show it.
+  let known = {};
   let stored = "{}";
   field.value = stored;
+
+  const folded = document.getElementById("own-data");
+  // What is wanted of whoever unfolds it is to type.
+  folded.addEventListener("toggle", () => folded.open && field.focus());
 
   const dirty = () => field.value !== stored;
 
@@ -25,10 +38,19 @@ export function startData({ client }) {
     const text = JSON.stringify(userData, null, 2);
     if (text === stored) return;
     const touched = dirty();
-    stored = text;
-    if (!touched) field.value = text;
-    else if (dirty()) say("It was changed elsewhere meanwhile; saving replaces that.");
+    keep(userData);
+    if (!touched) {
+      field.value = text;
+      if (mayBeRounded(userData)) say(ROUNDED);
+    } else if (dirty()) say("It was changed elsewhere meanwhile; saving replaces that.");
     revert.hidden = !dirty();
+  }
+
+  function keep(userData) {
+    known = userData;
+    stored = JSON.stringify(userData, null, 2);
+    const short = JSON.stringify(userData);
+    line.textContent = short.length > LINE ? `${short.slice(0, LINE)}…` : short;
   }
 
   client.on("peers", (peers) => {
@@ -37,7 +59,8 @@ export function startData({ client }) {
   });
 
   client.on("left", () => {
-    stored = field.value = "{}";
+    keep({});
+    field.value = stored;
     say(usual);
   });
 
@@ -65,10 +88,10 @@ export function startData({ client }) {
     }
     try {
       const sent = field.value;
-      const answer = await client.update(data, { replace: true });
+      const answer = await save(data, sent);
       // Whatever was typed while the server was asked stays.
       const untouched = field.value === sent;
-      stored = JSON.stringify(answer.user_data, null, 2);
+      keep(answer.user_data);
       if (untouched) field.value = stored;
       revert.hidden = !dirty();
       say("Saved. Everybody in the room has it.");
@@ -77,4 +100,17 @@ export function startData({ client }) {
       field.focus();
     }
   });
+
+  /** Send what is different, so that what was left alone stays exactly what it is. */
+  function save(data, text) {
+    if (data === null || typeof data !== "object" || Array.isArray(data)) return client.update(data, { replace: true });
+    const isSame = (key) => Object.hasOwn(known, key) && JSON.stringify(known[key]) === JSON.stringify(data[key]);
+    const changed = Object.fromEntries(Object.entries(data).filter(([key]) => !isSame(key)));
+    const shown = new Set(changedNumbers(stored));
+    const numbers = changedNumbers(text);
+    // One that was typed, or one that was shown rounded and would be sent so.
+    const lost = numbers.find((number) => !shown.has(number)) ?? (mayBeRounded(changed) ? numbers[0] : undefined);
+    if (lost !== undefined) throw new PresenceError("inexact_number", whyNot(lost));
+    return client.update(changed, { remove: Object.keys(known).filter((key) => !Object.hasOwn(data, key)) });
+  }
 }

@@ -1,6 +1,9 @@
 // Joining, leaving and coming back: the form, what it remembers, and what it says.
 
+import { parseExactly } from "./exact-numbers.js";
 import { isAboutToken, isReady, pass } from "./pass.js";
+
+const AGAIN_MS = 1000;
 
 const REASONS = {
   left: "You have left. Your data and files stay.",
@@ -11,13 +14,18 @@ const REASONS = {
   erased: "You were erased from this room, with your data and files.",
 };
 
+// What keeps a join from being answered, but says nothing against it.
+const UNANSWERED = new Set(["unreachable", "connection_lost", "timeout"]);
+
 // What a room says that has a password.
 const ASKING = new Set(["password_wanted", "wrong_password"]);
 
 /** Make the join form and the leave button of the page work. */
-export function startJoining({ client, name: roomName, changed }) {
+export function startJoining(room) {
+  const { client, name: roomName, changed } = room;
   const form = document.getElementById("join-form");
   const button = document.getElementById("join-button");
+  const callButton = document.getElementById("join-call");
   const username = document.getElementById("username");
   const peerId = document.getElementById("peer-id");
   const firstData = document.getElementById("first-data");
@@ -27,6 +35,10 @@ export function startJoining({ client, name: roomName, changed }) {
   const fields = { username, peer_id: peerId, user_data: firstData, password };
   const memory = remembered();
   let failure = null;
+  // Whether to join as soon as there is a connection: the server did not answer when it was asked.
+  let isDue = false;
+  // Whether to begin a call once one is in.
+  let calls = false;
 
   // A token is for one peer, unless it is an admin's.
   const isFixed = pass.peerId !== null && !pass.isAdmin;
@@ -61,14 +73,16 @@ export function startJoining({ client, name: roomName, changed }) {
 
   async function join() {
     say(null);
+    isDue = false;
     let userData = {};
     try {
-      userData = firstData.value.trim() ? JSON.parse(firstData.value) : {};
+      userData = firstData.value.trim() ? parseExactly(firstData.value) : {};
     } catch (error) {
-      say({ detail: `user_data is not JSON: ${error.message}`, body: { field: "user_data" } });
+      const detail = error instanceof SyntaxError ? `user_data is not JSON: ${error.message}` : error.message;
+      say({ detail, body: { field: "user_data" } });
       return;
     }
-    button.disabled = true;
+    button.disabled = callButton.disabled = true;
     button.textContent = "Joining…";
     try {
       await client.join(roomName, {
@@ -78,19 +92,34 @@ export function startJoining({ client, name: roomName, changed }) {
         password: password.value || undefined,
       });
       firstData.value = "";
+      if (calls) room.call();
     } catch (error) {
+      if (UNANSWERED.has(error.code)) {
+        wait();
+        return;
+      }
       if (ASKING.has(error.code)) wantPassword();
       news.textContent = "";
       say(error);
       if (!isAboutToken(error.code)) forget(roomName);
     } finally {
-      button.disabled = false;
+      button.disabled = callButton.disabled = false;
       button.textContent = memory.beenHere ? "Rejoin" : "Join";
     }
   }
 
+  /** Nobody answered: join when somebody does, unless what was typed is sent again before. */
+  function wait() {
+    isDue = true;
+    news.textContent = "The server does not answer. You will be in the room as soon as it does.";
+    if (client.connected) setTimeout(() => isDue && join(), AGAIN_MS);
+  }
+
+  client.on("connected", () => isDue && join());
+
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    calls = event.submitter === callButton;
     join();
   });
 
@@ -117,7 +146,7 @@ export function startJoining({ client, name: roomName, changed }) {
     // A focus inside what is about to disappear would be lost.
     const hadFocus = form.contains(document.activeElement);
     showJoined(true);
-    if (hadFocus) document.getElementById("user-data").focus();
+    if (hadFocus) document.getElementById("own-data-line").focus();
     news.textContent = rejoined ? "The connection is back, and so are you." : "You are in the room.";
     changed();
   });
@@ -129,8 +158,9 @@ export function startJoining({ client, name: roomName, changed }) {
 
   client.on("left", (body) => {
     document.getElementById("me").value = "";
-    const hadFocus = document.getElementById("data-form").contains(document.activeElement);
+    const hadFocus = document.querySelector(".you-here").contains(document.activeElement);
     showJoined(false);
+    document.getElementById("own-data").open = false;
     button.textContent = "Rejoin";
     if (hadFocus) button.focus();
     // With a fresh token one is back without being asked.
@@ -146,7 +176,7 @@ export function startJoining({ client, name: roomName, changed }) {
   });
 
   // Until here, the browser would have sent the form by itself.
-  button.disabled = false;
+  button.disabled = callButton.disabled = false;
   if (isReady && memory.rooms.includes(roomName)) join();
 }
 

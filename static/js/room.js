@@ -4,9 +4,12 @@ import { startCall } from "./call.js";
 import { connectPage } from "./connection.js";
 import { startConsole } from "./console.js";
 import { startData } from "./data-editor.js";
+import { startInvite } from "./invite.js";
 import { startJoining } from "./joining.js";
 import { startLobby } from "./lobby.js";
+import { startPeople } from "./people.js";
 import { refresher } from "./refresh.js";
+import { startRefusals } from "./refusals.js";
 import "./times.js";
 import { listenToTraffic } from "./traffic.js";
 import { startUploads } from "./uploads.js";
@@ -15,6 +18,7 @@ const main = document.getElementById("main");
 const roomName = main.dataset.room;
 const changed = refresher("room-changed");
 
+startRefusals(main);
 const room = { name: roomName, changed };
 let isWatching = true;
 const client = connectPage({
@@ -34,7 +38,9 @@ const client = connectPage({
 client.on("peers", () => isWatching || changed());
 room.client = client;
 room.log = startConsole(room);
+startPeople(room);
 startJoining(room);
+startInvite();
 startLobby(room);
 startData(room);
 startCall(room);

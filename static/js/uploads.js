@@ -1,5 +1,6 @@
 // Files on their way: chosen or dropped, several at once, each with progress, cancel and an outcome.
 
+import { isPassing } from "../client/line.js";
 import { headers } from "./pass.js";
 import { base } from "./server.js";
 import { linesForDelete, linesForUpload } from "./same-in-code.js";
@@ -15,6 +16,8 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
   const drop = document.getElementById("drop");
   const list = document.getElementById("uploads");
   const news = document.getElementById("upload-news");
+  const problem = document.getElementById("files-problem");
+  const files = document.getElementById("files");
   const template = document.getElementById("upload-row");
   const waiting = [];
   let running = 0;
@@ -28,24 +31,33 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
     input.value = "";
   });
 
-  // Dragging over a child leaves its parent, so a counter tells whether it left the whole card.
+  // Anywhere on the page: the browser would open a file that is dropped beside the card.
+  // Dragging over a child leaves its parent, so a counter tells whether it left the whole page.
   let inside = 0;
-  card.addEventListener("dragenter", () => drop.classList.toggle("over", ++inside > 0 && joined()));
-  card.addEventListener("dragleave", () => drop.classList.toggle("over", --inside > 0 && joined()));
-  card.addEventListener("dragover", (event) => event.preventDefault());
-  card.addEventListener("drop", (event) => {
+  const overPage = (event, step) => {
+    if (!bringsFiles(event)) return;
+    inside += step;
+    drop.classList.toggle("over", inside > 0 && joined());
+  };
+  addEventListener("dragenter", (event) => overPage(event, 1));
+  addEventListener("dragleave", (event) => overPage(event, -1));
+  addEventListener("dragover", (event) => bringsFiles(event) && event.preventDefault());
+  addEventListener("drop", (event) => {
+    if (!bringsFiles(event)) return;
     event.preventDefault();
     inside = 0;
     drop.classList.remove("over");
+    problem.textContent = joined() ? "" : "Join the room to add files.";
     if (joined()) add(event.dataTransfer.files);
-    else news.textContent = "Join the room to add files.";
+    card.scrollIntoView({ block: "nearest" });
   });
 
-  function add(files) {
-    for (const file of files) {
+  function add(chosen) {
+    problem.textContent = "";
+    for (const file of chosen) {
       const item = row(file);
       if (file.size > maxBytes) {
-        refuse(item, `It is larger than the ${fileSize(maxBytes)} that are allowed.`);
+        refuse(item, `Refused. It is larger than the ${fileSize(maxBytes)} that are allowed.`);
       } else {
         waiting.push(item);
       }
@@ -64,6 +76,7 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
       if (!item.over) cancel(item);
       else remove(item);
     });
+    element.querySelector("[data-retry]").addEventListener("click", () => again(item));
     list.append(element);
     return item;
   }
@@ -97,7 +110,8 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
       setTimeout(() => remove(item), DONE_MS);
     } catch (error) {
       if (error.code === "aborted") remove(item);
-      else refuse(item, error.detail);
+      else if (isPassing(error) || error.body?.retry_after) refuse(item, `Not sent. ${error.detail}`, true);
+      else refuse(item, `Refused. ${error.detail}`);
     } finally {
       running -= 1;
       next();
@@ -114,13 +128,30 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
     news.textContent = `${item.file.name} was cancelled.`;
   }
 
-  function refuse(item, reason) {
+  /** Say why a file is not there; `mayWork` offers to send it again. */
+  function refuse(item, reason, mayWork = false) {
     item.over = true;
     item.element.classList.add("refused");
     item.element.querySelector("progress").hidden = true;
     item.element.querySelector("[data-cancel]").textContent = "Dismiss";
-    say(item, `Refused. ${reason}`);
-    news.textContent = `${item.file.name} was refused. ${reason}`;
+    item.element.querySelector("[data-retry]").hidden = !mayWork;
+    say(item, reason);
+    news.textContent = `${item.file.name}: ${reason}`;
+  }
+
+  /** Send a file once more. */
+  function again(item) {
+    const [bar, button, cancelling] = ["progress", "[data-retry]", "[data-cancel]"].map((one) => item.element.querySelector(one));
+    item.over = false;
+    item.element.classList.remove("refused");
+    bar.hidden = false;
+    bar.value = 0;
+    cancelling.textContent = "Cancel";
+    if (button === document.activeElement) cancelling.focus();
+    button.hidden = true;
+    say(item, "Waiting");
+    waiting.push(item);
+    next();
   }
 
   function remove(item) {
@@ -137,23 +168,41 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
     if (place.textContent !== words) place.textContent = words;
   }
 
-  document.getElementById("files").addEventListener("click", async (event) => {
+  files.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-delete]");
-    if (!button) return;
-    button.disabled = true;
+    // A button that is disabled loses the focus, with which one may be waiting here.
+    if (!button || button.ariaDisabled) return;
+    button.ariaDisabled = "true";
+    problem.textContent = "";
     const filename = button.dataset.delete;
     logHttp("delete file", { room_name: roomName, filename }, linesForDelete(filename, roomName));
     const path = `${base}/api/webrtc/rooms/${encodeURIComponent(roomName)}/files/`;
     try {
       const answer = await fetch(path + encodeURIComponent(filename), { method: "DELETE", headers: headers() });
       const body = await answer.json();
-      news.textContent = answer.ok ? `${body.original_filename} was deleted.` : body.detail;
+      if (answer.ok) {
+        news.textContent = `${body.original_filename} was deleted.`;
+        takeAway(button.closest(".file"));
+      } else {
+        problem.textContent = `Not deleted. ${body.detail}`;
+      }
     } catch {
-      news.textContent = "The server does not answer, so the file is still there.";
+      problem.textContent = "Not deleted: the server does not answer. Try again when it does.";
     }
-    button.disabled = false;
+    button.ariaDisabled = null;
     changed();
   });
+
+  /** Remove a file's tile, and keep the focus near where it was. */
+  function takeAway(tile) {
+    const near = tile.nextElementSibling ?? tile.previousElementSibling;
+    if (tile.contains(document.activeElement)) (near?.querySelector("[data-delete]") ?? near?.querySelector("a") ?? input).focus();
+    tile.remove();
+  }
+}
+
+function bringsFiles({ dataTransfer }) {
+  return dataTransfer?.types.includes("Files") ?? false;
 }
 
 function fileSize(bytes) {

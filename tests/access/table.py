@@ -13,6 +13,7 @@ PUBLIC_PATHS = {
     "/rooms",
     "/rooms/<room_name>",
     "/docs/api",
+    "/admin",
     "/clients",
     "/clients/presence-client.tgz",
     "/clients/<name>.whl",
@@ -74,6 +75,7 @@ ROUTES = [
     Route("GET", _PEER, "list"),
     Route("GET", f"{_ONE}/activity", "list"),
     Route("GET", "/fragments/rooms", "list", in_room=False),
+    Route("GET", "/admin/live", "admin", in_room=False),
     Route("GET", "/rooms/<room_name>/live", "list"),
     Route(
         "POST", f"{_ONE}/join", "join", acts=True, json={"peer_id": "{peer_id}", "username": "x"}

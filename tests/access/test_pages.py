@@ -15,6 +15,7 @@ from tests.support.axe import findings
 from tests.support.callers import ROOMS, admin, ask, join, joined, upload
 from tests.support.clients import hears
 from tests.support.keys import EVERYTHING, KEY, token
+from tests.support.paths import SAMPLES
 from tests.support.visitors import Visitor, room_path
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def test_a_link_with_a_token_opens_a_room(visit: Visit, locked: LiveServer, secr
     assert not any(made in address for address in visitor.requests)
 
     visitor.page.reload()
-    visitor.sees("#user-data")
+    visitor.is_in()
     answer = ask(locked, "POST", f"{ROOMS}/{secret}/peers/ada/kick", admin(secret))
     assert answer.ok
     visitor.sees("#you-news", "An admin has put you out.")
@@ -161,7 +162,7 @@ def test_a_token_that_is_over_is_asked_for_again(visit: Visit, secret: str) -> N
     visitor.page.fill("#pass-token", token("ada", secret))
     visitor.page.click("#pass-form button")
     # Back in the room without another word.
-    visitor.sees("#user-data")
+    visitor.is_in()
 
 
 def test_the_overview_follows_the_rooms_of_its_token(
@@ -249,3 +250,62 @@ def test_on_the_page_of_a_room_one_waits_and_lets_in(
     ada.sees("#you-news", "You are in the room")
     host.sees_here("Ada")
     ada.sees_here("Host")
+
+
+def test_what_a_token_is_not_for_is_neither_empty_nor_open_to_join(
+    visit: Visit, locked: LiveServer, secret: str
+) -> None:
+    stranger = visit(f"{room_path(secret)}#token={token('eve', f'{secret}-2')}")
+    stranger.sees("#shut", "The token does not allow this.")
+    stranger.is_live()
+    for selector in ("#summary", "#people", "#join-form", "#files-card"):
+        assert not stranger.page.is_visible(selector), selector
+
+    reader = visit(f"{room_path(secret)}#token={token('eve', secret, 'list')}")
+    reader.sees_here("Mata-Hari")
+    reader.sees("#looks-only", "not join it")
+    assert not reader.page.is_visible("#join-form")
+    assert findings(reader) == []
+
+
+def test_who_is_banned_sees_nothing_of_the_room_any_more(
+    visit: Visit, locked: LiveServer, secret: str
+) -> None:
+    visitor = visit(f"{room_path(secret)}#token={token('ada', secret)}")
+    visitor.join("Ada")
+    visitor.sees_here("Mata-Hari")
+    assert ask(locked, "POST", f"{ROOMS}/{secret}/peers/ada/ban", admin(secret), json={}).ok
+    visitor.sees("#shut", "is banned from room")
+    for selector in ("#people", "#summary", "#join-form"):
+        assert not visitor.page.is_visible(selector), selector
+
+
+def test_an_uploaded_avatar_is_shown_and_no_other_rooms_file_is_signed(
+    visit: Visit, locked: LiveServer, room: str
+) -> None:
+    def come(peer_id: str, here: str, avatar: str) -> Any:
+        body = {**join(here, peer_id), "user_data": {"avatar": avatar}}
+        made = token(peer_id, here)
+        assert ask(locked, "POST", f"{ROOMS}/{here}/join", made, json=body).ok
+        picture = (SAMPLES / "photo.png").read_bytes()
+        form = {"room_name": here, "peer_id": peer_id}
+        files = {"file": ("p.png", picture)}
+        answer = ask(locked, "POST", "/api/webrtc/upload", made, data=form, files=files)
+        return answer.json()
+
+    elsewhere = come("bo", f"{room}-2", "")
+    own = come("ada", room, "")
+    for peer_id, address in (
+        ("ada", own["file_url"]),
+        ("cem", f"/uploads/{own['filename']}"),
+        ("eve", f"/uploads/{elsewhere['filename']}"),
+    ):
+        come(peer_id, room, address)
+    visitor = visit(f"{room_path(room)}#token={token('dora', room, 'list')}")
+    visitor.sees_here("Eve")
+    faces = visitor.page.locator("#people img.face")
+    assert faces.count() == 2
+    for face in faces.all():
+        face.scroll_into_view_if_needed()
+        width = "image => image.decode().then(() => image.naturalWidth)"
+        assert face.evaluate(width) > 0

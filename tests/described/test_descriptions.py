@@ -39,6 +39,8 @@ PAGES = {
     "/doctor/upgrade/<key>",
     "/doctor/rooms/<room_name>",
     "/docs/api",
+    "/admin",
+    "/admin/live",
     "/clients",
     "/clients/presence-client.tgz",
     "/clients/<name>.whl",

@@ -24,7 +24,7 @@ def test_two_people_see_each_other_come_change_and_go(visit: Visit, room: str) -
     ada.sees_here("Bo")
     ada.sees("#people .self", "you")
 
-    ada.page.fill("#user-data", '{"role": "moderator", "mood": {"now": "calm"}}')
+    ada.edit('{"role": "moderator", "mood": {"now": "calm"}}')
     ada.page.click("#data-form button.primary")
     ada.sees("#data-hint", "Saved")
     bo.sees("#people .person", "moderator")
@@ -113,14 +113,14 @@ def test_the_servers_own_words_stand_at_the_field_it_refuses(visit: Visit, room:
     assert ada.page.get_attribute("#peer-id", "aria-invalid") == "true"
     ada.page.fill("#peer-id", "ada")
     ada.page.click("#join-button")
-    ada.sees("#user-data")
+    ada.is_in()
 
     for text, problem in {
         "{": "not JSON yet",
         "[1]": "user_data must be an object",
         json.dumps({"big": "x" * 17_000}): "at most 16384 are allowed",
     }.items():
-        ada.page.fill("#user-data", text)
+        ada.edit(text)
         ada.page.click("#data-form button.primary")
         ada.sees("#data-problem", problem)
         assert ada.page.get_attribute("#user-data", "aria-invalid") == "true"
@@ -135,7 +135,7 @@ def test_what_one_types_is_not_overwritten_by_ones_own_other_tab(
     ada = visit(room_path(room))
     ada.join("Ada")
     peer_id = ada.page.input_value("#me")
-    ada.page.fill("#user-data", '{"draft": 1}')
+    ada.edit('{"draft": 1}')
     rest(site, room, "update-data", {"user_data": {"elsewhere": 2}}, peer_id=peer_id)
     ada.sees("#data-hint", "changed elsewhere")
     assert ada.page.input_value("#user-data") == '{"draft": 1}'
@@ -166,7 +166,7 @@ def test_a_reload_and_a_restart_of_the_server_bring_one_back_into_the_room(
     ada.join("Ada")
     bo.sees_here("Ada")
     ada.page.reload()
-    ada.sees("#user-data")
+    ada.is_in()
     bo.sees_here("Ada")
 
     server.kill()
@@ -267,3 +267,113 @@ def test_a_room_with_a_password_asks_for_it(visit: Visit, site: LiveServer, room
     asking.fill("open sesame")
     ada.page.click("#join-button")
     ada.sees("#you-news", "You are in the room")
+
+
+def test_numbers_that_browsers_would_round_are_kept_or_refused(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    exact = 2**53 + 1
+    ada = visit(room_path(room))
+    ada.join("Ada", "ada")
+    rest(site, room, "update-data", {"user_data": {"id": exact, "n": 1}}, peer_id="ada")
+    ada.page.click("#own-data-line")
+    ada.sees("#data-hint", "shown rounded")
+    address = f"{site.url}/api/webrtc/rooms/{room}/peers/ada"
+
+    def stored() -> dict[str, int]:
+        data: dict[str, int] = requests.get(address, timeout=10).json()["user_data"]
+        return data
+
+    text = ada.page.input_value("#user-data")
+    ada.edit(text.replace('"n": 1', '"m": 2'))
+    ada.page.click("#data-form button.primary")
+    ada.sees("#data-hint", "Saved")
+    assert stored() == {"id": exact, "m": 2}
+
+    for number in (str(exact), "-18446744073709551617", "1e999"):
+        ada.edit(f'{{"id": {number}, "text": "{exact}"}}')
+        ada.page.click("#data-form button.primary")
+        ada.sees("#data-problem", f"would change the number {number}")
+    assert stored() == {"id": exact, "m": 2}
+    ada.edit('{"id": 9007199254740991}')
+    ada.page.click("#data-form button.primary")
+    ada.sees("#data-hint", "Saved")
+    assert stored() == {"id": 2**53 - 1}
+
+
+def test_no_room_moves_from_under_the_pointer_and_a_search_is_in_the_address(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    for number in range(7):
+        join_over_rest(site, f"{room} {number}", "ada")
+    seeker = visit("/")
+    seeker.is_live()
+    seeker.page.fill("#search", room)
+    seeker.sees_no(".room-card", "busy")
+    assert seeker.page.url.endswith(f"/?search={room}")
+    last = seeker.page.locator(".room-card", has_text=f"{room} 0")
+    last.hover()
+    place = last.bounding_box()
+    for number in (3, 0):
+        join_over_rest(site, f"{room} {number}", "bo")
+    seeker.sees(".room-card", "2 of 100")
+    eventually(lambda: "2 of 100" in " ".join(last.inner_text().split()), "the card is of now")
+    assert last.bounding_box() == place
+    seeker.page.mouse.move(2, 2)
+    eventually(lambda: last.bounding_box() != place, "it goes to its place")
+    seeker.page.reload()
+    assert seeker.page.input_value("#search") == room
+
+
+def test_deep_data_is_read_on_a_phone(visit: Visit, site: LiveServer, room: str) -> None:
+    deep: object = "at the bottom"
+    for level in range(14):
+        deep = {f"level {level}": deep}
+    join_over_rest(site, room, "ada", deep=deep)
+    reader = visit(room_path(room), width=360)
+    reader.person("ada").locator("summary").click()
+    value = reader.sees("#people .value", "at the bottom")
+    value.scroll_into_view_if_needed()
+    assert value.evaluate("element => element.getBoundingClientRect().height") < 60
+    assert reader.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_among_a_hundred_one_stands_first_and_finds_whom_one_looks_for(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    for number in range(98):
+        join_over_rest(site, room, f"peer{number:02d}", role="host" if number == 7 else "guest")
+    for number in range(8):
+        rest(site, room, "leave", peer_id=f"peer{90 + number}")
+    ada = visit(room_path(room))
+    ada.sees("#were-here > summary", "Were here: 8")
+    ada.join("Ada")
+    people = ada.page.locator("#people .person")
+    eventually(lambda: "you" in people.first.inner_text(), "one is pinned to the top")
+
+    ada.page.fill("#people-filter", "PEER3")
+    ada.sees("#people-news", "10 of 99")
+    join_over_rest(site, room, "peer3x")
+    ada.sees("#people-news", "11 of 100")
+    ada.sees_no("#people .person", "peer45")
+    ada.page.fill("#people-filter", "host")
+    ada.sees("#people-news", "1 of 100")
+    # Who was here is found where they are folded.
+    ada.page.fill("#people-filter", "peer95")
+    ada.sees("#people .person.away", "peer95")
+    ada.page.fill("#people-filter", "")
+    ada.sees_here("peer45")
+
+
+def test_one_s_data_is_a_line_until_one_edits_it(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    assert not ada.page.is_visible("#user-data")
+    ada.page.click("#own-data-line")
+    ada.sees("#user-data:focus")
+    ada.page.fill("#user-data", '{"mood": "calm"}')
+    ada.page.click("#data-form button.primary")
+    ada.sees("#data-hint", "Saved")
+    ada.page.click("#own-data-line")
+    ada.sees("#own-data-line", '{"mood":"calm"}')
+    ada.sees_no("#user-data")

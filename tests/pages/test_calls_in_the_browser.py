@@ -87,3 +87,71 @@ def test_a_room_too_large_for_a_mesh_says_so(visit: Visit, site: LiveServer, roo
     ada.page.click("#call-button")
     ada.sees("#call-news", "13 people are here")
     ada.sees_no("#call-panel")
+
+
+# Says of each picture whose it is, and whether it is shown.
+SHOWN = """tiles => tiles.map((tile) =>
+  `${tile.innerText} ${getComputedStyle(tile.querySelector("video")).visibility}`)"""
+
+
+def test_a_closed_tab_leaves_no_frozen_picture_and_who_is_back_is_not_said_to_be_gone(
+    visit: Visit, room: str
+) -> None:
+    ada, bo = visit(room_path(room)), visit(room_path(room))
+    for visitor, name in ((ada, "Ada"), (bo, "Bo")):
+        visitor.join(name)
+        join_call(visitor, "synthetic")
+    eventually(lambda: plays(ada) == 2, "the picture of Bo moves", 20)
+    bo.page.click("#call-leave")
+    ada.sees("#call-news", "Bo is no longer in the call")
+    join_call(bo, "synthetic")
+    ada.sees("#links .connected", "Bo")
+    ada.sees_no("#call-news", "no longer in the call")
+    eventually(lambda: plays(ada) == 2, "the picture of Bo moves again", 20)
+
+    bo.close()
+    ada.sees_away("Bo")
+    tiles = ada.page.locator("#tiles .tile:not(.own)")
+    eventually(lambda: tiles.evaluate_all(SHOWN) == ["Bo · away hidden"], "Bo's is covered", 4)
+
+
+def test_no_line_of_the_drawing_goes_through_what_is_written(visit: Visit, room: str) -> None:
+    people = [visit(room_path(room)) for _ in range(3)]
+    for number, visitor in enumerate(people):
+        visitor.join(f"Person {number}")
+        join_call(visitor, "nothing")
+    ada = people[0]
+    eventually(functools.partial(draws, ada.page.locator("#mesh .mesh-figure"), 3), "figures", 20)
+    order = "nodes => nodes.map((node) => node.tagName).join(' ')"
+    assert "text line" not in ada.page.locator("#mesh > *").evaluate_all(order)
+
+
+def test_from_the_overview_to_a_call_of_two_it_is_three_clicks(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    ada = visit("/", permissions=["clipboard-read", "clipboard-write"])
+    ada.page.fill("#name", room)
+    ada.page.click("text=Open room")
+    ada.page.fill("#username", "Ada")
+    ada.page.click("#join-call")
+    ada.sees("#call-panel")
+    ada.page.click("#invite-copy")
+    ada.sees("#invite-copy", "Copied")
+    link = ada.page.evaluate("navigator.clipboard.readText()")
+    assert link == site.url + room_path(room)
+
+    with ada.page.context.expect_page() as opened:
+        ada.page.click("text=Open a second tab as somebody else")
+    opened.value.close()
+
+    bo = visit(link.removeprefix(site.url))
+    bo.page.fill("#username", "Bo")
+    bo.page.click("#join-call")
+    for visitor, other in ((ada, "Bo"), (bo, "Ada")):
+        visitor.sees("#links .connected", f"{other}: connected")
+    # Who goes for a moment and comes back is not called again by the same button.
+    bo.page.click("#leave-button")
+    bo.sees("#join-button")
+    bo.page.click("#join-button")
+    bo.is_in()
+    bo.sees_no("#call-panel")

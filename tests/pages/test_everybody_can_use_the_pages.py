@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 import requests
@@ -63,6 +64,7 @@ def test_axe_core_finds_nothing_on_any_page(visit: Visit, site: LiveServer, room
         "/nowhere/at/all",
         "/rooms/empty",
         "/docs/api",
+        "/admin",
     ]
     for path in [*paths, room_path(room)]:
         visitor.open(path)
@@ -87,7 +89,7 @@ def test_axe_core_finds_nothing_in_a_room_in_use(visit: Visit, room: str) -> Non
         ada.page.set_input_files("#file-input", text_file(name, 10))
     ada.sees("#files .file", "a.txt")
     ada.sees(".upload.refused")
-    ada.page.fill("#user-data", "{")
+    ada.edit("{")
     ada.page.click("#data-form button.primary")
     ada.page.locator("#events .event-line").first.click()
     assert findings(ada) == []
@@ -103,6 +105,8 @@ def test_a_room_is_used_with_the_keyboard_alone(visit: Visit, room: str) -> None
     while ada.page.evaluate("document.activeElement.id") != "username":
         keyboard.press("Tab")
     keyboard.type("Ada")
+    keyboard.press("Enter")
+    ada.sees("#own-data-line:focus")
     keyboard.press("Enter")
     ada.sees("#user-data:focus")
     keyboard.press("Control+A")
@@ -173,6 +177,12 @@ def test_the_pages_are_read_without_javascript(visit: Visit, site: LiveServer, r
     reader.sees("main", "The checks need JavaScript")
 
 
+def _busy_seconds(network: Any) -> float:
+    """Return for how many seconds the page's thread has worked so far."""
+    found = network.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in found if one["name"] == "TaskDuration"))
+
+
 @pytest.mark.alone
 def test_a_hundred_people_changing_each_second_leave_the_page_responsive(
     visit: Visit, busy: str, updates: list[float]
@@ -188,6 +198,12 @@ def test_a_hundred_people_changing_each_second_leave_the_page_responsive(
     ada.page.fill("#username", "Half a na")
     ada.page.evaluate("tasks.length = 0")
     ada.requests.clear()
+    network = ada.page.context.new_cdp_session(ada.page)
+    network.send("Network.enable")
+    network.send("Performance.enable")
+    came: list[int] = []
+    network.on("Network.dataReceived", lambda event: came.append(event["encodedDataLength"]))
+    busy_before = _busy_seconds(network)
     rounds = len(updates)
     began = time.monotonic()
     while len(updates) < rounds + 10:
@@ -196,5 +212,8 @@ def test_a_hundred_people_changing_each_second_leave_the_page_responsive(
     seconds = time.monotonic() - began
     fragments = [url for url in ada.requests if "/live" in url]
     assert max(ada.page.evaluate("tasks"), default=0) < 200
+    assert sum(came) * 8 / seconds < 300_000
+    # Its budget is 15 %; the machine of a test is busy with the server, the feeds and a driver.
+    assert (_busy_seconds(network) - busy_before) / seconds < 0.3
     assert 0.5 < len(fragments) / seconds < 3
     assert ada.page.input_value("#username") == "Half a na"

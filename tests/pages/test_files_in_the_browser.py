@@ -99,18 +99,52 @@ def test_an_upload_goes_on_when_the_network_is_back(visit: Visit, room: str) -> 
     bo.sees("#files .file", "long.txt")
 
 
-def test_files_are_dropped_on_the_page(visit: Visit, room: str) -> None:
+# A file that is dropped onto an element; what the browser would do with it is told.
+DROP: Any = """(element, names) => {
+  const data = new DataTransfer();
+  const options = { dataTransfer: data, bubbles: true, cancelable: true };
+  const file = (name) => new File(["Some words.\\n"], name, { type: "text/plain" });
+  for (const name of names) data.items.add(file(name));
+  const events = ["dragenter", "dragover", "drop"].map((type) => new DragEvent(type, options));
+  for (const event of events) element.dispatchEvent(event);
+  return events.at(-1).defaultPrevented ? "kept" : "opened";
+}"""
+
+
+def test_files_are_dropped_anywhere_on_the_page(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.is_live()
+    assert ada.page.locator("#files-card").evaluate(DROP, ["early.txt"]) == "kept"
+    ada.sees("#files-problem", "Join the room to add files.")
+    ada.join("Ada")
+    assert ada.page.locator("#files-card").evaluate(DROP, ["dropped.txt", "too.txt"]) == "kept"
+    assert ada.page.locator(".top").evaluate(DROP, ["beside.txt"]) == "kept"
+    for name in ("dropped.txt", "too.txt", "beside.txt"):
+        ada.sees("#files .file", name)
+    ada.sees_no("#files-problem")
+
+
+def test_the_focus_stays_among_the_files_when_one_is_deleted(visit: Visit, room: str) -> None:
     ada = visit(room_path(room))
     ada.join("Ada")
-    drop: Any = """card => {
-      const data = new DataTransfer();
-      const options = { dataTransfer: data, bubbles: true, cancelable: true };
-      data.items.add(new File(["Some words.\\n"], "dropped.txt", { type: "text/plain" }));
-      data.items.add(new File(["More words.\\n"], "too.txt", { type: "text/plain" }));
-      for (const type of ["dragenter", "dragover", "drop"]) {
-        card.dispatchEvent(new DragEvent(type, options));
-      }
-    }"""
-    ada.page.locator("#files-card").evaluate(drop)
-    ada.sees("#files .file", "dropped.txt")
-    ada.sees("#files .file", "too.txt")
+    ada.page.set_input_files("#file-input", [text_file("a.txt", 9), text_file("b.txt", 9)])
+    for name in ("a.txt", "b.txt"):
+        ada.page.get_by_role("button", name=f"Delete {name}").wait_for()
+    for name, then in (("a.txt", "Delete b.txt"), ("b.txt", "file-input")):
+        ada.page.get_by_role("button", name=f"Delete {name}").press("Enter")
+        ada.sees_no("#files .file", name)
+        focused = ada.page.evaluate(
+            "(({ id, textContent }) => id || textContent)(document.activeElement)"
+        )
+        assert focused == then
+
+
+def test_a_link_says_what_it_does_with_a_file(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    names = ["photo.png", "notes.txt"]
+    ada.page.set_input_files("#file-input", [str(SAMPLES / name) for name in names])
+    for name, says, target in (("photo.png", "opens", "_blank"), ("notes.txt", "downloads", None)):
+        link = ada.sees("#files .file", name).locator("a")
+        assert says in (link.text_content() or "")
+        assert link.get_attribute("target") == target

@@ -101,6 +101,19 @@ def test_a_room_that_nobody_has_joined_says_so_and_can_be_joined(client: FlaskCl
     assert "Nobody is here just now" in page
 
 
+def test_an_open_server_shows_what_an_admin_would_see_and_says_that_nobody_is_one(
+    client: FlaskClient,
+) -> None:
+    join(client, "studio", "ada", "Ada")
+    assert "nobody is an admin" in words(read(client, "/admin"))
+    shown = read(client, "/admin/live?room=studio")
+    assert "Ada" in words(shown)
+    assert "1 of 100" in words(shown)
+    assert 'data-act="kick"' not in shown
+    for odd in ("nowhere", "a/b", "x" * 300):
+        assert "Rooms 1" in words(read(client, f"/admin/live?room={odd}"))
+
+
 def test_one_field_opens_any_room(client: FlaskClient) -> None:
     answer = client.get("/rooms", query_string={"name": " a?b "})
     assert answer.status_code == 303

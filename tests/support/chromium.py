@@ -87,6 +87,7 @@ class Profile:
         self._viewport = viewport or _VIEWPORT
         self._key = browser, json.dumps(options, sort_keys=True)
         self._kept: Page | None = None
+        self._is_closed = False
         if idle := self._idle.setdefault(self._key, []):
             self._context, self._kept = idle.pop()
         else:
@@ -102,6 +103,10 @@ class Profile:
 
     def close(self) -> None:
         """Close its pages, which ends every connection, and let no trace of them stay."""
+        # Whoever came after may have it already.
+        if self._is_closed:
+            return None
+        self._is_closed = True
         kept = self._kept
         for page in self._context.pages:
             if page is kept:

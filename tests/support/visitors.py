@@ -78,7 +78,17 @@ class Visitor:
             self.page.fill("#peer-id", peer_id)
         self.page.fill("#username", name)
         self.page.click("#join-button")
-        self.sees("#user-data")
+        self.is_in()
+
+    def is_in(self) -> None:
+        """Wait until the page says that one is in the room."""
+        self.sees("#leave-button")
+
+    def edit(self, text: str) -> None:
+        """Type one's own user data, without saving it."""
+        if not self.page.is_visible("#user-data"):
+            self.page.click("#own-data-line")
+        self.page.fill("#user-data", text)
 
     def person(self, name: str) -> Locator:
         """Return how the page shows a person."""
@@ -89,7 +99,11 @@ class Visitor:
         self.sees("#people .person:not(.away)", name)
 
     def sees_away(self, name: str) -> None:
-        """Wait until the page shows a person as having left."""
+        """Wait until the page shows a person as having left, in the list that is folded."""
+        folded = self.page.locator("#were-here:not([open]) > summary")
+        self.page.locator("#people .person.away").filter(has_text=name).wait_for(state="attached")
+        if folded.count():
+            folded.click()
         self.sees("#people .person.away", name)
 
     def _hear(self, message: Any) -> None:

@@ -47,7 +47,10 @@ class Maker:
 
 @dataclass(slots=True)
 class PeerView:
-    """What a list shows of a peer; ``files`` are stored names, oldest first."""
+    """What a list shows of a peer; ``files`` are stored names, oldest first.
+
+    ``changed_version`` is the room's version when any of it changed last.
+    """
 
     peer_id: str
     username: str
@@ -57,6 +60,7 @@ class PeerView:
     session_count: int
     away_reason: str | None = None
     grants: str | None = None
+    changed_version: int = 0
     files: list[str] = field(default_factory=list)
 
     @property
@@ -252,6 +256,7 @@ def view(session: Session, name: str, only: str | None = None) -> RoomView:
         select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
         Peer.away_reason,
         Peer.grants,
+        Peer.changed_version,
     ).where(Peer.room_id == room.id)
     files = (
         select(File.peer_row_id, File.stored_name)

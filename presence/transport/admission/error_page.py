@@ -57,6 +57,9 @@ def is_wanted(environ: WSGIEnvironment) -> bool:
     path = str(environ.get("PATH_INFO", ""))
     if environ["REQUEST_METHOD"] not in _METHODS or path.startswith(_FOR_PROGRAMS):
         return False
+    # A page's own scripts ask for a part of it: they read the reason, and say it there.
+    if "HTTP_HX_REQUEST" in environ:
+        return False
     accepted = parse_accept_header(environ.get("HTTP_ACCEPT"), MIMEAccept)
     return accepted.best_match(["application/json", "text/html"]) == "text/html"
 

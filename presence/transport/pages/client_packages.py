@@ -16,6 +16,7 @@ import re
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +72,17 @@ def javascript_files(folder: Path, version: str) -> dict[str, bytes]:
     return files
 
 
-def as_commonjs(module: str) -> str:
-    """Return an ES module of the client as CommonJS.
+def _required_in_package(path: str) -> str:
+    is_own = path.startswith("./")
+    return f'require("{path.removesuffix(".js")}.cjs")' if is_own else f'require("{path}")'
 
-    It knows the few forms that they use: named imports, and named exports of declarations, of names
-    and from another module. Raises `ValueError` for any other.
+
+def as_commonjs(module: str, required: Callable[[str], str] = _required_in_package) -> str:
+    """Return an ES module of ours as CommonJS; `required` says how it gets another, by its path.
+
+    It knows the few forms that they use: imports of names, or for what a module does by itself, and
+    named exports of declarations, of names and from another module. Raises `ValueError` for any
+    other.
     """
     exported: list[str] = []
 
@@ -85,9 +92,8 @@ def as_commonjs(module: str) -> str:
         ]
         return [(pair[0].strip(), pair[-1].strip()) for pair in pairs]
 
-    def required(path: str) -> str:
-        is_own = path.startswith("./")
-        return f'require("{path.removesuffix(".js")}.cjs")' if is_own else f'require("{path}")'
+    def done(match: re.Match[str]) -> str:
+        return f"{required(match[1])};"
 
     def imported(match: re.Match[str]) -> str:
         bound = [old if old == new else f"{old}: {new}" for old, new in names(match[1])]
@@ -106,6 +112,7 @@ def as_commonjs(module: str) -> str:
         return f"{match[1]} {match[2]}"
 
     text = re.sub(r'^import \{([^}]*)\} from "([^"]+)";', imported, module, flags=re.MULTILINE)
+    text = re.sub(r'^import "([^"]+)";', done, text, flags=re.MULTILINE)
     text = re.sub(r'^export \{([^}]*)\} from "([^"]+)";', passed_on, text, flags=re.MULTILINE)
     text = re.sub(r"^export \{([^}]*)\};", listed, text, flags=re.MULTILINE)
     text = re.sub(

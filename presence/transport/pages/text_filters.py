@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request, url_for
 
+from presence.domain.files import file_types
 from presence.domain.values import clock
 from presence.transport.wire.wording import plural
 
@@ -25,8 +26,10 @@ _SHOWN_OTHERWISE = {"role", "avatar"}
 
 _HUES = 12
 _JSON_WORDS: dict[object, str] = {None: "null", True: "true", False: "false"}
-# Pictures from other hosts would tell those hosts who is looking, so only our own are shown.
-_OWN_PICTURE = re.compile(r"/?(uploads/[0-9a-f]{32}\.(?:jpg|png|gif|webp))")
+# Pictures from other hosts would tell those hosts who is looking, so only our own are shown. What
+# signs an address is for a while, and made anew for whoever looks.
+_SIGNED = r"(?:\?expires=\d+&signature=[\w-]+)?"
+_OWN_PICTURE = re.compile(rf"/?uploads/([0-9a-f]{{32}}\.(?:jpg|png|gif|webp)){_SIGNED}")
 _INLINE_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+=*")
 
 
@@ -51,6 +54,8 @@ def init_app(bp: Blueprint) -> None:
         "slug": slug,
         "file_size": file_size,
         "avatar": avatar,
+        "is_picture": is_picture,
+        "below_root": below_root,
         "tree": tree,
         "plural": plural,
         "steps": steps,
@@ -105,24 +110,40 @@ def file_size(size: int) -> str:
     return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 
-def avatar(user_data: dict[str, Any]) -> str | None:
-    """Return the address of a peer's picture, if it is one that this server may show."""
+def avatar(user_data: dict[str, Any], room_files: Container[str] | None) -> str | None:
+    """Return the address of a peer's picture, if it is one that this server may show.
+
+    Where files have signed addresses, `room_files` are those of the room: to name one of another
+    room must not be enough to have its address signed. None where there is nothing to sign.
+    """
     address = user_data.get("avatar")
     if not isinstance(address, str):
         return None
     own = _OWN_PICTURE.fullmatch(address)
-    if own:
-        return "/" + own[1]
+    if own and (room_files is None or own[1] in room_files):
+        return url_for("uploads_api.serve", filename=own[1])
     return address if _INLINE_PICTURE.fullmatch(address) else None
+
+
+def below_root(address: str) -> str:
+    """Return an address of this server relative to a page that stands at its top."""
+    return address.removeprefix(request.script_root).lstrip("/")
+
+
+def is_picture(stored_name: str) -> bool:
+    """Tell whether a stored file is one that browsers show rather than download."""
+    kind = file_types.BY_STORED_EXTENSION.get(file_types.extension_of(stored_name))
+    return kind is not None and kind.is_image
 
 
 def steps(levels: list[int]) -> str:
     """Return an SVG path through `levels`, one unit wide each, in a box that is 1 unit high."""
     top = max(*levels, 1)
     path = f"M0 {1 - levels[0] / top:.3f}"
-    for index, level in enumerate(levels):
-        path += f"V{1 - level / top:.3f}H{index + 1}"
-    return path
+    for index, level in enumerate(levels[1:], start=1):
+        if level != levels[index - 1]:
+            path += f"H{index}V{1 - level / top:.3f}"
+    return f"{path}H{len(levels)}"
 
 
 def gist(user_data: dict[str, Any]) -> str:
@@ -166,6 +187,8 @@ def _node(key: str, value: Any, budget: list[int]) -> TreeNode:
             node.text = "{}" if node.kind == "object" else "[]"
         return node
     if isinstance(value, str):
+        if _INLINE_PICTURE.fullmatch(value):
+            return TreeNode(key, "word", f"a picture of {file_size(len(value) * 3 // 4)}")
         text = value if len(value) <= TREE_TEXT else value[:TREE_TEXT] + "…"
         return TreeNode(key, "text", text)
     return TreeNode(key, "number" if _is_number(value) else "word", _word(value))

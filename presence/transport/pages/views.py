@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from presence.config import VERSION
 from presence.domain.files import files
-from presence.domain.permissions.tokens import LIST
+from presence.domain.permissions.tokens import JOIN, LIST
 from presence.domain.rooms import activity, occupancy, overview, rooms
 from presence.domain.rooms.overview import RoomPage
 from presence.domain.rooms.rooms import PeerView, RoomView
@@ -20,7 +20,7 @@ from presence.storage import database, maintenance
 from presence.transport.admission import error_handlers, error_page, request_access
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.admission.security_headers import protect_page
-from presence.transport.pages import text_filters
+from presence.transport.pages import room_parts, text_filters
 from presence.transport.process.runtime import runtime
 from presence.transport.wire import messages
 from presence.transport.wire.messages import RoomAddress
@@ -34,6 +34,8 @@ ROOMS_PER_PAGE = 24
 SHOWN_INACTIVE = 60
 SHOWN_FILES = 60
 SHOWN_ACTIVITY = 30
+# A page keeps the data of so many people up to date that somebody opened there.
+MOST_OPENED = 20
 
 bp.after_request(protect_page)
 
@@ -47,7 +49,9 @@ def set_up(state: BlueprintSetupState) -> None:
 
 @bp.errorhandler(PresenceError)
 def explain(error: PresenceError) -> Response:
-    """Answer an error on a page with a page."""
+    """Answer an error on a page with a page; to the page's own scripts, as to any program."""
+    if "HX-Request" in request.headers:
+        return make_response(error.body(), STATUS[type(error)], error_handlers.headers_of(error))
     page = render_template("problem.html", error=error)
     return make_response(page, STATUS[type(error)], error_handlers.headers_of(error))
 
@@ -104,14 +108,18 @@ def open_room() -> Response | str | tuple[str, int]:
 @public
 def room_page(room_name: str) -> str:
     """Show a room: who is and was there, their data and files, and the tools to take part."""
-    return render_template("room.html", settings=runtime().settings, **_room(room_name))
+    seen = _room(room_name)
+    have = room_parts.have_of(seen)
+    return render_template("room.html", settings=runtime().settings, have=have, **seen)
 
 
 @bp.get("/rooms/<room_name>/live")
 @needs(LIST)
-def room_fragment(room_name: str) -> str:
-    """Return the parts of a room's page that change by themselves."""
-    return render_template("room_live.html", **_room(room_name))
+def room_fragment(room_name: str) -> str | tuple[str, int]:
+    """Return what a room's page does not have yet of the parts that change by themselves."""
+    before = room_parts.parse(request.args.get("have", ""))
+    opened = set(request.args.getlist("open")[:MOST_OPENED])
+    return room_parts.changes(_room(room_name), before, opened) or ("", 204)
 
 
 def _rooms() -> dict[str, Any]:
@@ -147,7 +155,9 @@ def _room(room_name: str) -> dict[str, Any]:
         stored = files.of_room(session, name, SHOWN_FILES)
         entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
         hour = occupancy.last_hour(session, [room_id])[room_id]
-    active = [peer for peer in view.peers if peer.is_active]
+    me = request.args.get("me", "")
+    # Whoever looks is pinned to the top, and does not look for themselves among a hundred.
+    active = sorted((peer for peer in view.peers if peer.is_active), key=lambda p: p.peer_id != me)
     inactive = sorted(
         (peer for peer in view.peers if not peer.is_active), key=_last_seen, reverse=True
     )
@@ -161,9 +171,18 @@ def _room(room_name: str) -> dict[str, Any]:
         "entries": entries,
         "hour": hour,
         "file_count": sum(len(peer.files) for peer in view.peers),
-        "me": request.args.get("me", ""),
+        "room_files": _room_files(view),
+        "may_join": request_access.allows(JOIN, name),
+        "me": me,
         "server_url": _server_url(),
     }
+
+
+def _room_files(view: RoomView) -> frozenset[str] | None:
+    """Return the stored names of a room's files where their addresses have to be signed."""
+    if not runtime().access.is_locked:
+        return None
+    return frozenset(name for peer in view.peers for name in peer.files)
 
 
 def _is_veiled() -> bool:
@@ -187,6 +206,8 @@ def _unknown_room(name: str) -> dict[str, Any]:
         "entries": [],
         "hour": [0] * occupancy.MINUTES,
         "file_count": 0,
+        "room_files": frozenset(),
+        "may_join": True,
         "me": "",
         "server_url": _server_url(),
     }

@@ -1,0 +1,119 @@
+// The admin's page: its buttons ask the API with the visitor's own token, after one question.
+
+import { copy } from "./copying.js";
+import { headers, isReady } from "./pass.js";
+import { base, server } from "./server.js";
+import "./times.js";
+
+const FRESH_MS = 5000;
+
+const get = (id) => document.getElementById(id);
+const of = (room) => `/rooms/${encodeURIComponent(room)}`;
+const peerOf = (room, peer) => `${of(room)}/peers/${encodeURIComponent(peer)}`;
+
+// What each button asks, does and can take back.
+const ACTS = {
+  kick: { ask: (room, peer) => `Put “${peer}” out of “${room}”? They may come back.`, done: "was put out.", path: (room, peer) => `${peerOf(room, peer)}/kick` },
+  ban: { ask: (room, peer) => `Ban “${peer}” from “${room}”?`, done: "is banned.", undo: "unban", path: (room, peer) => `${peerOf(room, peer)}/ban` },
+  unban: { done: "may come back.", path: (room, peer) => `${peerOf(room, peer)}/unban` },
+  close: { ask: (room) => `Close “${room}”? Everybody is put out, and nobody may join.`, done: "is closed.", undo: "reopen", path: (room) => `${of(room)}/close` },
+  reopen: { done: "is open again.", path: (room) => `${of(room)}/reopen` },
+  erase: { ask: (room, peer) => `Erase “${peer}” from “${room}”, with their data and files? This cannot be undone.`, done: "was erased.", method: "DELETE", path: peerOf },
+  remove: { ask: (room) => `Remove “${room}”, with everybody’s data and files? This cannot be undone.`, done: "was removed.", method: "DELETE", path: of },
+};
+
+const load = () => document.body.dispatchEvent(new CustomEvent("admin-load"));
+
+async function ask(path, { method = "POST", body } = {}) {
+  const response = await fetch(`${base}/api/webrtc${path}`, {
+    method,
+    headers: { ...headers(), ...(body && { "Content-Type": "application/json" }) },
+    body: body && JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.detail);
+  return answer;
+}
+
+/** Ask the visitor once; resolves with whether they mean it. */
+function meant(words) {
+  const dialog = get("ask");
+  get("ask-words").textContent = words;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+async function perform(name, room, peer) {
+  const act = ACTS[name];
+  if (act.ask && !(await meant(act.ask(room, peer)))) return;
+  try {
+    await ask(act.path(room, peer), { method: act.method });
+    say(`“${peer || room}” ${act.done}`, act.undo && (() => perform(act.undo, room, peer)));
+  } catch (error) {
+    say(error.message);
+  }
+  load();
+}
+
+/** Tell what was done, with a button that takes it back if there is a way. */
+function say(words, undo) {
+  const news = get("news");
+  news.textContent = words;
+  if (!undo) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "small";
+  button.textContent = "Undo";
+  button.addEventListener("click", undo);
+  news.append(" ", button);
+}
+
+get("admin").addEventListener("click", ({ target }) => {
+  const { act, room, peer } = target.closest("[data-act]")?.dataset ?? {};
+  if (act) perform(act, room, peer);
+});
+
+document.addEventListener("htmx:after:request", ({ detail }) => {
+  const { response, text } = detail.ctx;
+  const problem = response.status >= 400 && response.status < 500 ? JSON.parse(text).detail : "";
+  get("shut").hidden = !problem;
+  get("shut").textContent = problem;
+  get("admin").hidden = Boolean(problem);
+});
+
+get("search").addEventListener("input", () => {
+  const address = new URL(location.href);
+  const wanted = get("search").value.trim();
+  if (wanted) address.searchParams.set("search", wanted);
+  else address.searchParams.delete("search");
+  history.replaceState(history.state, "", address);
+  load();
+});
+
+get("mint-form")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  get("mint-problem").textContent = "";
+  get("mint-made").hidden = true;
+  const room = get("mint-room").value.trim();
+  const grants = [...document.querySelectorAll("[name=grant]:checked")].map(({ value }) => value);
+  const body = { peer_id: get("mint-peer").value.trim(), room, grants, ttl: get("mint-ttl").value * 60 };
+  try {
+    const { token } = await ask("/tokens", { body });
+    const where = room.includes("*") ? "/" : of(room);
+    get("mint-link").value = `${server}${where}#token=${token}`;
+    get("mint-made").hidden = false;
+    get("mint-copy").focus();
+  } catch (error) {
+    get("mint-problem").textContent = error.message;
+  }
+});
+get("mint-copy")?.addEventListener("click", ({ currentTarget }) => copy(get("mint-link").value, currentTarget));
+
+if (isReady) {
+  // In a turn of its own, as HTMX begins: it listens by then.
+  setTimeout(load);
+  setInterval(() => document.hidden || load(), FRESH_MS);
+}

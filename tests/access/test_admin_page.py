@@ -1,0 +1,140 @@
+"""The admin's page: an admin's day, with the page of somebody it happens to beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local_cluster.live_server import LiveServer
+from tests.support.axe import findings
+from tests.support.callers import ROOMS, admin, ask, join
+from tests.support.keys import token
+from tests.support.visitors import Visitor, room_path
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(chromium: Browser, locked: LiveServer) -> Generator[Visit]:
+    """Open a page of the locked server as a new person; nothing may have raised an error."""
+    made: list[Visitor] = []
+
+    def make(path: str, **options: Any) -> Visitor:
+        made.append(Visitor(chromium, locked.url, **options))
+        made[-1].open(path)
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        visitor.close()
+    assert [error for visitor in made for error in visitor.errors] == []
+
+
+def come(locked: LiveServer, room: str, peer_id: str) -> None:
+    """Join a room over REST."""
+    made = token(peer_id, room)
+    answer = ask(locked, "POST", f"{ROOMS}/{room}/join", made, json=join(room, peer_id))
+    assert answer.ok, answer.text
+
+
+def do(visitor: Visitor, what: str, whom: str, *, asked: bool = True) -> None:
+    """Press a button of the table, and say yes where that is asked."""
+    visitor.page.get_by_role("button", name=f"{what} {whom}", exact=True).click()
+    if asked:
+        visitor.page.click("#ask-yes")
+
+
+def test_an_admin_finds_kicks_bans_closes_erases_and_makes_a_token(
+    visit: Visit, locked: LiveServer, room: str
+) -> None:
+    come(locked, room, "ada")
+    come(locked, f"{room}-2", "bo")
+    victim = visit(f"{room_path(room)}#token={token('eve', room)}")
+    victim.join("Eve")
+
+    boss = visit(f"/admin#token={admin(f'{room}*')}")
+    boss.sees("#admin table", f"{room}-2")
+    boss.page.fill("#search", f"{room}-2")
+    boss.sees("#rooms-title", "1")
+    boss.page.fill("#search", room)
+    boss.page.get_by_role("link", name=room, exact=True).click()
+    boss.sees("#people-of", "eve")
+    assert findings(boss) == []
+
+    # Asked for once, and not done where the answer is no.
+    boss.page.get_by_role("button", name="Kick eve", exact=True).click()
+    boss.sees("#ask-words", "Put “eve” out")
+    boss.page.keyboard.press("Escape")
+    assert victim.page.is_visible("#leave-button")
+    do(boss, "Kick", "eve")
+    victim.sees("#you-news", "An admin has put you out")
+    boss.sees("#news", "“eve” was put out.")
+
+    do(boss, "Ban", "eve")
+    victim.sees("#shut", "is banned from room")
+    boss.page.get_by_role("button", name="Undo").click()
+    boss.sees("#news", "“eve” may come back.")
+    boss.sees_no("#people-of .badge", "banned")
+    victim.page.reload()
+    victim.join("Eve")
+
+    do(boss, "Close", room)
+    victim.sees("#you-news", "closed this room")
+    boss.sees("#admin .badge", "closed")
+    do(boss, "Reopen", room, asked=False)
+    boss.sees_no("#admin .badge", "closed")
+    victim.join("Eve")
+
+    do(boss, "Erase", "eve")
+    victim.sees("#you-news", "You were erased")
+    boss.sees_no("#people-of", "eve")
+
+    boss.page.fill("#mint-peer", "guest-1")
+    # No longer than the token is good with which it is made.
+    boss.page.click("#mint-form button.primary")
+    boss.sees("#mint-problem", "ends before")
+    boss.page.fill("#mint-ttl", "5")
+    boss.page.click("#mint-form button.primary")
+    link = boss.sees("#mint-link").input_value()
+    guest = visit(link.removeprefix(locked.url))
+    guest.join("Guest")
+    boss.sees("#people-of", "guest-1")
+
+    do(boss, "Remove", room)
+    guest.sees_no("#leave-button")
+    boss.sees_no("#admin table tbody", "guest-1")
+
+
+def test_an_admin_of_some_rooms_sees_these_alone_and_nothing_of_the_server(
+    locked: LiveServer, room: str
+) -> None:
+    come(locked, room, "ada")
+    come(locked, f"{room}-2", "bo")
+    own = ask(locked, "GET", "/admin/live", admin(room)).text
+    assert (f"<bdi>{room}</bdi>" in own, f"{room}-2" in own) == (True, False)
+    assert "Webhooks" not in own
+    of_all = ask(locked, "GET", "/admin/live", admin("*")).text
+    assert f"{room}-2" in of_all
+    for word in ("Webhooks", "Workers", "Version", "this one"):
+        assert word in of_all
+    refused = ask(locked, "GET", f"/admin/live?room={room}-2", admin(room))
+    assert (refused.status_code, "bo" in refused.text) == (403, False)
+    for made in (None, token("ada", room)):
+        assert ask(locked, "GET", "/admin/live", made).status_code in (401, 403)
+
+
+def test_without_an_admins_token_the_page_says_so(visit: Visit, room: str) -> None:
+    visitor = visit("/admin", width=360)
+    visitor.sees("#pass")
+    assert not visitor.page.is_visible("#admin")
+    visitor.page.fill("#pass-token", token("ada", room))
+    visitor.page.click("#pass-form button")
+    visitor.sees("#shut", "The token does not allow this")
+    assert not visitor.page.is_visible("#admin")
+    assert findings(visitor) == []
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360

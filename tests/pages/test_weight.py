@@ -1,0 +1,166 @@
+"""What a page weighs: its files are compressed, kept for good, and few."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import time
+from typing import Any
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from local_cluster.live_server import LiveServer
+from presence.transport.pages import bundles
+from presence.transport.pages.text_filters import slug
+from tests.pages.conftest import Visit
+from tests.pages.reading import join, read
+from tests.support.paths import ROOT
+from tests.support.visitors import Visitor, room_path
+
+ZIPPED = {"Accept-Encoding": "gzip"}
+PAGES = ["/", "/rooms/studio", "/doctor", "/docs/api", "/clients", "/admin"]
+
+
+def files_of(page: str) -> list[str]:
+    found = re.findall(r'(?:src|href)="/?(static/[^"#]+)', page)
+    assert found
+    return [f"/{path}" for path in found]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_file_of_a_page_is_compressed_and_kept_for_good(
+    client: FlaskClient, path: str
+) -> None:
+    for address in files_of(read(client, path)):
+        plain = client.get(address)
+        zipped = client.get(address, headers=ZIPPED)
+        assert plain.status_code == zipped.status_code == 200, address
+        assert gzip.decompress(zipped.data) == plain.data
+        for answer in (plain, zipped):
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert "Accept-Encoding" in answer.headers["Vary"]
+        assert plain.headers["ETag"] != zipped.headers["ETag"]
+        known = {"If-None-Match": zipped.headers["ETag"], **ZIPPED}
+        assert client.get(address, headers=known).status_code == 304
+
+
+def test_a_file_has_an_address_that_stays_too(client: FlaskClient) -> None:
+    stays = client.get("/static/client/index.js")
+    assert stays.headers["Cache-Control"] == "no-cache"
+    # Of another version, which a page that is open still has: the file is there, but not kept.
+    other = client.get("/static/v-0123456789abcdef/client/index.js")
+    assert other.data == stays.data
+    assert other.headers["Cache-Control"] == "no-cache"
+    for path in (
+        "all/nothing.js",
+        "all/../app.py",
+        "v-0123456789abcdef/nothing",
+        "js",
+        "../app.py",
+    ):
+        assert client.get(f"/static/{path}").status_code == 404, path
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_compressed_for_who_can_read_that(client: FlaskClient, path: str) -> None:
+    plain = client.get(path)
+    zipped = client.get(path, headers=ZIPPED)
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    assert len(zipped.data) < len(plain.data) / 2
+    assert "</html>" in gzip.decompress(zipped.data).decode()
+
+
+def test_a_bundle_has_every_module_that_its_page_needs_once(client: FlaskClient) -> None:
+    for name in bundles.SCRIPTS:
+        text = client.get(f"/static/all/{name}.js").text
+        made = re.findall(r'^modules\["([^"]+)"\] =', text, re.MULTILINE)
+        assert len(made) == len(set(made)) > 0
+        assert set(re.findall(r'require\("([^"]+)"\)', text)) == set(made)
+    every = {path.name for path in (ROOT / "static" / "css").iterdir()}
+    assert every == {f"{sheet}.css" for sheets in bundles.STYLES.values() for sheet in sheets}
+
+
+def test_a_page_is_told_only_what_it_does_not_have(client: FlaskClient) -> None:
+    for peer_id in ("ada", "bo"):
+        join(client, "studio", peer_id, peer_id.title(), n=1, deep={"er": "inside"})
+
+    def ask(have: str, **query: Any) -> Any:
+        return client.get("/rooms/studio/live", query_string={"have": have, **query})
+
+    def have_of(text: str) -> str:
+        found = re.search(r'name="have" value="([^"]+)"', text)
+        assert found
+        return found[1]
+
+    first = have_of(read(client, "/rooms/studio"))
+    assert ask(first).status_code == 204
+    join(client, "studio", "bo", "Bo", n=2)
+    changed = ask(first).text
+    assert ("Bo</bdi>" in changed, "Ada</bdi>" in changed.split("activity")[0]) == (True, False)
+    assert ("n 2" in changed, 'class="tree"' in changed) == (True, False)
+    second = have_of(changed)
+    assert ask(second).status_code == 204
+    # What somebody has opened comes with its data, and stays up to date.
+    assert 'class="tree"' in ask(second, open=slug("bo")).text
+    # Somebody new has a place in the list, and so does who was lost with the database.
+    join(client, "studio", "cem", "Cem")
+    assert "Ada</bdi>" in ask(second).text
+    for unknown in ("", "x", f"99999{first}", "1.2.3"):
+        assert "Ada</bdi>" in ask(unknown).text, unknown
+
+
+def weigh(visitor: Visitor, path: str) -> tuple[int, int]:
+    """Open a page; return how many requests it took, and how many bytes came."""
+    network = visitor.page.context.new_cdp_session(visitor.page)
+    network.send("Network.enable")
+    kept: set[str] = set()
+    sizes: dict[str, int] = {}
+    network.on("Network.requestServedFromCache", lambda event: kept.add(event["requestId"]))
+
+    def note(event: Any) -> None:
+        sizes[event["requestId"]] = event["encodedDataLength"]
+
+    network.on("Network.loadingFinished", note)
+    visitor.open(path)
+    visitor.is_live()
+    # Until nothing was asked for during a while: that is what is weighed.
+    quiet, before = time.monotonic(), -1
+    while time.monotonic() - quiet < 1:
+        if len(sizes) != before:
+            quiet, before = time.monotonic(), len(sizes)
+        visitor.page.wait_for_timeout(50)
+    came = [size for request, size in sizes.items() if request not in kept and size > 0]
+    network.detach()
+    return len(came), sum(came)
+
+
+def test_pages_are_light_and_come_with_few_requests(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    requests.post(
+        f"{site.url}/api/webrtc{room_path(room)}/join",
+        json={"peer_id": "ada", "username": "Ada"},
+        timeout=10,
+    ).raise_for_status()
+    visitor = visit("/clients")
+    visitor.page.context.new_cdp_session(visitor.page).send("Network.clearBrowserCache")
+    many, size = weigh(visitor, "/")
+    assert (many <= 12, size <= 60_000) == (True, True), (many, size)
+    many, size = weigh(visitor, "/")
+    assert many <= 2, (many, size)
+    visitor.page.context.new_cdp_session(visitor.page).send("Network.clearBrowserCache")
+    many, size = weigh(visitor, room_path(room))
+    assert (many <= 12, size <= 110_000) == (True, True), (many, size)
+
+
+def test_where_no_websocket_gets_through_the_page_goes_by_polling(visit: Visit, room: str) -> None:
+    ada = visit("/clients")
+    ada.page.route_web_socket("**/socket.io/**", lambda socket: socket.close())
+    ada.open(room_path(room))
+    ada.is_live()
+    ada.join("Ada")
+    ada.sees_here("Ada")
