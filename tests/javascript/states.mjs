@@ -1,6 +1,7 @@
 // What JavaScript clients see of each other's states, as one line of JSON.
 import { io } from "socket.io-client";
 import { PresenceClient } from "../../static/client/index.js";
+import { watchIdle } from "../../static/client/states.js";
 
 const [url, room] = process.argv.slice(2);
 const ada = new PresenceClient(url, { io, peerId: "ada" });
@@ -34,4 +35,17 @@ await ada.leave();
 report.left = (await until(() => is())) || seen();
 ada.close();
 bob.close();
+
+// A page says by itself when nobody touches it.
+const page = Object.assign(new EventTarget(), { document: {} });
+const idle = [];
+const stop = watchIdle(60, (isIdle) => idle.push(isIdle), page);
+await until(() => idle.length === 1);
+page.dispatchEvent(new Event("pointermove"));
+page.dispatchEvent(new Event("keydown"));
+await until(() => idle.length === 3);
+page.dispatchEvent(new Event("keydown"));
+stop();
+await new Promise((resolve) => setTimeout(resolve, 150));
+report.idle = idle.join() === "true,false,true,false" || idle;
 console.log(JSON.stringify(report));

@@ -31,9 +31,11 @@ ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "2"))
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A locked server."""
-    server = LiveServer(
-        tmp_path_factory.mktemp("once"), **LOCKED, PRESENCE_MAX_IDEMPOTENCY_KEYS="40"
-    ).start()
+    settings: dict[str, Any] = LOCKED | {
+        "PRESENCE_MAX_IDEMPOTENCY_KEYS": 40,
+        "PRESENCE_KEEP_BROADCASTS": 10,
+    }
+    server = LiveServer(tmp_path_factory.mktemp("once"), **settings).start()
     yield server
     server.kill()
 
@@ -52,6 +54,8 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("POST", f"{ROOMS}/all/join", {"peer_id": "ada", "username": "Ada"}),
     ("POST", f"{ROOMS}/all/join", {"peer_id": "bob", "username": "Bob"}),
     ("POST", f"{ROOMS}/all/update-data?peer_id=ada", {"user_data": {"n": 1}, "if_version": 2}),
+    ("POST", f"{ROOMS}/all/data?peer_id=ada", {"room_data": {"n": 1}, "if_version": 3}),
+    ("POST", f"{ROOMS}/all/broadcast", {"event": "e", "data": 1, "keep": True}),
     ("POST", f"{ROOMS}/all/peers/ada/kick", None),
     ("POST", f"{ROOMS}/all/leave", {"peer_id": "bob"}),
     ("DELETE", f"{ROOMS}/all/peers/bob", None),

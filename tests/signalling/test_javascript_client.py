@@ -68,7 +68,7 @@ def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
     server: LiveServer, room: str
 ) -> None:
     report = json.loads(node("states.mjs", server.url, room))
-    names = ("merged", "few", "gone", "again", "back", "cleared", "left")
+    names = ("merged", "few", "gone", "again", "back", "cleared", "left", "idle")
     assert report == dict.fromkeys(names, True)
 
 

@@ -74,7 +74,8 @@ def init_app(run: Runtime) -> None:
         )
         click.echo(
             f"{peers_and_files}, {plural(swept.rooms, 'room', 'rooms')}, "
-            f"{plural(swept.activity, 'entry', 'entries')} of activity and "
+            f"{plural(swept.activity, 'entry', 'entries')} of activity, "
+            f"{plural(swept.broadcasts, 'kept broadcast', 'kept broadcasts')} and "
             f"{plural(len(lost), 'file', 'files')} without a row."
         )
 

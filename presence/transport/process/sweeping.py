@@ -43,6 +43,7 @@ class Swept:
     files: int = 0
     rooms: int = 0
     activity: int = 0
+    broadcasts: int = 0
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -210,6 +211,7 @@ class Sweeper:
             run.socketio.sleep(0)
 
     def _forget_broadcasts(self, overdue: Sequence[Any]) -> None:
+        self.swept.broadcasts += len(overdue)
         if self._dry_run:
             return
         newest: dict[str, int] = {}
