@@ -67,7 +67,17 @@ from presence.transport.describing import descriptions
 from presence.transport.engine import socketio_server
 from presence.transport.engine.socket_rooms import SocketRooms
 from presence.transport.engine.socketio_server import UncompressedWebSocket
-from presence.transport.events import joining, recovery, signals, sync, unknown, user_data, watching
+from presence.transport.events import (
+    joining,
+    recovery,
+    signals,
+    state,
+    sync,
+    unknown,
+    user_data,
+    watching,
+)
+from presence.transport.events import room_data as room_data_events
 from presence.transport.pages import admin, api, clients, doctor_probes, static_files, views
 from presence.transport.pages import doctor as doctor_pages
 from presence.transport.process import (
@@ -90,7 +100,7 @@ from presence.transport.rest import (
     moderation,
     publishing,
     resumable,
-    rights,
+    room_data,
     rooms,
     tokens,
     uploads,
@@ -130,8 +140,10 @@ PARTS: tuple[Part, ...] = (
     joining.init_app,
     recovery.init_app,
     user_data.init_app,
+    room_data_events.init_app,
     sync.init_app,
     signals.init_app,
+    state.init_app,
     watching.init_app,
     unknown.init_app,
     health.init_app,
@@ -150,12 +162,12 @@ PARTS: tuple[Part, ...] = (
 # The routes, by what they are about.
 BLUEPRINTS = (
     rooms.bp,
+    room_data.bp,
     activity.bp,
     uploads.bp,
     resumable.bp,
     ice.bp,
     moderation.bp,
-    rights.bp,
     made_rooms.bp,
     publishing.bp,
     batch.bp,

@@ -242,10 +242,14 @@ class Settings:
         "PRESENCE_MAX_BYTES_PER_PEER", 256 * _MIB, "bytes of a peer's files; 0 for any number"
     )
     max_bytes_per_room: int = _setting(
-        "PRESENCE_MAX_BYTES_PER_ROOM", 1024 * _MIB, "bytes of a room's files; 0 for any number"
+        "PRESENCE_MAX_BYTES_PER_ROOM",
+        1024 * _MIB,
+        "bytes of a room's files, data and kept broadcasts; 0 for any number",
     )
     max_bytes_total: int = _setting(
-        "PRESENCE_MAX_BYTES_TOTAL", 10 * 1024 * _MIB, "bytes of all files; 0 for any number"
+        "PRESENCE_MAX_BYTES_TOTAL",
+        10 * 1024 * _MIB,
+        "bytes of all of that; 0 for any number",
     )
     min_free_disk_bytes: int = _setting(
         "PRESENCE_MIN_FREE_DISK_BYTES",
@@ -300,10 +304,21 @@ class Settings:
         "how long it is kept what happened in a room",
         check=values.seconds_of,
     )
+    keep_broadcasts: int = _setting(
+        "PRESENCE_KEEP_BROADCASTS",
+        0,
+        "broadcasts with keep that a room keeps for those who are away, the newest; 0 for none",
+    )
+    keep_broadcasts_for: str = _setting(
+        "PRESENCE_KEEP_BROADCASTS_FOR",
+        "1d",
+        "how long they are kept",
+        check=values.seconds_of,
+    )
     max_user_data_bytes: int = _setting(
         "PRESENCE_MAX_USER_DATA_BYTES",
         16 * 1024,
-        "largest user_data of a peer, as compact JSON",
+        "largest user_data of a peer, and room_data of a room, as compact JSON",
         least=1,
     )
     max_message_bytes: int = _setting(
@@ -368,6 +383,11 @@ class Settings:
         "PRESENCE_ANNOUNCE_WINDOW",
         0.05,
         "changes of a room within this many seconds share one list",
+    )
+    state_window: float = _setting(
+        "PRESENCE_STATE_WINDOW",
+        0.05,
+        "states of the moment that change within this many seconds share one message",
     )
     ping_interval: float = _setting(
         "PRESENCE_PING_INTERVAL",

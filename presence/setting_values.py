@@ -19,7 +19,8 @@ SECONDS_A_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 # What backends can be told of.
 EVENT_TYPES = (
-    *("room_made", "room_emptied", "room_removed", "peer_joined", "peer_left", "peer_updated"),
+    *("room_made", "room_emptied", "room_removed", "room_updated"),
+    *("peer_joined", "peer_left", "peer_updated"),
     *("file_uploaded", "file_deleted", "peer_wanted", "broadcast_sent"),
 )
 

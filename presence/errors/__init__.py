@@ -39,7 +39,7 @@ from presence.errors.connections import (
     UpgradeIncomplete,
     UpgradeRefused,
 )
-from presence.errors.events import EventsGone, EventsNotKept
+from presence.errors.events import BroadcastsNotKept, EventsGone, EventsNotKept
 from presence.errors.files import (
     DiskNearlyFull,
     FileCheckBusy,
@@ -114,6 +114,8 @@ from presence.errors.rooms import (
     PasswordWanted,
     PeerNotFound,
     RoomClosed,
+    RoomDataConflict,
+    RoomDataTooLarge,
     RoomFull,
     RoomNotFound,
     RoomNotMade,
@@ -138,6 +140,7 @@ from presence.errors.signals import (
     SignalExpired,
     SignalTooLarge,
     SignalUnconfirmed,
+    StateTooLarge,
     UnknownPeer,
 )
 
@@ -150,6 +153,7 @@ __all__ = [
     "AnswersTooLarge",
     "BanNotFound",
     "Banned",
+    "BroadcastsNotKept",
     "ChecksumMismatch",
     "CodingRefused",
     "Conflict",
@@ -203,6 +207,8 @@ __all__ = [
     "RequestTimeout",
     "RequestsOverlap",
     "RoomClosed",
+    "RoomDataConflict",
+    "RoomDataTooLarge",
     "RoomFull",
     "RoomNotFound",
     "RoomNotMade",
@@ -216,6 +222,7 @@ __all__ = [
     "SignalExpired",
     "SignalTooLarge",
     "SignalUnconfirmed",
+    "StateTooLarge",
     "StorageFull",
     "StorageUnavailable",
     "TokenExpired",

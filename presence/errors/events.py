@@ -14,6 +14,18 @@ class EventsNotKept(PresenceError):
         super().__init__("This server keeps no events. Its operator sets PRESENCE_KEEP_EVENTS=7d.")
 
 
+class BroadcastsNotKept(PresenceError):
+    """A broadcast is to be kept on a server that keeps none."""
+
+    code = "broadcasts_not_kept"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server keeps no broadcasts. Leave out “keep”, or have its operator set "
+            "PRESENCE_KEEP_BROADCASTS=100."
+        )
+
+
 class EventsGone(PresenceError):
     """Some events after the cursor are no more; ``oldest`` is the cursor before the oldest kept."""
 

@@ -207,6 +207,40 @@ class UserDataTooLarge(PresenceError):
         )
 
 
+class RoomDataTooLarge(PresenceError):
+    """A room's data would exceed the limit."""
+
+    code = "room_data_too_large"
+    field: str
+    size: int
+    limit: int
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"room_data would be {size} bytes as JSON; at most {limit} are allowed. "
+            "Remove keys, or keep what is one peer's in its user_data.",
+            field="room_data",
+            size=size,
+            limit=limit,
+        )
+
+
+class RoomDataConflict(PresenceError):
+    """A room's data changed after the version that an update was made for."""
+
+    code = "room_data_conflict"
+    room_data: dict[str, Any]
+    version: int
+
+    def __init__(self, room_data: dict[str, Any], version: int) -> None:
+        super().__init__(
+            "The room's data was changed by somebody else meanwhile. Look at what it is now, and "
+            "send the update again with that version.",
+            room_data=room_data,
+            version=version,
+        )
+
+
 class Conflict(PresenceError):
     """A peer's data changed after the version that an update was made for."""
 

@@ -85,3 +85,21 @@ class SignalExpired(PresenceError):
             f"Peer “{peer_id}” did not come back in time, and the signal that waited for it was "
             "dropped. Send it again when the peer is active."
         )
+
+
+class StateTooLarge(PresenceError):
+    """A state of the moment exceeds the limit."""
+
+    code = "state_too_large"
+    field: str
+    size: int
+    limit: int
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"state is {size} bytes as JSON; at most {limit} are allowed. Keep what is to last in "
+            "user_data.",
+            field="state",
+            size=size,
+            limit=limit,
+        )

@@ -117,6 +117,11 @@ class Room(Base):
     password_hash: Mapped[str | None] = mapped_column(Text)
     # Whether who joins waits to be admitted.
     has_lobby: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # The version when its data last changed (`tables.room_data`); 0 where it never had any.
+    data_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # The numbers of the newest kept broadcast, and of the newest that was too old or one too many.
+    last_broadcast: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    gone_broadcast: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Peer(Base):
@@ -188,6 +193,7 @@ class Recovery(Base):
     peer_row_id: Mapped[int] = mapped_column(ForeignKey("peers.id", ondelete="CASCADE"), index=True)
     sid: Mapped[str] = mapped_column(String(64), index=True)
     deltas: Mapped[bool] = mapped_column(Boolean)
+    states: Mapped[bool] = mapped_column(Boolean, server_default=false())
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -378,19 +384,3 @@ class WebhookFailure(Base):
 
 
 db = SQLAlchemy(model_class=Base)
-
-
-class Revocation(Base):
-    """Tokens that are good no longer: all that have what it names and are for no more than rooms.
-
-    ``room`` has patterns, one a line. Without a ``jti`` it is about those made up to ``made_at``.
-    """
-
-    __tablename__ = "revocations"
-
-    id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    jti: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
-    peer_id: Mapped[str | None] = mapped_column(Name)
-    room: Mapped[str] = mapped_column(Text)
-    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    until: Mapped[datetime | None] = mapped_column(UtcDateTime)

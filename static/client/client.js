@@ -1,14 +1,17 @@
 // What a program holds: one client, which is one peer of one room at a time.
 
 import { PresenceError, randomId, splitAddress } from "./base.js";
+import { Broadcasts } from "./broadcasts.js";
 import { Calls } from "./calls.js";
 import { claimsOf, takeId } from "./identity.js";
 import { Line } from "./line.js";
 import { Membership, closedError } from "./membership.js";
 import { Requests } from "./requests.js";
+import { RoomData, changed } from "./room_data.js";
 import { Roster } from "./roster.js";
+import { States, watchIdle } from "./states.js";
 
-const FORWARDED = new Set(["user_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast", "grants_changed", "peer_waiting", "knocking"]);
+const FORWARDED = new Set(["user_data_updated", "room_data_updated", "file_uploaded", "file_deleted", "signal", "broadcast", "grants_changed", "peer_waiting", "knocking"]);
 const CHANGES = new Set(["peer_joined", "peer_updated", "peer_left"]);
 const WATCHED = new Set(["room_changed", "rooms_changed"]);
 const SYNC_RETRY_MS = 1000;
@@ -20,6 +23,10 @@ export class PresenceClient extends Requests {
   #line;
   #membership;
   #roster = new Roster();
+  #roomData = new RoomData();
+  #broadcasts = new Broadcasts((since) => this.#syncBroadcasts(since));
+  #states = new States((state) => this.#tellState(state), () => this.emit("states", this.states));
+  #stopWatchingIdle;
   #calls;
   // Who we are: what was asked for, what the token says, and else what was made up.
   #given;
@@ -63,6 +70,7 @@ export class PresenceClient extends Requests {
       completed: (message) => this.#completed(message),
     }, this.#timeout);
     this.#calls = new Calls(this, options);
+    this.#stopWatchingIdle = watchIdle(options.idleAfter, (idle) => this.roomName !== null && this.setState({ idle }));
   }
 
   /** Where the client is: idle, connecting, joined, reconnecting or closed. */
@@ -105,6 +113,16 @@ export class PresenceClient extends Requests {
     return this.peers.find((peer) => peer.peer_id === this.peerId) ?? null;
   }
 
+  /** The room's own data, as it is known here; never changed in place. */
+  get roomData() {
+    return this.#roomData.value;
+  }
+
+  /** What is true of the others' connections just now: `{ peer_id, session, state }`; with the option `states`. */
+  get states() {
+    return this.#states.others;
+  }
+
   /** The underlying socket of socket.io-client, or null. */
   get socket() {
     return this.#line.socket;
@@ -141,9 +159,10 @@ export class PresenceClient extends Requests {
   /**
    * Join a room, leaving first the one joined before; returns the server's answer with its peers.
    * With `waitForPlace` a full room is waited for, for as long as it takes. The `password` of a room
-   * that has one is shown again by itself when this client comes back.
+   * that has one is shown again by itself when this client comes back. With `history` it hears what was
+   * kept of the room's broadcasts before it came.
    */
-  async join(roomName, { peerId, username, userData, password, waitForPlace = false } = {}) {
+  async join(roomName, { peerId, username, userData, password, waitForPlace = false, history = false } = {}) {
     this.#refuseClosed();
     for (const [field, value] of [["room_name", roomName], ["peer_id", peerId ?? "-"], ["username", username ?? "-"]]) {
       if (typeof value === "string" && value !== "") continue;
@@ -152,9 +171,11 @@ export class PresenceClient extends Requests {
     if (peerId !== undefined) this.#given.peerId = peerId;
     if (username !== undefined) this.#given.username = username;
     else if (peerId !== undefined && !this.#options.username) this.#given.username = null;
-    const { updates = "delta" } = this.#options;
+    const { updates = "delta", states = false } = this.#options;
     const message = { room_name: roomName, peer_id: this.peerId, username: this.username, updates };
+    if (states) message.states = true;
     if (password !== undefined) message.password = password;
+    this.#broadcasts.wantsHistory = history;
     return this.#membership.join({ ...message, user_data: userData ?? {} }, waitForPlace);
   }
 
@@ -172,6 +193,8 @@ export class PresenceClient extends Requests {
     this.#membership.close();
     this.#calls.dispose();
     super.close();
+    this.#stopWatchingIdle();
+    this.#states.left();
     this.#made?.release();
     this.#endConnecting(closedError());
   }
@@ -184,12 +207,35 @@ export class PresenceClient extends Requests {
    * faster (`conflict`) it is called again with what they made of it.
    */
   async update(userData, { remove = [], replace = false, ifVersion } = {}) {
-    if (typeof userData === "function") return this.#change(userData, { remove, replace });
+    if (typeof userData === "function") {
+      const now = () => ({ data: this.#own?.userData, version: this.#own?.version });
+      return this.#change(userData, now, "user_data", (part, version) =>
+        this.update(part, { remove, replace, ifVersion: version }),
+      );
+    }
     const message = { user_data: userData ?? {}, remove, replace };
     if (ifVersion !== undefined) message.if_version = ifVersion;
     // What was done already would be a conflict with itself.
     const answer = await this.#request("update_user_data", message, { repeatable: ifVersion === undefined });
     this.#know(answer);
+    return answer;
+  }
+
+  /**
+   * Merge `roomData` into the data of the room, which everybody in it shares; options and functions are
+   * as those of `update`.
+   */
+  async updateRoomData(roomData, { remove = [], replace = false, ifVersion } = {}) {
+    if (typeof roomData === "function") {
+      const now = () => ({ data: this.roomData, version: this.#roomData.version });
+      return this.#change(roomData, now, "room_data", (part, version) =>
+        this.updateRoomData(part, { remove, replace, ifVersion: version }),
+      );
+    }
+    const message = { room_data: roomData ?? {}, remove, replace };
+    if (ifVersion !== undefined) message.if_version = ifVersion;
+    const answer = await this.#request("update_room_data", message, { repeatable: ifVersion === undefined });
+    if (answer.room_name === this.roomName) this.#tellData(this.#roomData.take(answer));
     return answer;
   }
 
@@ -204,9 +250,24 @@ export class PresenceClient extends Requests {
     return this.#request("signal", message);
   }
 
-  /** Send an application message to everyone else in the room. */
-  broadcast(event, data = null) {
-    return this.#request("broadcast", { event, data });
+  /**
+   * Send an application message to everyone else in the room; with `keep` those who are away hear it
+   * when they come back.
+   */
+  async broadcast(event, data = null, { keep = false } = {}) {
+    const answer = await this.#request("broadcast", keep ? { event, data, keep } : { event, data });
+    this.#broadcasts.said(answer);
+    return answer;
+  }
+
+  /**
+   * Merge into what is true of this connection just now, such as where its cursor is; null: nothing. It
+   * is told a few times a second at most, kept nowhere, told again after a lost connection, and gone with
+   * the room.
+   */
+  setState(state) {
+    this.#refuseClosed();
+    this.#states.set(state);
   }
 
   /** Call a peer of the room, or `everyone` in it, sending `media` if given; returns a `Call`. */
@@ -288,10 +349,18 @@ export class PresenceClient extends Requests {
     if (WATCHED.has(name)) return this.#watched && this.emit(name, body);
     if (body.room_name === undefined || body.room_name !== this.roomName) return;
     if (name === "grants_changed") this.grants = body.grants;
+    if (name === "states_changed") return this.#states.take(body, this.session);
+    if (name === "broadcasts_caught_up") return this.#caughtUp(body);
+    // That was of broadcasts alone.
+    if (name === "sync_success" && body.peers === undefined) return;
+    // Where a whole list says nothing of it there is none.
+    if (name === "peer_list_updated" || name === "sync_success") body.room_data ??= {};
+    this.#tellData(this.#roomData.take(body));
     if (name === "peer_list_updated") this.#tell(this.#roster.replace(body));
     else if (name === "sync_success") this.#tell(body.full ? this.#roster.replace(body) : this.#roster.change(body));
     else if (CHANGES.has(name)) this.#tell(this.#roster.change(body));
-    else if (FORWARDED.has(name) && !(name === "broadcast" && this.#calls.rung(body))) this.emit(name, body);
+    else if (name === "broadcast" && (this.#calls.rung(body) || !this.#broadcasts.takes(body))) return;
+    else if (FORWARDED.has(name)) this.emit(name, body);
   }
 
   #leaving(stay) {
@@ -302,7 +371,10 @@ export class PresenceClient extends Requests {
   }
 
   #entered(body, { rejoined, known }) {
-    if (this.roomName !== body.room_name) this.#roster.clear(body.room_name);
+    if (this.roomName !== body.room_name) {
+      this.#roster.clear(body.room_name);
+      this.#broadcasts.left();
+    }
     this.roomName = body.room_name;
     this.grants = body.grants ?? null;
     const lost = rejoined ? this.#own : null;
@@ -311,11 +383,14 @@ export class PresenceClient extends Requests {
     // A server that lost its database may count from the beginning.
     if (!known) this.#roster.version = 0;
     this.#tell(this.#roster.replace(body));
+    this.#tellData(known ? this.#roomData.take({ room_data: {}, ...body }) : this.#roomData.enter(body));
     if (lost && own && lost.joinedAt !== own.joined_at && Object.keys(own.user_data).length === 0) {
       // The server had to make the peer anew.
       this.update(lost.userData).catch((error) => this.emit("error", error));
     }
     if (!known) this.emit("joined", body, { rejoined });
+    this.#broadcasts.entered(body);
+    this.#states.entered();
   }
 
   #exited(body) {
@@ -323,6 +398,9 @@ export class PresenceClient extends Requests {
     this.#own = null;
     clearTimeout(this.#timer);
     const changes = this.#roster.clear();
+    this.#roomData.enter({});
+    this.#broadcasts.left();
+    this.#states.left();
     this.emit("left", body);
     this.#tell({ ...changes, list: { room_name: body.room_name, version: 0 } }, body.reason);
   }
@@ -355,18 +433,38 @@ export class PresenceClient extends Requests {
     }
   }
 
-  async #change(change, how) {
-    const until = Date.now() + this.#timeout;
-    let now = this.#own;
-    for (;;) {
-      const part = await change(JSON.parse(JSON.stringify(now?.userData ?? {})));
-      try {
-        return await this.update(part, { ...how, ifVersion: now?.version ?? 0 });
-      } catch (error) {
-        if (error.code !== "conflict" || Date.now() > until) throw error;
-        now = { userData: error.body.user_data, version: error.body.version };
-      }
+  /** Tell one's state, if there is anybody to tell; who comes in tells it anew. */
+  #tellState(state) {
+    if (this.state !== "joined") return;
+    this.#line.ask("state", { state }, this.#timeout).catch((error) => {
+      if (!["connection_lost", "timeout", "not_joined"].includes(error.code)) this.emit("error", error);
+    });
+  }
+
+  /** Ask for the kept broadcasts that were missed; who comes back after a lost connection asks anew. */
+  async #syncBroadcasts(since) {
+    try {
+      await this.#request("sync", { since_broadcast: since });
+    } catch (error) {
+      if (error.code === "timeout" && this.state === "joined") return this.#syncBroadcasts(since);
+      if (error.code !== "connection_lost" && this.state === "joined") this.emit("error", error);
     }
+  }
+
+  #caughtUp(body) {
+    this.#broadcasts.caughtUp(body);
+    if (!body.complete) this.emit("broadcasts_missed", body);
+  }
+
+  /** Change data by a function of what it is, which stands in `key` of answers. */
+  #change(change, now, key, update) {
+    const of = ({ [key]: data, version }) => ({ data, version });
+    return changed(change, { now, update, of, until: Date.now() + this.#timeout });
+  }
+
+  /** Tell of the room's data, if it is different. */
+  #tellData(isNew) {
+    if (isNew) this.emit("room_data", this.roomData);
   }
 
   #know({ user_data, version }) {

@@ -61,6 +61,7 @@ export interface Peer<Data extends object = UserData> {
 export type Grant =
   | "join"
   | "update"
+  | "room"
   | "upload"
   | "signal"
   | "listen"
@@ -100,6 +101,8 @@ export interface PeerList<Data extends object = UserData> {
   /** Rises with every change of the room. */
   version: number;
   peers: Peer<Data>[];
+  /** The room's own data; there alone where it ever had any. */
+  room_data?: UserData;
 }
 
 export interface Joined<Data extends object = UserData> extends PeerList<Data> {
@@ -138,6 +141,25 @@ export interface UserDataUpdated<Data extends object = UserData> {
   /** The keys that are new, gone or different. */
   changed: string[];
   version: number;
+}
+
+/** The room's data after a change. */
+export interface UpdatedRoomData<RoomData extends object = UserData> {
+  ok: true;
+  room_name: string;
+  /** The whole merged object. */
+  room_data: RoomData;
+  version: number;
+}
+
+export interface RoomDataUpdated<RoomData extends object = UserData> {
+  room_name: string;
+  room_data: RoomData;
+  /** The keys that are new, gone or different. */
+  changed: string[];
+  version: number;
+  /** The peer who did it; null for a backend. */
+  by: string | null;
 }
 
 export interface UploadedFile {
@@ -179,6 +201,30 @@ export interface Broadcast<Data = Json> extends Sender {
   room_name: string;
   event: string;
   data: Data;
+  /** Only of one that is kept: rises with each in the room. */
+  id?: number;
+  sent_at?: string;
+  /** Only of one that was said while this client was away, or before it came. */
+  replayed?: true;
+}
+
+/** What is true of a connection just now. `idle` says that nobody has touched anything for a while. */
+export type MomentState = { [key: string]: Json } & { idle?: boolean };
+
+export interface PeerState {
+  peer_id: string;
+  session: string;
+  state: MomentState;
+}
+
+/** From where on nothing is missing of the broadcasts that a room keeps. */
+export interface BroadcastsMissed {
+  room_name: string;
+  /** The last that had been heard. */
+  since: number;
+  from: number;
+  last: number;
+  complete: false;
 }
 
 export type SignalAnswer =
@@ -238,6 +284,7 @@ export type ErrorCode =
   | "too_large"
   | "expired"
   | "user_data_too_large"
+  | "room_data_too_large"
   | "file_too_large"
   | "file_type_refused"
   | "storage_full"
@@ -265,6 +312,9 @@ export type ErrorCode =
   | "not_open"
   | "not_sent"
   | "conflict"
+  | "room_data_conflict"
+  | "broadcasts_not_kept"
+  | "state_too_large"
   | "no_socket_io"
   | "no_webrtc"
   | "invalid_address"
@@ -317,13 +367,20 @@ export type ClientEvents<Data extends object = UserData, Signals = Json, Broadca
   /** A peer became inactive, for the reason that the server told, if it did. */
   peer_left: [peer: Peer<Data>, how: { reason: string | null }];
   user_data_updated: [body: UserDataUpdated<Data>];
+  room_data_updated: [body: RoomDataUpdated];
+  /** Whenever the room's data is different from what it was, also after one has come back. */
+  room_data: [roomData: UserData];
   file_uploaded: [body: FileNotice];
   file_deleted: [body: FileNotice];
   /** Every signal, those of calls too. */
   signal: [signal: Signal<Signals>];
   /** A signal that was held for a peer, which did not come back in time. */
   signal_expired: [body: SignalExpired];
+  /** Whenever the states of others are others; with the option `states`. */
+  states: [states: PeerState[]];
   broadcast: [broadcast: Broadcast<Broadcasts>];
+  /** This client was away for longer than broadcasts are kept. */
+  broadcasts_missed: [body: BroadcastsMissed];
   /** What is watched changed. */
   room_changed: [body: { room_name: string; version: number; active_peers: number; total_peers: number }];
   rooms_changed: [body: object];
@@ -351,6 +408,10 @@ export interface ClientOptions {
   timeout?: number;
   /** How the server tells of changes: “delta”, who changed (the default), or “list”, everybody. */
   updates?: "delta" | "list";
+  /** Hear the states of others: `client.states`. */
+  states?: boolean;
+  /** After how many milliseconds without a hand on it a page says `idle: true` by itself. */
+  idleAfter?: number;
   /** More options for socket.io-client. */
   socket?: object;
   fetch?: (url: any, init?: any) => Promise<any>;
@@ -377,6 +438,8 @@ export interface JoinOptions<Data extends object = UserData> {
   password?: string;
   /** Wait for a place in a full room, for as long as it takes. */
   waitForPlace?: boolean;
+  /** Hear what was kept of the room's broadcasts before. */
+  history?: boolean;
 }
 
 /** In one's own room, or another. */
@@ -411,6 +474,10 @@ export class PresenceClient<
   /** One's own peer in the list. */
   readonly me: Peer<Data> | null;
   readonly version: number;
+  /** What is true of the others' connections just now. */
+  readonly states: PeerState[];
+  /** The room's own data, which all in it share. */
+  readonly roomData: UserData;
   /** What one may do in the room; null in none, and on an open server. */
   readonly grants: Grant[] | null;
   readonly peerId: string;
@@ -432,6 +499,16 @@ export class PresenceClient<
     change: (userData: Partial<Data>) => Partial<Data> | Promise<Partial<Data>>,
     how?: UpdateOptions,
   ): Promise<UpdatedData<Data>>;
+  /** Merge into the room's own data, which everybody in it shares. */
+  updateRoomData(
+    roomData?: UserData,
+    how?: UpdateOptions & { ifVersion?: number },
+  ): Promise<UpdatedRoomData>;
+  /** Called again with the data of now whenever somebody else was faster. */
+  updateRoomData(
+    change: (roomData: UserData) => UserData | Promise<UserData>,
+    how?: UpdateOptions,
+  ): Promise<UpdatedRoomData>;
   upload(
     file: Contents | NativeFile,
     how?: {
@@ -449,7 +526,11 @@ export class PresenceClient<
   broadcast<Value = null>(
     event: string,
     data?: Value & Sendable<Value, Broadcasts>,
-  ): Promise<{ ok: true; status: "delivered" | "partial"; event: string }>;
+    /** With `keep` those who are away hear it when they come back. */
+    how?: { keep?: boolean },
+  ): Promise<{ ok: true; status: "delivered" | "partial"; event: string; id?: number }>;
+  /** Merge into what is true of this connection just now; null: nothing. */
+  setState(state: MomentState | null): void;
   iceServers(): Promise<IceServers>;
   /** Every room that one may know of, by its name. */
   rooms(): Promise<{ [name: string]: Room<Data> }>;

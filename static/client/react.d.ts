@@ -1,17 +1,21 @@
 // Types of presence-client/react.
 
 import type {
+  Broadcast,
   Call,
   ClientOptions,
   Connection,
   JoinOptions,
   Json,
+  MomentState,
   Peer,
   PresenceClient,
   PresenceError,
+  PeerState,
   ClientState,
   Stream,
   UpdatedData,
+  UpdatedRoomData,
   UpdateOptions,
   UserData,
   everyone,
@@ -50,6 +54,31 @@ export function useMyData<Data extends object>(
 ): [
   data: Partial<Data>,
   update: (change: Change<Data>, how?: UpdateOptions) => Promise<UpdatedData<Data> | null>,
+];
+
+/** The room's own data, and the function that merges into it. */
+export function useRoomData(
+  room: RoomHandle<any, any, any>,
+): [
+  data: UserData,
+  update: (
+    change: UserData | ((roomData: UserData) => UserData | Promise<UserData>),
+    how?: UpdateOptions,
+  ) => Promise<UpdatedRoomData | null>,
+];
+
+/** What is true of the others' connections just now, and the function that says it of one's own. */
+export function useStates(
+  room: RoomHandle<any, any, any>,
+): [states: readonly PeerState[], set: (state: MomentState | null) => void];
+
+/** The last broadcasts that were heard, and the function that says something. */
+export function useBroadcasts<Broadcasts = Json>(
+  room: RoomHandle<any, any, Broadcasts>,
+  how?: { event?: string; most?: number },
+): [
+  heard: readonly Broadcast<Broadcasts>[],
+  say: (event: string, data?: Broadcasts, how?: { keep?: boolean }) => Promise<{ id?: number } | null>,
 ];
 
 export interface RemoteStream {

@@ -1,4 +1,5 @@
-// React's hooks for the client: a room, its people, one's own data, and a call. Right under
+// React's hooks for the client: a room, its people, its data and one's own, what is true just now, what
+// is said, and a call. Right under
 // StrictMode, which runs every effect twice, and when rendered on a server, where no effect runs.
 
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
@@ -23,7 +24,7 @@ export function useRoom(roomName, options = {}) {
   });
   useEffect(() => {
     if (!roomName) return undefined;
-    const { url: _url, userData, password, waitForPlace, token, ...rest } = newest.current;
+    const { url: _url, userData, password, waitForPlace, history, token, ...rest } = newest.current;
     const isFunction = typeof token === "function";
     const client = new PresenceClient(url, {
       ...rest,
@@ -33,7 +34,7 @@ export function useRoom(roomName, options = {}) {
     client.on("state", (state) => tell({ state, ...(state === "joined" ? { error: null } : {}) }));
     client.on("error", (error) => tell({ error }));
     tell({ client, state: client.state, error: null });
-    client.join(roomName, { userData, password, waitForPlace }).catch((error) => error.code !== "closed" && tell({ error }));
+    client.join(roomName, { userData, password, waitForPlace, history }).catch((error) => error.code !== "closed" && tell({ error }));
     return () => {
       // Its events are of the past for whoever renders; only calls still hear that it ends.
       client.close();
@@ -68,6 +69,46 @@ export function useMyData(room) {
   const own = peers.find((peer) => peer.peer_id === client?.peerId);
   const update = useCallback((change, how) => client?.update(change, how) ?? Promise.resolve(null), [client]);
   return [own?.user_data ?? NOTHING, update];
+}
+
+/** The room's own data, and a function that merges into it as `client.updateRoomData` does. */
+export function useRoomData({ client }) {
+  const data = useOf(client, "room_data", () => client.roomData, NOTHING);
+  const update = useCallback((change, how) => client?.updateRoomData(change, how) ?? Promise.resolve(null), [client]);
+  return [data, update];
+}
+
+/**
+ * What is true of the others' connections just now, of a room used with `states: true`, and a function
+ * that says it of one's own, as `client.setState` does.
+ */
+export function useStates({ client }) {
+  const states = useOf(client, "states", () => client.states, NOBODY);
+  const set = useCallback((state) => client?.setState(state), [client]);
+  return [states, set];
+}
+
+/**
+ * The last broadcasts that were heard, at most `most` of them and of one `event` if given, and a function
+ * that says something as `client.broadcast` does. With the room's `history: true` they begin with those
+ * that were kept.
+ */
+export function useBroadcasts({ client }, { event, most = 100 } = {}) {
+  const [heard, setHeard] = useState(NOBODY);
+  useEffect(() => {
+    setHeard(NOBODY);
+    return client?.on("broadcast", (broadcast) => {
+      if (event === undefined || broadcast.event === event) setHeard((now) => [...now, broadcast].slice(-most));
+    });
+  }, [client, event, most]);
+  const say = useCallback((...what) => client?.broadcast(...what) ?? Promise.resolve(null), [client]);
+  return [heard, say];
+}
+
+/** What `read` returns, read again whenever the client tells of `event`; `none` without a client. */
+function useOf(client, event, read, none) {
+  const subscribe = useCallback((changed) => client?.on(event, changed) ?? (() => {}), [client, event]);
+  return useSyncExternalStore(subscribe, () => (client ? read() : none), () => none);
 }
 
 /**

@@ -112,6 +112,8 @@ def test_half_open_connections_keep_nobody_out(target: LiveServer, sent: str) ->
     "flood",
     [
         {"event": "broadcast", "body": {"event": "n", "data": "x" * 200}},
+        {"event": "state", "body": {"state": {"cursor": [1, 2], "text": "x" * 200}}},
+        {"event": "update_room_data", "body": {"room_data": {"n": 1}}},
         {"event": "update_user_data", "body": {"user_data": {"n": 1}}},
         {"event": "no_such_event", "body": {}},
     ],

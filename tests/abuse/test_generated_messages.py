@@ -21,9 +21,10 @@ from tests.support.streams import BINARY, TEXT, WebSocketStream, frame
 
 MESSAGES = int(os.environ.get("PRESENCE_TEST_MESSAGES", "300"))
 EVENTS = ["join_room", "join", "leave_room", "leave", "update_user_data", "sync", "signal"]
-EVENTS += ["broadcast", "watch"]
+EVENTS += ["broadcast", "watch", "update_room_data", "state"]
 FIELDS = ["room_name", "peer_id", "username", "user_data", "remove", "replace", "if_version"]
-FIELDS += ["updates", "since", "to", "to_session", "type", "data", "event"]
+FIELDS += ["updates", "since", "to", "to_session", "type", "data", "event", "room_data"]
+FIELDS += ["keep", "since_broadcast", "state", "states"]
 
 awkward = st.sampled_from(
     [

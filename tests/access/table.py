@@ -90,6 +90,8 @@ ROUTES = [
         query="room_name={room_name}&" + _WHO,
     ),
     Route("POST", f"{_ONE}/update-data", "update", acts=True, query=_WHO, json={"user_data": {}}),
+    Route("GET", f"{_ONE}/data", "list"),
+    Route("POST", f"{_ONE}/data", "room", acts=True, query=_WHO, json={"room_data": {}}),
     Route("DELETE", _PEER, "update", acts=True),
     Route("DELETE", "/doctor/rooms/<room_name>", "update"),
     Route(
@@ -149,6 +151,8 @@ EVENTS = [
     Event("watch", "list", in_room=True, message={"room_name": "{room_name}"}),
     Event("sync", "join", message={"since": 0}),
     Event("update_user_data", "update", message={"user_data": {}}),
+    Event("update_room_data", "room", message={"room_data": {}}),
+    Event("state", "update", message={"state": {}}),
     Event("signal", "signal", message={"to": "{peer_id}", "data": 1}),
     Event("broadcast", "signal", message={"event": "e", "data": 1}),
     Event("join_room", "join", acts=True, in_room=True, message=_JOIN),
@@ -188,7 +192,7 @@ class Holder:
 
 
 SINGLE = (
-    *("join", "update", "upload", "signal", "listen", "list", "enter", "admit"),
+    *("join", "update", "room", "upload", "signal", "listen", "list", "enter", "admit"),
     *("publish", "events", "admin"),
 )
 HOLDERS = [

@@ -19,7 +19,7 @@ from presence.domain.permissions.revocations import Revocations
 from presence.domain.permissions.tokens import Grants
 from presence.domain.values import clock
 from presence.errors import TokenRevoked
-from presence.storage.models import Revocation
+from presence.storage.tables.revocations import Revocation
 from tests.support import commands
 from tests.support.callers import ask, join, refusal, upload
 from tests.support.clients import PythonClient, hears

@@ -59,6 +59,8 @@ ROOMS = {
 LONG = {"config.py"}
 MOST_LINES = 400
 MOST_MODULES = 16
+# Where they are a list, read from its end, that only gets longer.
+NUMBERED = {"versions"}
 
 
 @functools.cache
@@ -186,7 +188,7 @@ def test_files_and_rooms_can_be_overlooked() -> None:
         assert lines <= MOST_LINES or path.name in LONG, f"{path} has {lines} lines"
     for folder in {path.parent for path in PRESENCE.rglob("*.py")}:
         count = sum(1 for path in folder.glob("*.py") if path.name != "__init__.py")
-        assert count <= MOST_MODULES, f"{folder} has {count} modules"
+        assert count <= MOST_MODULES or folder.name in NUMBERED, f"{folder} has {count} modules"
 
 
 @pytest.mark.parametrize("part", UNKNOWN_TO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -15,12 +16,14 @@ from sqlalchemy.orm import Session
 from presence.domain.files import file_types, files
 from presence.domain.outbox import outbox
 from presence.domain.outbox.outbox import Wanted
-from presence.domain.peers import moderation, peers, recovery, sessions
+from presence.domain.peers import moderation, peers, recovery, room_data, sessions
 from presence.domain.peers.limits import Limits
+from presence.domain.peers.room_data import Wish
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.rooms import lists, rooms
 from presence.domain.rooms.lists import Known
+from presence.domain.rooms.quotas import NO_QUOTAS
 from presence.errors import PresenceError
 from presence.setting_values import EVENT_TYPES
 from presence.storage.models import Outbox
@@ -68,6 +71,7 @@ class Followed:
         self.version = 0
         self.active: dict[str, tuple[str, dict[str, Any]]] = {}
         self.files: set[str] = set()
+        self.data: dict[str, Any] = {}
 
     def take(self, event: dict[str, Any]) -> None:
         assert event["version"] >= self.version, "versions never fall"
@@ -77,6 +81,7 @@ class Followed:
         if kind == "room_made":
             assert not self.exists
             self.exists = True
+            self.data = {}
         elif kind == "room_removed":
             assert not self.active
             self.exists = False
@@ -95,6 +100,9 @@ class Followed:
                 *("left", "lost", "expired", "kicked", "banned", "closed", "erased")
             }
             self.active.pop(peer_id, None)
+        elif kind == "room_updated":
+            assert event["changed"]
+            self.data = event["room_data"]
         elif kind == "file_uploaded":
             self.files.add(event["filename"])
         elif kind == "file_deleted":
@@ -104,17 +112,20 @@ class Followed:
 class History:
     """Verbs of the domain in any order, by chance, in two rooms."""
 
+    # Of all histories: one may go on in the rooms of another.
+    numbers = itertools.count()
+
     def __init__(self, session: Session, chance: random.Random) -> None:
         self.session = session
         self.chance = chance
         self.sids: list[str] = []
-        self.numbers = iter(range(10_000))
 
     def step(self) -> None:
         verbs: list[tuple[int, Callable[[], object]]] = [
             (6, self.join),
             (2, self.join_over_rest),
             (3, self.update),
+            (2, self.update_room),
             (4, self.update_known),
             (2, self.leave),
             (2, self.lose),
@@ -175,6 +186,11 @@ class History:
         peers.update_user_data(
             self.session, room_name=self.room, peer_id=self.peer, new_data=self.data, limits=LIMITS
         )
+
+    def update_room(self) -> None:
+        by = self.chance.choice([None, self.peer])
+        wish = Wish(self.data, replace=self.chance.random() < 0.3)
+        room_data.change(self.session, self.room, wish, LIMITS, NO_QUOTAS, by=by)
 
     def update_known(self) -> None:
         sid = self.chance.choice(self.sids or ["none"])
@@ -273,6 +289,7 @@ def test_who_follows_the_events_knows_the_rooms(session: Session, seed: int) -> 
             shown = {p.peer_id: (p.username, p.user_data) for p in view.peers if p.is_active}
             assert room.active == shown
             assert room.is_empty == (not shown)
+            assert room.data == room_data.of(session, name).data
             assert view.version >= room.version
             # Files go with the peers that are erased, of whom it is told.
             assert {name for peer in view.peers for name in peer.files} <= room.files

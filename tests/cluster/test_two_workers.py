@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -58,6 +59,57 @@ def test_a_change_is_told_with_its_notice(alice: Any, bob: Any) -> None:
     bob.call("update_user_data", {"user_data": {"hand": "up"}})
     assert hears(alice, "user_data_updated")["changed"] == ["hand"]
     assert not events(bob, "user_data_updated")
+
+
+def test_the_rooms_own_data_is_one_and_no_writer_is_lost(
+    cluster: PrivateCluster, connect: Connect, room: str, alice: Any, bob: Any
+) -> None:
+    carol = connect(cluster.workers[1])
+    join(carol, room, "carol", updates="delta")
+
+    def count_up(client: Any) -> None:
+        at, done = 0, 0
+        data: dict[str, int] = {}
+        while done < 20:
+            wanted = {"n": data.get("n", 0) + 1}
+            answer = client.call("update_room_data", {"room_data": wanted, "if_version": at})
+            at, data = answer["version"], answer["room_data"]
+            done += answer["ok"]
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(count_up, (alice, bob)))
+    for client in (alice, bob, carol):
+        hears(client, "room_data_updated", lambda body: body["room_data"] == {"n": 40})
+        told = [body["version"] for body in events(client, "room_data_updated")]
+        assert told == sorted(told)
+    for client in (alice, bob):
+        hears(client, "peer_list_updated", lambda body: body.get("room_data") == {"n": 40})
+    hears(carol, "peer_updated", lambda body: body.get("room_data") == {"n": 40})
+
+
+def test_states_of_the_moment_are_heard_on_every_worker(
+    cluster: PrivateCluster, connect: Connect, room: str, alice: Any
+) -> None:
+    alice.call("state", {"state": {"hand": "raised"}})
+    bob, carol = connect(cluster.workers[1]), connect(cluster.workers[0])
+    join(bob, room, "bob", states=True)
+    join(carol, room, "carol", states=True)
+
+    def seen(client: Any) -> dict[str, Any]:
+        told = [one for body in events(client, "states_changed") for one in body["states"]]
+        return {one["peer_id"]: one["state"] for one in told}
+
+    for client in (bob, carol):
+        eventually(lambda c=client: seen(c) == {"alice": {"hand": "raised"}}, "its state now")  # type: ignore[misc]
+    for number in range(50):
+        alice.call("state", {"state": {"n": number}})
+        bob.call("state", {"state": {"m": number}})
+    for client in (bob, carol):
+        wanted = {"alice": {"n": 49}, "bob": {"m": 49}}
+        eventually(lambda c=client, w=wanted: seen(c) == w, "the newest")  # type: ignore[misc]
+    alice.kill()
+    for client in (bob, carol):
+        eventually(lambda c=client: seen(c)["alice"] is None, "hers is gone")  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])

@@ -24,14 +24,16 @@ from presence.storage.models import (
     Peer,
     PeerSession,
     Recovery,
-    Revocation,
     Room,
     Usage,
     WebhookFailure,
     WebhookQueue,
     Worker,
 )
+from presence.storage.tables.broadcasts import Broadcast
 from presence.storage.tables.idempotency_keys import IdempotencyKey
+from presence.storage.tables.revocations import Revocation
+from presence.storage.tables.room_data import RoomData
 
 # Peers of a campaign; a large one takes minutes.
 PEERS = int(os.environ.get("PRESENCE_TEST_PEERS", "300"))
@@ -92,6 +94,9 @@ def fill(url: str, peers: int = PEERS) -> None:
             session.execute(insert(Revocation).values(**taken))
             asked = {"caller": "c", "key_hash": "k", "fingerprint": "f", "ends_at": _THEN}
             session.execute(insert(IdempotencyKey).values(**asked, status=200, answer="e30="))
+            said = {"event": "chat", "data": '["é"]', "size": 7, "at": _THEN}
+            session.execute(insert(Broadcast).values(room_id=1, number=2**40, **said))
+            session.execute(insert(RoomData).values(room_id=1, data='{"é":1e3}', size=10))
             session.execute(insert(Occupancy).values(room_id=1, minute=1, peak=2, last=1))
             told = {
                 "uid": "ev_1",

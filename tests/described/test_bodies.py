@@ -35,6 +35,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
         PRESENCE_MAX_MESSAGE_BYTES=200_000,
         PRESENCE_EVENT_BURST=100,
         PRESENCE_KEEP_EVENTS="1d",
+        PRESENCE_KEEP_BROADCASTS=10,
     ).start()
     yield server
     server.kill()
@@ -132,6 +133,17 @@ def test_every_answer_of_every_route_is_described(
     assert call("POST", path + "ada", 409, json=conflict)["code"] == "conflict"
     call("POST", path + "nobody", 404, json={"user_data": {}})
     call("POST", f"{ROOMS}/studio/update-data", 422, json={"user_data": {}})
+
+    path = f"{ROOMS}/studio/data"
+    version = call("POST", f"{path}?peer_id=ada", json={"room_data": {"slide": 1}})["version"]
+    call("POST", path, json={"room_data": {"slide": 2}})
+    conflict = {"room_data": {"slide": 3}, "if_version": version}
+    assert call("POST", path, 409, json=conflict)["room_data"] == {"slide": 2}
+    call("POST", path, 413, json={"room_data": {"a": "x" * 20_000}})
+    call("POST", path, 404, json={"room_data": {}, "peer_id": "nobody"})
+    call("POST", path, 422, json={})
+    call("GET", path)
+    call("GET", f"{ROOMS}/nowhere/data", 404)
 
     def upload(status: int = 200, peer: str = "ada", name: str = "notes.txt", data: Any = b"hi"):  # type: ignore[no-untyped-def]
         files = {"file": (name, data)}
@@ -238,10 +250,21 @@ def test_every_event_and_acknowledgement_is_described(
     assert guard.call("watch", {"room_name": "lab"})["ok"]
     assert ada.call("join_room", {"room_name": "lab"})["code"] == "invalid_field"
     assert ada.call("join_room", {"room_name": "lab", **person("ada")})["ok"]
-    assert grace.call("join", {"room_name": "lab", **person("grace", updates="delta")})["ok"]
+    delta = {"updates": "delta", "states": True}
+    assert grace.call("join", {"room_name": "lab", **person("grace", **delta)})["ok"]
+    assert ada.call("state", {"state": {"cursor": [1, 2]}})["ok"]
+    hears(grace.client, "states_changed")
+    assert ada.call("state", {"state": None})["ok"]
+    hears(grace.client, "states_changed", lambda body: body["states"][0]["state"] is None)
+    assert ada.call("state", {"state": "typing"})["code"] == "invalid_field"
     assert ada.call("update_user_data", {"user_data": {"hand": "raised"}})["ok"]
     assert ada.call("update_user_data", {})["code"] == "invalid_field"
     assert ada.call("update_user_data", {"user_data": {}, "if_version": 0})["code"] == "conflict"
+    assert ada.call("update_room_data", {"room_data": {"slide": 1}})["ok"]
+    assert ada.call("update_room_data", {"remove": ["slide"], "if_version": 0})["room_data"]
+    assert ada.call("update_room_data", {})["code"] == "invalid_field"
+    hears(grace.client, "room_data_updated")
+    hears(grace.client, "peer_updated", lambda body: "room_data" in body)
     assert grace.call("sync", {"since": 0})["full"]
     version = grace.call("sync", {"since": 0})["version"]
     assert not grace.call("sync", {"since": version})["full"]
@@ -256,6 +279,12 @@ def test_every_event_and_acknowledgement_is_described(
     assert ada.call("broadcast", {"event": "chat", "data": "hello"})["ok"]
     assert ada.call("broadcast", {"event": "chat"})["code"] == "invalid_field"
     hears(grace.client, "broadcast")
+    number = ada.call("broadcast", {"event": "chat", "data": "hello", "keep": True})["id"]
+    assert grace.call("sync", {"since_broadcast": number - 1})["broadcasts"]["complete"]
+    assert grace.call("sync", {})["code"] == "invalid_field"
+    call("POST", f"{ROOMS}/lab/broadcast", json={"event": "notice", "data": 2, "keep": True})
+    call("POST", f"{ROOMS}/lab/broadcast", 422, json={"event": "e", "data": 2, "keep": 7})
+    hears(grace.client, "broadcasts_caught_up")
 
     call("POST", f"{ROOMS}/lab/broadcast", json={"event": "notice", "data": 1})
     call("POST", f"{ROOMS}/lab/peers/grace/signal", json={"data": 1, "name": "Desk"})

@@ -22,6 +22,7 @@ class DeltaList:
         """Begin again from a whole list."""
         self.version = whole["version"]
         self.peers = {peer["peer_id"]: peer for peer in whole["peers"]}
+        self.data: dict[str, Any] = whole.get("room_data", {})
 
     def apply(self, change: dict[str, Any]) -> bool:
         """Take in a change; return False where it shows that something before it is missing."""
@@ -35,6 +36,7 @@ class DeltaList:
                 else:
                     self.peers[peer["peer_id"]] = peer
             self.version = change["version"]
+            self.data = change.get("room_data", self.data)
         return True
 
     def sorted(self) -> list[dict[str, Any]]:
@@ -52,6 +54,10 @@ class Follower:
         self.server, self.room, self.name = server, room, name
         self.list = DeltaList({"version": -1, "peers": []})
         self.unread: list[tuple[str, Any]] = []
+        # The kept broadcasts that it has heard, and up to which id it has heard all.
+        self.heard: list[int] = []
+        self.last: int | None = None
+        self._is_behind = False
         self._syncing = False
         self._connect(None)
         self._send(
@@ -77,10 +83,14 @@ class Follower:
         for name, body in self.unread[:count]:
             if name in CHANGES:
                 self._change(body)
-            elif name == "join_room_success" or (name == "sync_success" and body["full"]):
+            elif name in ("broadcast", "broadcasts_caught_up"):
+                self._hear(name, body)
+            elif name == "join_room_success" or (name == "sync_success" and body.get("full")):
                 self.list.replace(body)
-            elif name == "sync_success":
+            elif name == "sync_success" and "peers" in body:
                 self.list.apply(body)
+            if name == "join_room_success" and "last_broadcast" in body:
+                self._compare(body["last_broadcast"])
             self._syncing &= name != "sync_success"
         del self.unread[:count]
 
@@ -115,6 +125,26 @@ class Follower:
         if text.startswith("42"):
             name, body = json.loads(text[2:])
             self.unread.append((name, body))
+
+    def _compare(self, newest: int) -> None:
+        """Ask for what was said while it was away."""
+        self._is_behind = self.last not in (None, newest)
+        if self.last is None:
+            self.last = newest
+        elif self._is_behind:
+            self._send("sync", {"since_broadcast": self.last})
+
+    def _hear(self, name: str, body: dict[str, Any]) -> None:
+        assert self.last is not None
+        if name == "broadcasts_caught_up":
+            assert body["complete"], "so few are all kept"
+            self.last = body["last"]
+            self._is_behind = body["more"]
+            if body["more"]:
+                self._send("sync", {"since_broadcast": self.last})
+        elif body.get("replayed", False) == self._is_behind:
+            self.heard.append(body["id"])
+            self.last = body["id"]
 
     def _change(self, body: dict[str, Any]) -> None:
         if not self.list.apply(body) and not self._syncing:

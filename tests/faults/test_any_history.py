@@ -1,9 +1,9 @@
 """Whatever happens in a room, a client that follows its changes ends up with the server's list.
 
-A hypothesis state machine makes histories of joins, updates, leaves, lost connections, uploads,
-erasures and crashes against a real server, while two clients follow the room: one reads everything
-late, the other loses messages as well. `PRESENCE_TEST_EXAMPLES` is the number of histories (200
-for a full campaign).
+A hypothesis state machine makes histories of joins, updates of peers and of the room, kept
+broadcasts, leaves, lost connections, uploads, erasures and crashes against a real server, while two
+clients follow the room: one reads everything late, the other loses messages as well.
+`PRESENCE_TEST_EXAMPLES` is the number of histories (200 for a full campaign).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +81,22 @@ class Histories(RuleBasedStateMachine):
             for number in range(times):
                 body = {"user_data": {**data, "number": number}, "replace": replace}
                 self.sockets[name].send("42" + json.dumps(["update_user_data", body]))
+
+    @rule(name=NAMES, data=DATA, replace=st.booleans(), times=st.integers(1, 5))
+    def update_the_room(self, name: str, data: dict[str, Any], replace: bool, times: int) -> None:
+        if name in self.joined:
+            for number in range(times):
+                body = {"room_data": {**data, "number": number}, "replace": replace}
+                self.sockets[name].send("42" + json.dumps(["update_room_data", body]))
+        else:
+            self.rest("post", "data", {"room_data": data, "replace": replace})
+
+    @rule(name=NAMES, data=DATA, times=st.integers(1, 5))
+    def say_something_that_is_kept(self, name: str, data: dict[str, Any], times: int) -> None:
+        if name in self.joined:
+            body = {"event": "chat", "data": data, "keep": True}
+            for _ in range(times):
+                self.sockets[name].send("42" + json.dumps(["broadcast", body]))
 
     @rule(name=NAMES)
     def leave(self, name: str) -> None:
@@ -167,8 +184,32 @@ class Histories(RuleBasedStateMachine):
 
             eventually(has_caught_up, f"{follower.name} has version {newest['version']}")
             assert follower.list.sorted() == newest["peers"]
+            assert follower.list.data == newest.get("room_data", {})
+            self.has_heard_all(follower)
         assert self.stored()["version"] == newest["version"], "it was quiet"
         assert self.late.list.gaps == 0
+
+    def has_heard_all(self, follower: Follower) -> None:
+        """Check that a follower hears every kept broadcast once, and in order."""
+        kept = self.kept()
+
+        def has_heard_the_last() -> bool:
+            follower.receive()
+            follower.read()
+            return set(kept) <= set(follower.heard)
+
+        eventually(has_heard_the_last, f"{follower.name} has heard all of {kept}")
+        assert follower.heard == sorted(set(follower.heard)), "once, and in order"
+
+    def kept(self) -> list[int]:
+        """Return the ids of the broadcasts that the room keeps."""
+        database = sqlite3.connect(self.server.database)
+        try:
+            query = "SELECT number FROM broadcasts JOIN rooms ON rooms.id = room_id "
+            query += "WHERE rooms.name = ?"
+            return [number for (number,) in database.execute(query, [self.room])]
+        finally:
+            database.close()
 
     def teardown(self) -> None:
         if hasattr(self, "followers"):
@@ -205,7 +246,11 @@ def test_followers_have_the_servers_list_at_every_quiet_point(
     new_server: Callable[..., LiveServer],
 ) -> None:
     # Followers answer pings when they read, which a busy machine lets them do late.
-    server = new_server(PRESENCE_REST_SESSION_SECONDS=3600, PRESENCE_PING_TIMEOUT=60)
+    server = new_server(
+        PRESENCE_REST_SESSION_SECONDS=3600,
+        PRESENCE_PING_TIMEOUT=60,
+        PRESENCE_KEEP_BROADCASTS=10_000,
+    )
     machine = type("HistoriesOfThisServer", (Histories,), {"server": server})
     run_state_machine_as_test(
         machine,

@@ -18,6 +18,21 @@ report.joined = [joined.peer_id, client.state, client.roomName, client.version =
 report.merged = (await client.update({ b: 2 })).user_data;
 report.removed = (await client.update({}, { remove: ["a"] })).user_data;
 
+const shown = [];
+client.on("room_data", (roomData) => shown.push(roomData));
+await client.updateRoomData({ slide: 1, old: null });
+await client.updateRoomData({}, { remove: ["old"] });
+const other = new PresenceClient(url, { io, peerId: "other" });
+await other.join(room);
+const countUp = async (one) => {
+  for (let i = 0; i < 10; i++) await one.updateRoomData(({ n = 0 }) => ({ n: n + 1 }));
+};
+await Promise.all([countUp(client), countUp(other)]);
+const by = await codeOf(other.updateRoomData({ n: 0 }, { ifVersion: 0 }));
+await new Promise((resolve) => setTimeout(resolve, 300));
+report.roomData = [client.roomData, other.roomData, shown.at(-1), by];
+other.close();
+
 const progress = [];
 const text = new Blob(["some words ".repeat(20_000)]);
 const file = await client.upload(text, { name: "n.txt", onProgress: (p) => progress.push(p) });
@@ -43,7 +58,7 @@ client.socket.io.engine.close();
 report.whileAway = [client.state, (await client.update({ c: 3 })).user_data];
 report.rejoined = [client.state, client.roomName];
 report.left = [(await client.leave()).reason, client.roomName, client.peers.length];
-report.rising = versions.slice(0, -1).every((version, i) => i === 0 || version > versions[i - 1]);
+report.rising = versions.slice(0, -1).every((version, i) => i === 0 || version >= versions[i - 1]);
 client.close();
 report.closed = [client.state, await codeOf(client.update({}))];
 report.nowhere = await codeOf(new PresenceClient("http://127.0.0.1:9", { io, timeout: 300 }).connect());

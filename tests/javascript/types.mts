@@ -19,6 +19,16 @@ const file = await client.upload(new Blob(["x"]), {
   signal: new AbortController().signal,
 });
 console.log(file.file_url.length);
+client.on("room_data", (roomData) => console.log(roomData["slide"]));
+client.on("room_data_updated", ({ by, changed }) => console.log(by?.length, changed.length));
+console.log((await client.updateRoomData({ slide: 1 }, { remove: ["old"] })).room_data, client.roomData["slide"]);
+client.setState({ cursor: [1, 2], idle: false });
+client.setState(null);
+client.on("states", ([first]) => console.log(first?.session, first?.state.idle, client.states.length));
+const { id } = await client.broadcast("chat", "hello", { keep: true });
+client.on("broadcast", ({ replayed, sent_at }) => console.log(id, replayed, sent_at?.length));
+client.on("broadcasts_missed", ({ from }) => console.log(from));
+await client.updateRoomData(({ n }) => ({ n: Number(n ?? 0) + 1 }));
 for (const connection of client.call(everyone)) {
   connection.on("state", ({ state, reason }) => console.log(state === "failed", reason?.length));
   const { path, roundTripTime } = await connection.stats();

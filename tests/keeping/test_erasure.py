@@ -48,7 +48,8 @@ def traces(server: LiveServer) -> list[str]:
 def test_nothing_is_left_of_a_peer(
     new_server: Callable[..., LiveServer], connect: Callable[..., Any], way: str
 ) -> None:
-    server = new_server(**({"PRESENCE_KEEP_INACTIVE_PEERS": "2s"} if way == "overdue" else {}))
+    over = {"PRESENCE_KEEP_INACTIVE_PEERS": "2s"} if way == "overdue" else {}
+    server = new_server(PRESENCE_KEEP_BROADCASTS=100, **over)
     keeper = Keeper(server)
     eve = connect(server)
     eve.call("join_room", {"room_name": "r", "peer_id": "eve", "username": "Eve"})
@@ -59,6 +60,8 @@ def test_nothing_is_left_of_a_peer(
     )
     for number in range(20):
         ada.call("update_user_data", {"user_data": {"key": DATA * 100, f"{DATA}{number}": number}})
+    ada.call("broadcast", {"event": "chat", "data": DATA * 100, "keep": True})
+    ada.call("update_room_data", {"room_data": {"topic": "weather"}})
     assert keeper.upload("r", ID, BYTES.encode() * 1000, f"{FILE}.txt").ok
     assert len(traces(server)) >= len(MARKERS), "all of it is there at first"
     if way == "overdue":

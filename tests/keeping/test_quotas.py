@@ -15,10 +15,14 @@ from sqlalchemy.orm import Session
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.domain.files import files
-from presence.domain.peers import peers
-from presence.domain.rooms import quotas
-from presence.domain.rooms.quotas import Quotas
-from presence.errors import PeerStorageFull, TooManyRooms
+from presence.domain.peers import moderation, peers, room_data
+from presence.domain.peers.limits import Limits
+from presence.domain.peers.room_data import Wish
+from presence.domain.rooms import broadcasts, quotas
+from presence.domain.rooms.broadcasts import Said
+from presence.domain.rooms.quotas import NO_QUOTAS, Quotas
+from presence.domain.values import clock
+from presence.errors import PeerStorageFull, RoomStorageFull, TooManyRooms
 from presence.storage.models import File, Room, Usage
 from tests.keeping.conftest import Keeper
 from tests.keeping.domain_calls import attach, join
@@ -230,6 +234,40 @@ def test_what_is_counted_is_what_is_there(session: Session) -> None:
     assert counted(session) == (20, 20)
     peers.erase(session, "r", "ada")
     assert counted(session) == (0, 0)
+
+
+def test_data_of_rooms_counts_like_files_and_goes_with_its_room(session: Session) -> None:
+    limits = Limits(max_peers=5, max_user_data_bytes=1000)
+    full = Quotas(bytes_per_room=100)
+
+    def give(data: dict[str, str], allowed: Quotas = NO_QUOTAS) -> None:
+        room_data.change(session, "r", Wish(data, replace=True), limits, allowed, by="ada")
+
+    def held() -> Any:
+        assert not quotas.is_miscounted(session)
+        return session.execute(select(Usage.file_bytes)).scalar_one()
+
+    join(session, "r", "ada")
+    attach(session, "1.txt", 80)
+    give({"a": "é"})
+    assert held() == 80 + len('{"a":"é"}'.encode())
+    give({})
+    assert held() == 82
+    said = Said("chat", '"hello"', peer_id="ada")
+    for _ in range(3):
+        broadcasts.keep(session, "r", said, clock.now(), most=2, allowed=NO_QUOTAS)
+    assert held() == 82 + 2 * 107
+    broadcasts.forget_up_to(session, "r", 2)
+    assert held() == 82 + 107
+    with pytest.raises(RoomStorageFull):
+        broadcasts.keep(session, "r", said, clock.now(), most=2, allowed=full)
+    peers.erase(session, "r", "ada")
+    assert held() == 2
+    moderation.remove_room(session, "r")
+    assert held() == 0
+    join(session, "r", "ada")
+    with pytest.raises(RoomStorageFull):
+        give({"a": "x" * 100}, full)
 
 
 def test_counting_anew_puts_right_what_was_wrong(session: Session) -> None:

@@ -64,6 +64,7 @@ MISSHAPEN: list[tuple[str, list[str], dict[str, str]]] = [
         (f"PRESENCE_KEEP_{of}", ["30", "0d", "d", "never", "1.5d"], {})
         for of in ("INACTIVE_PEERS", "EMPTY_ROOMS", "FILES", "ACTIVITY", "EVENTS")
     ),
+    ("PRESENCE_KEEP_BROADCASTS_FOR", ["30", "0d", "never"], {}),
 ]
 
 

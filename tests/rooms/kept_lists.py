@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from presence.config import Settings
-from presence.domain.peers import workers
+from presence.domain.peers import room_data, workers
 from presence.domain.rooms import rooms
 from presence.storage import database, schema
 from presence.transport.wire import room_list, serializers
@@ -33,7 +33,7 @@ def make_app(folder: Path) -> Flask:
 
 def read_anew(session: Session, room_name: str) -> dict[str, Any]:
     """What a room shows, read with every value parsed and nothing kept."""
-    view = rooms.view(session, room_name)
+    view, kept = rooms.view(session, room_name), room_data.of(session, room_name)
     body: dict[str, Any] = orjson.loads(
         orjson.dumps(
             {
@@ -43,6 +43,7 @@ def read_anew(session: Session, room_name: str) -> dict[str, Any]:
                 "max_peers": view.max_peers,
                 "version": view.version,
                 "peers": [serializers.peer(peer) for peer in view.peers],
+                **({"room_data": kept.data} if kept.version else {}),
             }
         )
     )
@@ -53,5 +54,5 @@ def shown(kept: RoomList) -> dict[str, Any]:
     """What a list that is kept shows; what it knows of itself has to be so."""
     body: dict[str, Any] = orjson.loads(orjson.dumps(room_list.peer_list(kept)))
     assert list(kept.peers) == [peer["peer_id"] for peer in body["peers"]]
-    assert kept.size == sum(map(len, kept.peers.values()))
+    assert kept.size == sum(map(len, kept.peers.values())) + len(kept.data or "")
     return body

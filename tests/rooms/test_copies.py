@@ -22,11 +22,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from presence.domain.peers import moderation, peers, sessions
+from presence.domain.peers import moderation, peers, room_data, sessions
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
 from presence.domain.rooms.lists import Change
+from presence.domain.rooms.quotas import NO_QUOTAS
 from presence.errors import PresenceError
 from presence.storage import database
 from presence.transport.live.room_lists import RoomLists
@@ -85,6 +86,13 @@ class Histories(RuleBasedStateMachine):
             for other in {0, 1, 2} - {number}:
                 self.processes[other].inbox[number].append(change)
         return done
+
+    @rule(number=PROCESSES, room=ROOMS, name=st.none() | NAMES, data=DATA, replace=st.booleans())
+    def update_room(
+        self, number: int, room: str, name: str | None, data: Any, replace: bool
+    ) -> None:
+        wish = room_data.Wish(data, replace=replace)
+        self.do(number, room_data.change, room, wish, LIMITS, NO_QUOTAS, by=name)
 
     @rule(number=PROCESSES, room=ROOMS, name=NAMES, data=DATA)
     def join(self, number: int, room: str, name: str, data: Any) -> None:

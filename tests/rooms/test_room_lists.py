@@ -22,10 +22,11 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from presence.domain.files import file_types, files
-from presence.domain.peers import peers, sessions, workers
+from presence.domain.peers import peers, room_data, sessions, workers
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
+from presence.domain.rooms.quotas import NO_QUOTAS
 from presence.domain.values import clock
 from presence.errors import PresenceError
 from presence.storage import database
@@ -91,6 +92,11 @@ class Histories(RuleBasedStateMachine):
             replace=replace,
             limits=LIMITS,
         )
+
+    @rule(room=ROOMS, name=st.none() | NAMES, data=DATA, replace=st.booleans())
+    def update_room(self, room: str, name: str | None, data: Any, replace: bool) -> None:
+        wish = room_data.Wish(data, replace=replace)
+        self.do(room_data.change, room, wish, LIMITS, NO_QUOTAS, by=name)
 
     @rule(room=ROOMS, name=NAMES)
     def leave(self, room: str, name: str) -> None:

@@ -148,6 +148,48 @@ def test_the_browser_example_from_another_origin(
     pages[1].get_by_text("ann says good evening").wait_for(timeout=10_000)
 
 
+def test_the_whiteboard_is_one_for_all(
+    new_server: Callable[..., LiveServer],
+    browse: Callable[[str], Page],
+    folder_server: Callable[[Path], str],
+) -> None:
+    server = new_server(PRESENCE_KEEP_BROADCASTS=100)
+    site = folder_server(EXAMPLES)
+
+    def open_board(name: str) -> Page:
+        return browse(f"{site}/whiteboard.html?server={server.url}&room=board&peer={name}")
+
+    def paint(page: Page) -> int:
+        """Count the painted pixels of a board."""
+        return int(
+            page.evaluate(
+                "() => { const c = document.querySelector('canvas');"
+                " return c.getContext('2d').getImageData(0, 0, c.width, c.height)"
+                ".data.filter((value, at) => at % 4 === 3 && value > 0).length; }"
+            )
+        )
+
+    ann, ben = open_board("ann"), open_board("ben")
+    for page in (ann, ben):
+        page.get_by_text("ann, ben").wait_for(timeout=20_000)
+    ann.mouse.move(100, 200)
+    ann.mouse.down()
+    ann.mouse.move(300, 250, steps=5)
+    ann.mouse.up()
+    ben.locator(".cursor", has_text="ann").wait_for(timeout=10_000)
+    eventually(lambda: paint(ben) > 500, "ben sees the stroke")
+    cas = open_board("cas")
+    eventually(lambda: paint(cas) > 500, "who comes later sees it, too")
+    ben.get_by_label("Paper").evaluate(
+        "(input) => { input.value = '#ccddee'; input.dispatchEvent(new Event('change')); }"
+    )
+    for page in (ann, cas):
+        page.wait_for_function("document.getElementById('paper').value === '#ccddee'")
+    ben.get_by_role("button", name="Clear").click()
+    for page in (ann, ben, cas, open_board("dan")):
+        eventually(lambda page=page: paint(page) == 0, "the board is empty")  # type: ignore[misc]
+
+
 @ON_EVENTLET
 def test_the_react_native_example(  # noqa: PLR0917
     server: LiveServer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,6 +42,7 @@ def test_the_client_does_everything_under_node(server: LiveServer, room: str) ->
         "joined": ["node", "joined", room, True],
         "merged": {"a": 1, "b": 2},
         "removed": {"b": 2},
+        "roomData": [*[{"slide": 1, "n": 20}] * 3, "room_data_conflict"],
         "uploaded": [220_000, "n.txt"],
         "progress": [True, True],
         "aborted": "aborted",
@@ -52,6 +54,22 @@ def test_the_client_does_everything_under_node(server: LiveServer, room: str) ->
         "closed": ["closed", "closed"],
         "nowhere": "unreachable",
     }
+
+
+def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
+    new_server: Callable[..., LiveServer],
+) -> None:
+    server = new_server(PRESENCE_KEEP_BROADCASTS=2000, PRESENCE_EVENT_BURST=10_000)
+    report = json.loads(node("broadcasts.mjs", server.url, "r"))
+    assert report == {"heard": True, "all": True, "replayed": True}
+
+
+def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
+    server: LiveServer, room: str
+) -> None:
+    report = json.loads(node("states.mjs", server.url, room))
+    names = ("merged", "few", "gone", "again", "back", "cleared", "left")
+    assert report == dict.fromkeys(names, True)
 
 
 def test_without_socketio_client_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -83,18 +83,23 @@ client.join(process.argv[3]).then(({ peers }) => {
 ON_A_SERVER = """
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
-import { useCall, useMyData, usePeers, useRoom } from "presence-client/react";
+import {
+  useBroadcasts, useCall, useMyData, usePeers, useRoom, useRoomData, useStates,
+} from "presence-client/react";
 
 function App() {
   const room = useRoom("studio", { url: "http://127.0.0.1:9" });
   const [data] = useMyData(room);
-  const found = [room.state, usePeers(room), useCall(room).streams, data];
+  const shared = [useRoomData(room)[0], useStates(room)[0], useBroadcasts(room)[0]];
+  const found = [room.state, usePeers(room), useCall(room).streams, data, ...shared];
   return createElement("p", null, JSON.stringify(found));
 }
 console.log(JSON.stringify([typeof window, renderToString(createElement(App))]));
 """
 TYPED = """
-import { useCall, useMyData, usePeers, useRoom } from "presence-client/react";
+import {
+  useBroadcasts, useCall, useMyData, usePeers, useRoom, useRoomData, useStates,
+} from "presence-client/react";
 
 interface Me {
   colour: string;
@@ -105,6 +110,12 @@ export function App({ camera }: { camera: MediaStream | null }) {
   const room = useRoom<Me>("studio", { username: "Ada", userData: { colour: "red" } });
   const [me, update] = useMyData(room);
   const { call, streams } = useCall(room, camera);
+  const [{ slide }, updateRoom] = useRoomData(room);
+  const [states, setState] = useStates(room);
+  const [heard, say] = useBroadcasts(room, { event: "chat" });
+  setState({ idle: states.length === 0 });
+  void updateRoom(({ n }) => ({ n: Number(n) + 1, slide: slide ?? 1 }));
+  void say("chat", heard[0]?.data ?? "hello", { keep: true });
   const colours = usePeers(room).map((peer) => peer.user_data.colour.toUpperCase());
   // @ts-expect-error there is no such key
   const wrong = () => update({ color: "red" });
@@ -260,7 +271,8 @@ def test_the_six_lines_make_a_call(
 def test_a_program_of_commonjs_requires_it(live: LiveServer, project: Path) -> None:
     (project / "program.cjs").write_text(COMMONJS)
     found = json.loads(run("node", "program.cjs", live.url, "commonjs", cwd=project))
-    hooks = ["useCall", "useMyData", "usePeers", "useRoom"]
+    hooks = ["useBroadcasts", "useCall", "useMyData", "usePeers", "useRoom", "useRoomData"]
+    hooks.append("useStates")
     assert found == [1, "symbol", "function", hooks]
 
 
@@ -268,7 +280,7 @@ def test_it_is_imported_and_rendered_on_a_server_where_there_is_no_window(projec
     (project / "server.mjs").write_text(ON_A_SERVER)
     window, html = json.loads(run("node", "server.mjs", cwd=project))
     assert window == "undefined"
-    assert html == "<p>[&quot;idle&quot;,[],[],{}]</p>"
+    assert html == "<p>[&quot;idle&quot;,[],[],{},{},[],[]]</p>"
 
 
 @pytest.mark.skipif(

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, overload
 
 from presence_client import errors, forks, tokens
 from presence_client.address import Address
-from presence_client.bodies import Peer, State
+from presence_client.bodies import ConnectionState, Peer, State, UserData
 from presence_client.changes import Changes
 from presence_client.events import Callback, Callbacks, Event
 from presence_client.lifecycle import Lifecycle
@@ -31,6 +31,7 @@ class AsyncBase:
         username: str | None = None,
         timeout: float = 10.0,
         token: AsyncToken | None = None,
+        states: bool = False,
     ) -> None:
         address = Address.parse(url)
         self.url = address.url
@@ -56,6 +57,7 @@ class AsyncBase:
             tell=self._tell,
             changes=Changes(self._changed),
         )
+        self._life.hears_states = states
         forks.remember(self)
 
     @property
@@ -101,6 +103,17 @@ class AsyncBase:
         """What one may do in the room; None in no room, and on an open server."""
         room = self._life.room
         return None if room is None else room.grants
+
+    @property
+    def states(self) -> list[ConnectionState]:
+        """What is true of the others' connections just now, for a client made with `states`."""
+        return self._life.states.others
+
+    @property
+    def room_data(self) -> UserData:
+        """The room's own data, which all in it share; empty in no room."""
+        room = self._life.room
+        return {} if room is None else room.data
 
     @property
     def version(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, cast
@@ -67,20 +68,23 @@ class AsyncClient(AsyncRequests):
         user_data: Mapping[str, Any] | None = None,
         password: str | None = None,
         wait_for_place: bool = False,
+        history: bool = False,
         timeout: float | None = None,
     ) -> bodies.Joined:
         """Join a room, leaving the one joined before; returns the answer with the room's peers.
 
         What passes, such as a lost connection, is waited for, `timeout` seconds at most. With
         `wait_for_place` so is a place in a full room, for as long as it takes unless `timeout` is
-        given. A room's `password` is shown again by itself when the client comes back. Raises
-        `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
-        ``superseded``, ``closed`` if `leave`, another `join` or `close` withdrew it. Who is raised
-        at is in no room, unless it was in this one already.
+        given. A room's `password` is shown again by itself when the client comes back. With
+        `history` what was kept of the room's broadcasts before is heard. Raises `PresenceError`:
+        the server's, ``unreachable``, ``token_failed``, or ``left``, ``superseded``, ``closed`` if
+        `leave`, another `join` or `close` withdrew it. Who is raised at is in no room, unless it
+        was in this one already.
         """
         self._peer_id = peer_id or self._peer_id
         self._username = username or self._username
         self._begin()
+        self._life.want_history(history)
         joined = await self._life.join(
             Place.of(room_name, self._peer_id),
             self._username,
@@ -133,6 +137,38 @@ class AsyncClient(AsyncRequests):
                     raise
                 room.store(error.body)
 
+    async def update_room_data(
+        self,
+        room_data: Change | None = None,
+        *,
+        remove: list[str] | None = None,
+        replace: bool = False,
+        if_version: int | None = None,
+    ) -> bodies.RoomDataStored:
+        """Merge into the room's own data, which all in it share; everything else as in `update`.
+
+        await client.update_room_data(lambda data: {"votes": data.get("votes", 0) + 1})
+        """
+        message: Body = {"remove": remove or [], "replace": replace}
+        if not callable(room_data):
+            message["room_data"] = dict(room_data or {})
+            if if_version is not None:
+                message["if_version"] = if_version
+            return await self._update_room(message, repeatable=if_version is None)
+        until = asyncio.get_running_loop().time() + self.timeout
+        while True:
+            room = await self._until_closed(self._life.enter())
+            message["if_version"], data = room.data_version, room.data
+            change = room_data(copy.deepcopy(data))
+            message["room_data"] = dict(await change if inspect.isawaitable(change) else change)
+            try:
+                return await self._update_room(message, repeatable=False)
+            except PresenceError as error:
+                late = asyncio.get_running_loop().time() > until
+                if error.code != "room_data_conflict" or late:
+                    raise
+                self._life.take_data({"room_name": room.name, **error.body})
+
     async def signal(
         self, to: str, data: Any, *, type: str | None = None, session: str | None = None
     ) -> bodies.SignalSent:
@@ -144,10 +180,26 @@ class AsyncClient(AsyncRequests):
         message = {"to": to, "data": data, "type": type, "to_session": session}
         return cast(bodies.SignalSent, await self._ask("signal", message))
 
-    async def broadcast(self, event: str, data: Any = None) -> bodies.BroadcastSent:
-        """Send an application's message to everyone else in the room."""
-        message = {"event": event, "data": data}
-        return cast(bodies.BroadcastSent, await self._ask("broadcast", message))
+    async def broadcast(
+        self, event: str, data: Any = None, *, keep: bool = False
+    ) -> bodies.BroadcastSent:
+        """Send an application's message to everyone else in the room.
+
+        With `keep` those who are away hear it when they come back.
+        """
+        message = {"event": event, "data": data, **({"keep": True} if keep else {})}
+        answer = await self._ask("broadcast", message)
+        self._life.said(answer)
+        return cast(bodies.BroadcastSent, answer)
+
+    async def set_state(self, state: Mapping[str, Any] | None) -> None:
+        """Say what is true of this connection just now, instead of what was said before.
+
+        It is kept nowhere, said again after a lost connection, and gone with the room. None stands
+        for nothing.
+        """
+        self._life.states.own = None if state is None else dict(state)
+        await self._ask("state", {"state": self._life.states.own}, repeatable=True)
 
     async def watch(self, room_name: str | None = None) -> bodies.Watching:
         """Hear ``room_changed`` of a room, or ``rooms_changed`` of them all, without joining any.
@@ -178,6 +230,11 @@ class AsyncClient(AsyncRequests):
         if room is not None and room.name == answer["room_name"]:
             room.store(answer)
         return cast(bodies.Stored, answer)
+
+    async def _update_room(self, message: Body, *, repeatable: bool) -> bodies.RoomDataStored:
+        answer = await self._ask("update_room_data", message, repeatable=repeatable)
+        self._life.take_data(answer)
+        return cast(bodies.RoomDataStored, answer)
 
     async def _ask(self, event: str, message: Body, *, repeatable: bool = False) -> Body:
         return await self._until_closed(self._life.ask(event, message, repeatable=repeatable))

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, overload
 
 from presence_client.async_base import Given
 from presence_client.async_client import AsyncClient
-from presence_client.bodies import Peer, State
+from presence_client.bodies import ConnectionState, Peer, State, UserData
 from presence_client.events import Callback, Event, refuse_coroutine
 from presence_client.loop_thread import Caller, LoopThread, in_thread
 from presence_client.tokens import Token
@@ -27,6 +27,7 @@ class BlockingBase:
         username: str | None = None,
         timeout: float = 10.0,
         token: Token | None = None,
+        states: bool = False,
     ) -> None:
         if callable(token):
             refuse_coroutine(token, "token function")
@@ -36,6 +37,7 @@ class BlockingBase:
             username=username,
             timeout=timeout,
             token=functools.partial(in_thread, token) if callable(token) else token,
+            states=states,
         )
         self._inner: AsyncClient = self._thread.client
 
@@ -88,6 +90,16 @@ class BlockingBase:
     def grants(self) -> list[str] | None:
         """What one may do in the room; None in no room, and on an open server."""
         return self._inner.grants
+
+    @property
+    def states(self) -> list[ConnectionState]:
+        """What is true of the others' connections just now, for a client made with `states`."""
+        return self._inner.states
+
+    @property
+    def room_data(self) -> UserData:
+        """The room's own data, which all in it share; empty in no room."""
+        return self._inner.room_data
 
     @property
     def version(self) -> int:

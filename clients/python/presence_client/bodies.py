@@ -41,6 +41,8 @@ class PeerList(TypedDict):
     total_peers: int
     max_peers: int
     peers: list[Peer]
+    # The room's own data; there alone where it ever had any.
+    room_data: NotRequired[UserData]
 
 
 class Joined(PeerList):
@@ -69,6 +71,21 @@ class Stored(TypedDict):
     version: int
 
 
+class RoomDataStored(TypedDict):
+    """A room's own data after a change, all of it."""
+
+    room_name: str
+    room_data: UserData
+    version: int
+
+
+class RoomDataUpdated(RoomDataStored):
+    """The same, for everybody in the room; ``by`` is the peer who did it, None for a backend."""
+
+    changed: list[str]
+    by: str | None
+
+
 # ``from`` is no name in Python, so these are made by a call.
 # It is None for what a backend says in the server's name, which has ``from_server`` and ``name``.
 Sender = TypedDict(
@@ -91,10 +108,25 @@ class Signal(Sender):
 
 
 class Broadcast(Sender):
-    """An application's message, from another peer or a backend."""
+    """An application's message, from another peer or a backend.
+
+    One that is kept has an ``id``, which rises with each in the room, and ``sent_at``; one that was
+    said while this client was away, or before it came, is ``replayed``.
+    """
 
     event: str
     data: Any
+    id: NotRequired[int]
+    sent_at: NotRequired[str]
+    replayed: NotRequired[Literal[True]]
+
+
+class ConnectionState(TypedDict):
+    """What is true of a connection of another peer, or of one's own peer, just now."""
+
+    peer_id: str
+    session: str
+    state: UserData
 
 
 class SignalSent(TypedDict):
@@ -113,6 +145,7 @@ class BroadcastSent(TypedDict):
 
     status: Literal["delivered", "partial"]
     event: str
+    id: NotRequired[int]
 
 
 class File(TypedDict):

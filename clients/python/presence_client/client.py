@@ -63,16 +63,18 @@ class Client(BlockingRequests):
         user_data: Mapping[str, Any] | None = None,
         password: str | None = None,
         wait_for_place: bool = False,
+        history: bool = False,
         timeout: float | None = None,
     ) -> bodies.Joined:
         """Join a room, leaving the one joined before; returns the answer with the room's peers.
 
         What passes, such as a lost connection, is waited for, `timeout` seconds at most. With
         `wait_for_place` so is a place in a full room, for as long as it takes unless `timeout` is
-        given. A room's `password` is shown again by itself when the client comes back. Raises
-        `PresenceError`: the server's, ``unreachable``, ``token_failed``, or ``left``,
-        ``superseded``, ``closed`` if `leave`, another `join` or `close` withdrew it. Who is raised
-        at is in no room, unless it was in this one already.
+        given. A room's `password` is shown again by itself when the client comes back. With
+        `history` what was kept of the room's broadcasts before is heard. Raises `PresenceError`:
+        the server's, ``unreachable``, ``token_failed``, or ``left``, ``superseded``, ``closed`` if
+        `leave`, another `join` or `close` withdrew it. Who is raised at is in no room, unless it
+        was in this one already.
         """
         return self._run(
             self._inner.join(
@@ -82,6 +84,7 @@ class Client(BlockingRequests):
                 user_data=user_data,
                 password=password,
                 wait_for_place=wait_for_place,
+                history=history,
                 timeout=timeout,
             )
         )
@@ -118,6 +121,31 @@ class Client(BlockingRequests):
         change = caller.wrap(user_data)
         return self._run(self._inner.update(change, remove=remove, replace=replace), caller)
 
+    def update_room_data(
+        self,
+        room_data: Change | None = None,
+        *,
+        remove: list[str] | None = None,
+        replace: bool = False,
+        if_version: int | None = None,
+    ) -> bodies.RoomDataStored:
+        """Merge into the room's own data, which all in it share; everything else as in `update`.
+
+        client.update_room_data(lambda data: {"votes": data.get("votes", 0) + 1})
+        """
+        if not callable(room_data):
+            return self._run(
+                self._inner.update_room_data(
+                    room_data, remove=remove, replace=replace, if_version=if_version
+                )
+            )
+        refuse_coroutine(room_data, "change")
+        caller = Caller()
+        change = caller.wrap(room_data)
+        return self._run(
+            self._inner.update_room_data(change, remove=remove, replace=replace), caller
+        )
+
     def signal(
         self, to: str, data: Any, *, type: str | None = None, session: str | None = None
     ) -> bodies.SignalSent:
@@ -128,9 +156,22 @@ class Client(BlockingRequests):
         """
         return self._run(self._inner.signal(to, data, type=type, session=session))
 
-    def broadcast(self, event: str, data: Any = None) -> bodies.BroadcastSent:
-        """Send an application's message to everyone else in the room."""
-        return self._run(self._inner.broadcast(event, data))
+    def broadcast(
+        self, event: str, data: Any = None, *, keep: bool = False
+    ) -> bodies.BroadcastSent:
+        """Send an application's message to everyone else in the room.
+
+        With `keep` those who are away hear it when they come back.
+        """
+        return self._run(self._inner.broadcast(event, data, keep=keep))
+
+    def set_state(self, state: Mapping[str, Any] | None) -> None:
+        """Say what is true of this connection just now, instead of what was said before.
+
+        It is kept nowhere, said again after a lost connection, and gone with the room. None stands
+        for nothing.
+        """
+        self._run(self._inner.set_state(state))
 
     def watch(self, room_name: str | None = None) -> bodies.Watching:
         """Hear ``room_changed`` of a room, or ``rooms_changed`` of them all, without joining any.

@@ -27,14 +27,18 @@ from presence_client.following import CHANGES
 from presence_client.keeper import Keeper
 from presence_client.membership import Membership
 from presence_client.room import Room
+from presence_client.states import States
 
 _FORWARDED = frozenset(
     {
         "user_data_updated",
+        "room_data_updated",
         "file_uploaded",
         "file_deleted",
         "signal",
         "broadcast",
+        "broadcasts_caught_up",
+        "states_changed",
         "room_changed",
         "rooms_changed",
         "peer_waiting",
@@ -106,6 +110,23 @@ class Lifecycle(Membership):
         if self.room is None:
             raise errors.not_joined()
         return self.room
+
+    def want_history(self, wants: bool) -> None:
+        """Say whether what was kept of broadcasts is to be heard in a room that is joined."""
+        self._following.broadcasts.wants_history = wants
+
+    def said(self, answer: Body) -> None:
+        """Note the answer to a broadcast of one's own."""
+        self._following.broadcasts.said(answer)
+
+    @property
+    def states(self) -> States:
+        """What is true of the connections in the room just now."""
+        return self._following.states
+
+    def take_data(self, body: Body) -> None:
+        """Take the room's own data as an answer, or a refusal, tells it."""
+        self._following.take_data(body)
 
     async def watch(self, data: Body) -> Body:
         """Be told of changes from now on, also after a lost connection."""
@@ -227,6 +248,18 @@ class Lifecycle(Membership):
                 self.changes.happened()
                 self._tell(event, body)
         elif event in _FORWARDED:
+            self._forward(event, body)
+
+    def _forward(self, event: str, body: Body) -> None:
+        """Take what an event says of the room, and tell it, unless it was told already."""
+        following = self._following
+        if event == "room_data_updated":
+            following.take_data(body)
+        if event == "broadcasts_caught_up":
+            following.caught_up(body)
+        elif event == "states_changed":
+            following.states.take(body, self.keeper.link.sid if self.keeper.link else None)
+        elif event != "broadcast" or following.broadcasts.takes(body):
             self._tell(event, body)
 
     def _watch_again(self, data: Body) -> None:

@@ -50,6 +50,8 @@ class Membership:
         changes: Changes,
     ) -> None:
         self.state: State = "idle"
+        # Whether the states of others are to be heard.
+        self.hears_states = False
         self.is_closed = False
         self.changes = changes
         self._url = url
@@ -173,6 +175,8 @@ class Membership:
         loop = asyncio.get_running_loop()
         request.timer = loop.call_later(self._timeout, self.keeper.cut)
         message = wish.message(*self._called())
+        if self.hears_states:
+            message["states"] = True
         link.ask("join_room", message, lambda answer: self._answered(request, answer))
 
     def _entered(self, body: Body) -> None:

@@ -19,6 +19,9 @@ class Room:
         self.peers: list[Peer] = joined["peers"]
         # What one may do in it; None on an open server.
         self.grants: list[str] | None = joined.get("grants")
+        # The room's own data, and the version as of which it is known to be so.
+        self.data: UserData = joined.get("room_data", {})
+        self.data_version: int = self.version
         # Our own data as an answer told of it, which may be newer than the list; as long as nobody
         # has told, an update as of version 0 is refused with what it is.
         self._stored: tuple[int, UserData] = (0, {})
@@ -30,6 +33,7 @@ class Room:
         self.version = listed["version"]
         self.peers = listed["peers"]
         self.max_peers = listed.get("max_peers", self.max_peers)
+        self.take_data({"room_data": {}, **listed})
         return True
 
     def has_gap_before(self, changes: Body) -> bool:
@@ -51,7 +55,13 @@ class Room:
                 peers[peer["peer_id"]] = peer
         self.peers = sorted(peers.values(), key=lambda one: (one["joined_at"], one["peer_id"]))
         self.version = changes["version"]
+        self.take_data(changes)
         return True
+
+    def take_data(self, body: Body) -> None:
+        """Take the room's own data if a body tells of it, unless that is old."""
+        if "room_data" in body and body["version"] >= self.data_version:
+            self.data, self.data_version = body["room_data"], body["version"]
 
     def store(self, answer: Body) -> None:
         """Note our own data, as an update's answer or refusal tells it."""

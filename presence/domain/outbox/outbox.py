@@ -31,6 +31,7 @@ from presence.storage.models import (
 from presence.storage.prepared import Prepared
 
 ROOM_MADE, ROOM_EMPTIED, ROOM_REMOVED = "room_made", "room_emptied", "room_removed"
+ROOM_UPDATED = "room_updated"
 PEER_JOINED, PEER_LEFT, PEER_UPDATED = "peer_joined", "peer_left", "peer_updated"
 FILE_UPLOADED, FILE_DELETED = "file_uploaded", "file_deleted"
 PEER_WANTED, BROADCAST_SENT = "peer_wanted", "broadcast_sent"

@@ -91,10 +91,13 @@ def remove_room(session: Session, room_name: str) -> RemovedRoom:
     peer_row_ids = session.scalars(select(Peer.id).where(Peer.room_id == room.id)).all()
     erased = erasure.erase(session, room, peer_row_ids)
     room = rooms.change(session, room_name)
-    session.execute(
-        delete(Room).where(Room.id == room.id).execution_options(synchronize_session=False)
-    )
-    quotas.remove_room(session, room.version)
+    held, last = session.execute(
+        delete(Room)
+        .where(Room.id == room.id)
+        .returning(Room.file_bytes, Room.last_broadcast)
+        .execution_options(synchronize_session=False)
+    ).one()
+    quotas.remove_room(session, max(room.version, last), held)
     outbox.tell(session, outbox.ROOM_REMOVED, room, clock.now(), reason="removed")
     at_the_end = [replace(item, version=room.version) for item in left]
     return RemovedRoom(room_name, room.version, at_the_end, erased.peer_ids, erased.stored_names)

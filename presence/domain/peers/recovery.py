@@ -22,8 +22,15 @@ LIFE = timedelta(minutes=10)
 OVERLAP = timedelta(seconds=30)
 
 
+class Told(NamedTuple):
+    """What a socket is told: changes instead of lists, and the states of others."""
+
+    deltas: bool
+    states: bool = False
+
+
 class Place(NamedTuple):
-    """What a secret gives back: a peer in a room, and how it was told of changes.
+    """What a secret gives back: a peer in a room, and what it was told.
 
     ``sid`` is the socket that stood for it, which may not yet be known to be lost.
     """
@@ -31,13 +38,13 @@ class Place(NamedTuple):
     room_name: str
     peer_id: str
     username: str
-    deltas: bool
+    told: Told
     sid: str
 
 
-def offer(session: Session, sid: str, secret: str, *, deltas: bool) -> None:
+def offer(session: Session, sid: str, secret: str, *, deltas: bool, states: bool = False) -> None:
     """Keep the secret of a socket that has joined, for the peer that it stands for now."""
-    _OFFER.later(session, secret=_hash(secret), of_sid=sid, by_deltas=deltas)
+    _OFFER.later(session, secret=_hash(secret), of_sid=sid, by_deltas=deltas, with_states=states)
 
 
 def withdraw(session: Session, sid: str) -> None:
@@ -92,7 +99,14 @@ def was_lost(session: Session, room_name: str, peer_id: str, seconds: float) -> 
 def find(session: Session, secret: str) -> Place | None:
     """Return the place that a secret gives back, or None if it is not good (any more)."""
     row = session.execute(
-        select(Room.name, Peer.peer_id, Peer.username, Recovery.deltas, Recovery.sid)
+        select(
+            Room.name,
+            Peer.peer_id,
+            Peer.username,
+            Recovery.deltas,
+            Recovery.states,
+            Recovery.sid,
+        )
         .join(Peer, Peer.id == Recovery.peer_row_id)
         .join(Room, Room.id == Peer.room_id)
         .where(
@@ -100,7 +114,7 @@ def find(session: Session, secret: str) -> Place | None:
             Recovery.expires_at.is_(None) | (Recovery.expires_at > clock.now()),
         )
     ).one_or_none()
-    return Place(*row) if row else None
+    return Place(*row[:3], Told(*row[3:5]), row[5]) if row else None
 
 
 def use(session: Session, secret: str, sid: str) -> Place | None:
@@ -148,6 +162,7 @@ def _offering(insert: Any) -> Any:
         .scalar_subquery(),
         "sid": bindparam("of_sid"),
         "deltas": bindparam("by_deltas"),
+        "states": bindparam("with_states"),
         "expires_at": None,
     }
     statement = insert(Recovery).values(secret_hash=bindparam("secret"), **row)

@@ -20,6 +20,7 @@ from presence.domain.permissions.tokens import (
     JOIN,
     LIST,
     LISTEN,
+    ROOM,
     SIGNAL,
     UPDATE,
     UPLOAD,
@@ -31,7 +32,7 @@ from presence.storage.models import Peer, Room
 from presence.storage.prepared import Prepared
 
 # What an admin can give and take. Being there is ended by a kick or a ban alone.
-CHANGEABLE = frozenset((JOIN, UPDATE, UPLOAD, SIGNAL, LISTEN, LIST, ENTER, ADMIT))
+CHANGEABLE = frozenset((JOIN, UPDATE, ROOM, UPLOAD, SIGNAL, LISTEN, LIST, ENTER, ADMIT))
 
 
 class Regranted(NamedTuple):

@@ -20,7 +20,7 @@ from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
 from presence.domain.permissions.tokens import Grants
 from presence.domain.values import clock
 from presence.errors import TokenRevoked
-from presence.storage.models import Revocation
+from presence.storage.tables.revocations import Revocation
 
 # What the last revocation was, to tell whether there is a newer one.
 Mark = tuple[int, datetime] | None

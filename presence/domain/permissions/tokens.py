@@ -42,7 +42,9 @@ ENTER, ADMIT = "enter", "admit"
 # For a backend, which is no peer: to say something in a room in the server's name, and to fetch
 # what happens.
 PUBLISH, EVENTS = "publish", "events"
-GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LISTEN, LIST, ENTER, ADMIT, PUBLISH, EVENTS, ADMIN)
+# To change the data of a room, which is everybody's: a token's maker says so.
+ROOM = "room"
+GRANTS = (JOIN, UPDATE, ROOM, UPLOAD, SIGNAL, LISTEN, LIST, ENTER, ADMIT, PUBLISH, EVENTS, ADMIN)
 # What a token allows whose maker does not say: everything that people do in a room.
 USUAL_GRANTS = (JOIN, UPDATE, UPLOAD, SIGNAL, LIST)
 # What a token says fits easily, a provider's with its many groups as well; whoever sends more wants

@@ -13,11 +13,12 @@ from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from presence.domain.outbox import outbox
-from presence.domain.rooms import activity, occupancy, quotas
+from presence.domain.rooms import activity, broadcasts, occupancy, quotas
 from presence.domain.rooms.rooms import LockedRoom
 from presence.domain.values import clock
 from presence.storage.models import File, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
+from presence.storage.tables.room_data import RoomData
 
 # The most that one join waits for; the upkeep erases the others (see `retention`).
 _AT_ONCE = 50
@@ -49,6 +50,13 @@ def erase(session: Session, room: LockedRoom, peer_row_ids: Sequence[int]) -> Er
         delete(Peer).where(Peer.id.in_(peer_row_ids)).execution_options(synchronize_session=False)
     )
     activity.forget(session, room.id, peer_ids)
+    broadcasts.erase_of(session, room.id, peer_ids)
+    session.execute(
+        update(RoomData)
+        .where(RoomData.room_id == room.id, RoomData.changed_by.in_(peer_ids))
+        .values(changed_by=None)
+        .execution_options(synchronize_session=False)
+    )
     now = clock.now()
     outbox.redact(session, room.name, peer_ids)
     for peer_id, username in rows:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from presence.errors import RoomNotFound
 from presence.storage.models import File, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared, Row
+from presence.storage.tables.room_data import RoomData
 from presence.storage.text_columns import instant_text, json_text
 
 # Of rooms that never were at this version, everything has changed since.
@@ -22,13 +24,17 @@ _BATCH = 1_000
 
 
 class Head(NamedTuple):
-    """A room without its peers."""
+    """A room without its peers.
+
+    ``data_version`` says when its data last changed, 0 that it never had any.
+    """
 
     id: int
     name: str
     max_peers: int
     created_at: str
     version: int
+    data_version: int = 0
 
 
 class ListedPeer(NamedTuple):
@@ -53,7 +59,8 @@ class Change(NamedTuple):
     """What one transaction changed of a room, to be put over its list as of ``previous_version``.
 
     ``peers`` are those that it touched, as the list shows them at ``version``. ``head`` is given
-    where they are all that a room has which was just made.
+    where they are all that a room has which was just made. ``data`` is the room's own as JSON,
+    where that was changed.
     """
 
     room_name: str
@@ -62,6 +69,7 @@ class Change(NamedTuple):
     version: int
     peers: tuple[ListedPeer, ...]
     head: Head | None = None
+    data: str | None = None
 
 
 class Known(NamedTuple):
@@ -149,6 +157,15 @@ def everybody(session: Session) -> dict[int, list[ListedPeer]]:
     return rooms
 
 
+def data_of(session: Session, heads: Iterable[Head]) -> dict[int, str]:
+    """Return the data of those rooms that have any, as JSON by the room's row id."""
+    ids = [head.id for head in heads if head.data_version]
+    found: dict[int, str] = {}
+    for start in range(0, len(ids), _BATCH):
+        found.update(_DATA.rows(session, room_ids=ids[start : start + _BATCH]))
+    return found
+
+
 def count(session: Session, room_id: int) -> int:
     """Count the peers of a room, active or not."""
     (found,) = _COUNT.rows(session, of_room=room_id)[0]
@@ -176,8 +193,15 @@ def _files(session: Session, peer_row_ids: list[int]) -> dict[int, list[str]]:
     return files
 
 
-def _heads() -> Select[int, str, int, str, int]:
-    return select(Room.id, Room.name, Room.max_peers, instant_text(Room.created_at), Room.version)
+def _heads() -> Select[int, str, int, str, int, int]:
+    return select(
+        Room.id,
+        Room.name,
+        Room.max_peers,
+        instant_text(Room.created_at),
+        Room.version,
+        Room.data_version,
+    )
 
 
 def _peers() -> Select[int, int, str, str, str, str, str, int, str | None, str | None, int]:
@@ -212,6 +236,11 @@ _CHANGED = Prepared(
     .order_by(Peer.joined_at, Peer.peer_id)
 )
 _EVERYBODY = Prepared(_peers().order_by(Peer.room_id, Peer.joined_at, Peer.peer_id))
+_DATA = Prepared(
+    select(RoomData.room_id, RoomData.data).where(
+        RoomData.room_id.in_(bindparam("room_ids", expanding=True))
+    )
+)
 _COUNT = Prepared(select(func.count(Peer.id)).where(Peer.room_id == bindparam("of_room")))
 _FILES = Prepared(
     select(File.peer_row_id, File.stored_name)

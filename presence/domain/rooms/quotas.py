@@ -26,6 +26,8 @@ from presence.errors import (
 )
 from presence.storage.models import File, Peer, PeerSession, Room, Usage
 from presence.storage.prepared import Prepared
+from presence.storage.tables.broadcasts import Broadcast
+from presence.storage.tables.room_data import RoomData
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,18 @@ def add_file(session: Session, room_id: int, peer_row_id: int, size: int, quotas
     _hold(_change(session, Usage.id == 1, Usage, size), quotas.bytes_total, ServerStorageFull)
 
 
+def add_data(session: Session, room_id: int, size: int, quotas: Quotas) -> None:
+    """Count that a locked room keeps `size` bytes more beside its files, or less if negative.
+
+    Raises `RoomStorageFull` or `ServerStorageFull`; having less is always possible.
+    """
+    in_room = _change(session, Room.id == room_id, Room, size)
+    in_all = _change(session, Usage.id == 1, Usage, size)
+    if size > 0:
+        _hold(in_room, quotas.bytes_per_room, RoomStorageFull)
+        _hold(in_all, quotas.bytes_total, ServerStorageFull)
+
+
 def remove_files(session: Session, room_id: int, size: int) -> None:
     """Count that files of `size` bytes together are gone from a locked room."""
     _change(session, Room.id == room_id, Room, -size)
@@ -103,15 +117,17 @@ def check_maker(session: Session, maker: str, number: int, max_rooms: int) -> No
     _hold(made + number, max_rooms, TooManyRoomsMade)
 
 
-def remove_room(session: Session, version: int) -> None:
-    """Count that a room is gone, which had no files and had come to this version.
+def remove_room(session: Session, version: int, size: int) -> None:
+    """Count that a room is gone with `size` bytes of its own, which had come to this version.
 
-    Whoever still has its last list must not take that of a room made anew for an earlier one.
+    Or to this number of its broadcasts, if that is higher. Whoever still has its last list must not
+    take that of a room made anew for an earlier one.
     """
     session.execute(
         update(Usage)
         .values(
             rooms=Usage.rooms - 1,
+            file_bytes=Usage.file_bytes - size,
             first_version=case((Usage.first_version < version, version), else_=Usage.first_version),
         )
         .execution_options(synchronize_session=False)
@@ -146,14 +162,22 @@ def recount(session: Session) -> None:
     )
 
 
-def _room_bytes() -> ScalarSelect[Any]:
-    return (
+def _room_bytes() -> Any:
+    of_files = (
         select(func.coalesce(func.sum(File.size), 0))
         .join(Peer, Peer.id == File.peer_row_id)
         .where(Peer.room_id == Room.id)
         .correlate(Room)
         .scalar_subquery()
     )
+    beside = [
+        select(func.coalesce(func.sum(table.size), 0))
+        .where(table.room_id == Room.id)
+        .correlate(Room)
+        .scalar_subquery()
+        for table in (RoomData, Broadcast)
+    ]
+    return of_files + beside[0] + beside[1]
 
 
 def _room_active() -> ScalarSelect[Any]:
@@ -170,8 +194,12 @@ def _all_rooms() -> ScalarSelect[Any]:
     return select(func.count(Room.id)).scalar_subquery()
 
 
-def _all_bytes() -> ScalarSelect[Any]:
-    return select(func.coalesce(func.sum(File.size), 0)).scalar_subquery()
+def _all_bytes() -> Any:
+    files, data, said = (
+        select(func.coalesce(func.sum(table.size), 0)).scalar_subquery()
+        for table in (File, RoomData, Broadcast)
+    )
+    return files + data + said
 
 
 def _check_peer(session: Session, peer_row_id: int, size: int, quotas: Quotas) -> None:

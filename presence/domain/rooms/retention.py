@@ -22,6 +22,7 @@ from presence.domain.values import clock
 from presence.errors import RoomNotFound
 from presence.storage.models import Activity, File, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
+from presence.storage.tables.broadcasts import Broadcast
 
 # Rows that are looked at in one go: about a millisecond.
 WINDOW = 500
@@ -38,6 +39,7 @@ class Rules:
     files: timedelta | None = None
     activity: timedelta | None = None
     kept_peers: int = 0
+    broadcasts: timedelta | None = None
 
 
 class Window(NamedTuple):
@@ -105,6 +107,14 @@ def overdue_activity(session: Session, rules: Rules, after: int) -> Window:
     return _window(session, select(Activity.id), Activity, overdue, after)
 
 
+def overdue_broadcasts(session: Session, rules: Rules, after: int) -> Window:
+    """Find broadcasts kept for too long, as (room name, number)."""
+    if rules.broadcasts is None:
+        return _NOTHING
+    query = select(Room.name, Broadcast.number).join(Room, Room.id == Broadcast.room_id)
+    return _window(session, query, Broadcast, Broadcast.at <= clock.now() - rules.broadcasts, after)
+
+
 def erase_peers(
     session: Session, rules: Rules, room_name: str, row_ids: Sequence[int]
 ) -> ErasedPeers:
@@ -143,15 +153,16 @@ def remove_room(session: Session, rules: Rules, room_name: str) -> int | None:
         room = rooms.change(session, room_name)
     except RoomNotFound:
         return None
-    removed = session.execute(
+    held = session.execute(
         delete(Room)
         .where(Room.id == room.id, _long_empty(rules.empty_rooms))
+        .returning(Room.file_bytes, Room.last_broadcast)
         .execution_options(synchronize_session=False)
-    )
-    if not removed.rowcount:  # type: ignore[attr-defined]
+    ).one_or_none()
+    if held is None:
         rooms.unchanged(session, room)
         return None
-    quotas.remove_room(session, room.version)
+    quotas.remove_room(session, max(room.version, held.last_broadcast), held.file_bytes)
     outbox.tell(session, outbox.ROOM_REMOVED, room, clock.now(), reason="empty")
     return room.version
 

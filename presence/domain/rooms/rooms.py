@@ -157,7 +157,11 @@ def change_or_make(
         session.execute(
             update(Room)
             .where(Room.id == locked[name].id)
-            .values(version=first_version + 1)
+            .values(
+                version=first_version + 1,
+                last_broadcast=first_version,
+                gone_broadcast=first_version,
+            )
             .execution_options(synchronize_session=False)
         )
         told_made(session, locked[name], now)
@@ -292,6 +296,8 @@ _MAKE = Prepared(
             max_peers=bindparam("places"),
             created_at=bindparam("now"),
             version=bindparam("first"),
+            last_broadcast=bindparam("first"),
+            gone_broadcast=bindparam("first"),
             made_by=bindparam("maker"),
         )
         .on_conflict_do_nothing()

@@ -6,7 +6,11 @@ import logging
 import time
 from typing import Any
 
+import orjson
+from sqlalchemy.orm import Session
+
 from presence.domain.outbox import outbox
+from presence.domain.rooms.broadcasts import Kept
 from presence.domain.values import clock
 from presence.storage import database
 from presence.storage.maintenance import ReadOnly
@@ -63,6 +67,24 @@ def published(run: Runtime, room_name: str, name: str | None, event: str, data: 
     if wanted is not None and wanted.includes(outbox.BROADCAST_SENT, room_name):
         facts = {"from_server": True, "username": name or "", "event": event, "data": data}
         _tell(run, outbox.BROADCAST_SENT, room_name, None, facts)
+
+
+def kept(run: Runtime, session: Session, room_name: str, said: Kept) -> None:
+    """Tell backends of a broadcast that a transaction keeps, if they want to know of any."""
+    wanted = run.wanted
+    if wanted is None or not wanted.includes(outbox.BROADCAST_SENT, room_name):
+        return
+    facts: dict[str, Any] = {"event": said.event, "data": orjson.loads(said.data)}
+    if said.peer_id is None:
+        facts = {"from_server": True, "username": said.name or "", **facts}
+    outbox.tell_alone(
+        session,
+        outbox.BROADCAST_SENT,
+        room_name=room_name,
+        at=said.at,
+        peer_id=said.peer_id,
+        facts=facts,
+    )
 
 
 def _tell(

@@ -77,15 +77,20 @@ class RoomChanges:
     def _untold(self, room_name: str) -> list[Any]:
         """Return what others have not been told of a room, as it goes over the line."""
         return [
-            [*change[1:4], [list(peer) for peer in change.peers]]
+            [
+                *change[1:4],
+                [list(peer) for peer in change.peers],
+                *(() if change.data is None else [change.data]),
+            ]
             for change in self._announcer.untold(room_name)
         ]
 
     def _take_in(self, message: Body) -> None:
         """Put what another worker has changed over the list that is kept here."""
-        for room_id, previous_version, version, peers in message["changes"]:
+        for room_id, previous_version, version, peers, *data in message["changes"]:
             rows = tuple(ListedPeer._make((*row[:-1], tuple(row[-1]))) for row in peers)
-            change = Change(message["room_name"], room_id, previous_version, version, rows)
+            numbers = (room_id, previous_version, version)
+            change = Change(message["room_name"], *numbers, rows, data=data[0] if data else None)
             self._announcer.note_from_elsewhere(change)
 
     def _on_notice(self, message: Body) -> None:

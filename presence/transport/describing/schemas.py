@@ -35,6 +35,7 @@ _SAMPLES: dict[str, Any] = {
     "field": "room_name",
     "reason": "is required, and was not given.",
     "user_data": {"hand": "raised"},
+    "room_data": {"slide": 3},
     "version": 17,
     "fault": "it is not valid yet",
     "lack": "It has no “upload” among its grants.",

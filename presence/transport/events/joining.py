@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from presence import errors
 from presence.domain.peers import lobbies, passwords, peers, recovery, sessions
+from presence.domain.peers.recovery import Told
 from presence.domain.peers.results import Joined
 from presence.domain.peers.sessions import SocketPresence
 from presence.domain.permissions.tokens import JOIN
@@ -91,7 +92,7 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
 
 
 def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str | None) -> Body:
-    deltas = message.updates == "delta"
+    told = Told(message.updates == "delta", message.states)
     with run.announcer.in_order(message.room_name, run.members.room_of(sid)):
         with run.blobs.deletion() as withdraw, database.writing() as session:
             joined = peers.join(
@@ -108,12 +109,14 @@ def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str |
                 passed=passed,
                 enters=not run.access.is_locked or run.access.of(sid).enters,
             )
-            _offer_recovery(run, session, sid, deltas)
+            _offer_recovery(run, session, sid, told)
             withdraw(joined.erased.stored_names)
         run.announcer.note(joined.change)
         with _looked_after(run):
             erasing.note_erased(run, joined.room_name, joined.erased)
-            body = _answer_join(run, sid, joined, deltas, hinted)
+            body = _answer_join(
+                run, sid, joined, told, hinted=hinted, since_broadcast=message.since_broadcast
+            )
     with _looked_after(run):
         _announce_join(run, sid, joined)
     return body
@@ -185,13 +188,13 @@ def put_back(run: Runtime, sid: str, secret: str, greet: Callable[[], None]) -> 
                     presence = SocketPresence(sid, run.worker_id, is_new=True)
                     joined = peers.resume(session, secret, presence, run.limits)
                     if joined is not None:
-                        _offer_recovery(run, session, sid, place.deltas)
+                        _offer_recovery(run, session, sid, place.told)
                 greet()
                 is_greeted = True
                 if joined is None:
                     return True
                 with _looked_after(run):
-                    _answer_join(run, sid, joined, place.deltas)
+                    _answer_join(run, sid, joined, place.told)
             run.secrets.await_sign_of(sid)
             with _looked_after(run):
                 _announce_join(run, sid, joined)
@@ -240,6 +243,7 @@ def on_disconnect(run: Runtime, sid: str, reason: str) -> None:
     run.unused.add_socketless(sid)
     run.access.forget(sid)
     run.announcer.forget(sid)
+    run.states.gone(sid)
     with run.app.app_context():
         if room_name is not None:
             _end_socket(run, sid, room_name, lost=lost)
@@ -253,27 +257,42 @@ def _maker(run: Runtime, sid: str) -> Maker | None:
     return maker_of(run.settings, grants, run.sockets.request_of(sid))
 
 
-def _offer_recovery(run: Runtime, session: Session, sid: str, deltas: bool) -> None:
+def _offer_recovery(run: Runtime, session: Session, sid: str, told: Told) -> None:
     """Keep the secret that the socket was given when it connected, for when it comes back."""
     secret = run.secrets.of(sid)
     if secret is not None:
-        recovery.offer(session, sid, secret, deltas=deltas)
+        recovery.offer(session, sid, secret, deltas=told.deltas, states=told.states)
 
 
 def _answer_join(
-    run: Runtime, sid: str, joined: Joined, deltas: bool, hinted: Body | None = None
+    run: Runtime,
+    sid: str,
+    joined: Joined,
+    told: Told,
+    *,
+    hinted: Body | None = None,
+    since_broadcast: int | None = None,
 ) -> Body:
     """Let a socket hear its room from now on, and give it the list it begins with."""
     if joined.replaced_sid is not None:
         run.members.exit([joined.replaced_sid], joined.room_name)
+    missed = run.kept_broadcasts.look(joined.room_name, since_broadcast)
     run.members.enter(sid, joined.room_name, joined.peer_id)
     view = run.announcer.read(joined.room_name, joined.known_version)
-    run.announcer.enter(sid, view, deltas=deltas)
+    run.announcer.enter(sid, view, deltas=told.deltas)
     body = {**room_list.joined(view, joined.peer_id), **(hinted or {})}
     if run.access.is_locked:
         version, grants = joined.version, joined.grants
         body["grants"] = run.live_rights.entered(sid, joined.room_name, version, grants)
+    if missed is not None:
+        body["last_broadcast"] = missed.last
     run.sockets.send(sid, "join_room_success", body)
+    if missed is not None and since_broadcast is not None:
+        run.kept_broadcasts.tell_missed(sid, joined.room_name, since_broadcast, missed)
+    if told.states:
+        run.states.listen(sid, joined.room_name)
+    else:
+        run.states.deafen(sid)
     return body
 
 
@@ -300,6 +319,7 @@ def _announce_join(run: Runtime, sid: str, joined: Joined) -> None:
         # The connection was lost meanwhile, and its disconnect found nothing to end yet.
         run.switchboard.lost(sid)
         run.announcer.forget(sid)
+        run.states.gone(sid)
         _end_socket(run, sid, joined.room_name, lost=True)
 
 

@@ -10,14 +10,17 @@ from typing import Any
 
 from presence import errors
 from presence.domain.permissions.tokens import SIGNAL
+from presence.domain.rooms.broadcasts import Said
 from presence.domain.values import json_values, names
 from presence.errors import (
+    DatabaseFull,
     InvalidField,
     InvalidJson,
     NotJoined,
     PeerInactive,
     PresenceError,
 )
+from presence.storage import database
 from presence.storage.models import NAME_LENGTH
 from presence.transport.backend import happenings
 from presence.transport.backend.happenings import WantedPeers
@@ -26,7 +29,7 @@ from presence.transport.events import dispatch
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import Seat, Sender
 from presence.transport.process.runtime import Runtime
-from presence.transport.wire import described, signal_responses
+from presence.transport.wire import described, json_codec, signal_responses
 from presence.transport.wire.messages import SendBroadcast, SendSignal
 from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
@@ -76,19 +79,46 @@ def on_signal(run: Runtime, sid: str, data: Any) -> Body:
 @described.event(
     message=SendBroadcast,
     answer=signal_responses.BroadcastAnswered,
-    errors=(errors.NotJoined, errors.SignalTooLarge),
+    errors=(
+        errors.NotJoined,
+        errors.SignalTooLarge,
+        errors.BroadcastsNotKept,
+        errors.RoomNotFound,
+        errors.RoomStorageFull,
+        errors.ServerStorageFull,
+        errors.DatabaseFull,
+    ),
     heard=("broadcast",),
 )
 def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     """Send an application's message to everybody else in the sender's room."""
     message = _object(data)
     event = _text(message, "event", _MAX_TYPE_LENGTH, required=True)
+    is_kept = message.get("keep", False)
+    if not isinstance(is_kept, bool):
+        raise InvalidField("keep", "must be true or false.")
     seat = _seat(run, sid)
     _check_data(message, run.settings.max_signal_bytes)
+    if is_kept:
+        text = json_codec.dumps(message["data"])
+        said = Said(event, text, peer_id=seat.peer_id, session=sid)
+        return {"status": run.relay.reach, "event": event, "id": keep(run, seat.room_name, said)}
     happenings.broadcast(run, seat, event, message["data"])
     body = {**_stamp(seat, sid), "event": event, "data": message["data"]}
     run.socketio.server.emit("broadcast", body, to=channel(seat.room_name), skip_sid=sid)
     return {"status": run.relay.reach, "event": event}
+
+
+def keep(run: Runtime, room_name: str, said: Said) -> int:
+    """Keep a broadcast and tell it, and return its id; raises what `KeptBroadcasts.keep` does."""
+    if run.limits.is_full:
+        raise DatabaseFull
+    with run.app.app_context(), run.announcer.in_order(room_name):
+        with database.writing() as session:
+            kept = run.kept_broadcasts.keep(session, room_name, said, run.quotas)
+            happenings.kept(run, session, room_name, kept)
+        run.kept_broadcasts.tell(room_name, kept)
+    return kept.number
 
 
 def parse_signal(data: object, max_bytes: int) -> Signal:

@@ -13,17 +13,21 @@ from typing import Any
 
 import orjson
 
-from presence.transport.wire.room_list import RoomList, peer_list
+from presence.transport.wire.room_list import RoomList, own_data, peer_list
 from presence.transport.wire.serializers import Body
 
 
 @dataclass(slots=True)
 class Change:
-    """What one announcement tells: events by name, with the peers each is about."""
+    """What one announcement tells: events by name, with the peers each is about.
+
+    With ``data`` the room's own is told, too.
+    """
 
     previous_version: int
     version: int
     events: dict[str, list[Any]] = field(default_factory=dict)
+    data: bool = False
 
 
 class History:
@@ -55,6 +59,10 @@ class History:
         for peer_id in before.peers.keys() - view.peers.keys():
             change.events.setdefault("peer_left", []).append(_erased(peer_id))
             self._changed_at[peer_id] = view.version
+        if view.data != before.data:
+            change.data = True
+            if not change.events:
+                change.events["peer_updated"] = []
         self._shown, self.version = view, view.version
         if change.events:
             self._told = view.version
@@ -87,6 +95,7 @@ def bodies(change: Change, view: RoomList) -> dict[str, Body]:
             "previous_version": change.previous_version,
             "version": change.version,
             "peers": peers,
+            **(own_data(view) if change.data else {}),
         }
         for event, peers in change.events.items()
     }

@@ -8,7 +8,7 @@ from contextlib import suppress
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
 from presence.transport.live.channels import channel
-from presence.transport.live.switchboard import Switchboard
+from presence.transport.live.switchboard import Seat, Switchboard
 from presence.transport.wire.serializers import Body
 
 
@@ -23,6 +23,8 @@ class Members:
         self.exit_elsewhere: Callable[[str, str], bool] | None = None
         # Lets no signal wait on other workers for a peer, by its room and id.
         self.drop_waiting_elsewhere: Callable[[str, str], None] | None = None
+        # Called with every socket that leaves its place here, for another one too.
+        self.when_left: list[Callable[[str], None]] = []
 
     def room_of(self, sid: str) -> str | None:
         """Return the name of the room a socket has joined, or None."""
@@ -32,7 +34,10 @@ class Members:
     def enter(self, sid: str, room_name: str, peer_id: str) -> None:
         """Let a socket hear what happens in a room, and in no other, and get its peer's signals."""
         server = self._sockets.server
-        previous = self.room_of(sid)
+        seat = self._switchboard.seat(sid)
+        if seat not in (None, Seat(room_name, peer_id)):
+            self._tell_left(sid)
+        previous = seat.room_name if seat else None
         if previous not in (None, room_name):
             server.leave_room(sid, channel(str(previous)))
         # A socket that was lost meanwhile is not there to enter; its joining ends with it.
@@ -50,6 +55,11 @@ class Members:
             if self.room_of(sid) == room_name:
                 self._switchboard.leave(sid)
                 self._announcer.forget(sid)
+                self._tell_left(sid)
+
+    def _tell_left(self, sid: str) -> None:
+        for tell in self.when_left:
+            tell(sid)
 
     def put_out(self, sids: Iterable[str], room_name: str, body: Body) -> None:
         """Let sockets hear no more of a room, and tell them why with ``leave_room_success``.

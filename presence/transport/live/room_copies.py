@@ -58,8 +58,11 @@ class RoomCopy:
         """Return the list as of `version`."""
         if self._next:
             latest = {peer.peer_id: peer for change in self._next for peer in change.peers}
-            head = self.view.head._replace(version=self.version)
-            self.view = RoomList(head, list(latest.values()), self.view)
+            head, data = self.view.head._replace(version=self.version), None
+            for change in self._next:
+                if change.data is not None:
+                    head, data = head._replace(data_version=change.version), change.data
+            self.view = RoomList(head, list(latest.values()), self.view, data)
             self._next.clear()
         return self.view
 

@@ -92,13 +92,13 @@ class RoomLists:
         stale = [head for head in heads if self._current(head) is None]
         if len(stale) <= _FEW:
             return [self._up_to_date(session, head) for head in heads]
-        everybody = lists.everybody(session)
+        everybody, data = lists.everybody(session), lists.data_of(session, stale)
         all_lists = []
         for head in heads:
             found = self._current(head)
             if found is None:
                 before = self._version(head.name)
-                found = RoomList(head, everybody.get(head.id, []))
+                found = RoomList(head, everybody.get(head.id, []), data=data.get(head.id))
                 self._keep(found, before)
             all_lists.append(found)
         return all_lists
@@ -116,13 +116,16 @@ class RoomLists:
         before = base.version if base is not None else None
         if base is not None and not base.can_become(head):
             base = None
+        data = base.data if base is not None else None
+        if base is None or base.head.data_version != head.data_version:
+            data = lists.data_of(session, [head]).get(head.id) if head.data_version else None
         made = None
         if base is not None:
-            made = RoomList(head, lists.changed(session, head.id, base.version), base)
+            made = RoomList(head, lists.changed(session, head.id, base.version), base, data)
             if made.total_peers != lists.count(session, head.id):
                 made = None  # somebody was erased
         if made is None:
-            made = RoomList(head, lists.changed(session, head.id, lists.NEVER))
+            made = RoomList(head, lists.changed(session, head.id, lists.NEVER), data=data)
         self._keep(made, before)
         return made
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import orjson
 
+from presence.transport.wire import room_list
 from presence.transport.wire.room_list import RoomList
 from presence.transport.wire.serializers import Body
 
@@ -51,10 +52,13 @@ class ToldVersions:
 
 
 def as_shown(event: str, body: Body, view: RoomList) -> Body | None:
-    """Return a notice that comes late as the list shows its peer now, or None if it is pointless.
+    """Return a notice that comes late as the list shows what it is about now.
 
-    That is where the peer was erased meanwhile, or the file that it had uploaded is gone again.
+    None if it is pointless: where the peer was erased meanwhile, or the file that it had uploaded
+    is gone again.
     """
+    if event == "room_data_updated":
+        return {**body, **room_list.own_data(view), "version": view.version}
     shown = view.peers.get(body["peer_id"])
     if shown is None:
         return None

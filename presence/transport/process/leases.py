@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from presence.domain.peers import lobbies, recovery, sessions, workers
 from presence.domain.permissions import bans, revocations
 from presence.storage import database, maintenance
+from presence.transport.cluster.states import REFRESH_SECONDS
 from presence.transport.live.switchboard import Seat
 from presence.transport.process.runtime import Runtime
 
@@ -31,6 +32,11 @@ def init_app(run: Runtime) -> None:
     run.upkeep.every(0, leases.end_dead, "the sessions of a dead process could not be ended")
     run.upkeep.every(0, leases.end_lost, "lost connections could not be recorded")
     run.upkeep.every(_RENEW_SECONDS, leases.catch_up, "missed changes could not be announced")
+    if run.kept_broadcasts.is_on:
+        catch_up = run.kept_broadcasts.catch_up
+        run.upkeep.every(_RENEW_SECONDS, catch_up, "missed broadcasts could not be told")
+    if run.cluster is not None:
+        run.upkeep.every(REFRESH_SECONDS, run.states.refresh, "states could not be told again")
     run.upkeep.every(0, run.diary.write, "changes could not be written to the rooms' activity")
     run.at_end(run.diary.catch_up)
     run.at_end(leases.leave)

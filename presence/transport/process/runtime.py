@@ -28,9 +28,11 @@ from presence.storage.partial_uploads import PartialUploads
 from presence.transport.admission.access import Access
 from presence.transport.admission.rates import Rates
 from presence.transport.admission.unused_connections import UnusedConnections
+from presence.transport.cluster.kept_broadcasts import KeptBroadcasts
 from presence.transport.cluster.live_rights import LiveRights
 from presence.transport.cluster.lobby import Lobby
 from presence.transport.cluster.relay import Relay
+from presence.transport.cluster.states import States
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
 from presence.transport.live.members import Members
@@ -120,6 +122,10 @@ class Runtime:
         self.live_rights = LiveRights(self.access, self.switchboard, self.sockets, self.watchers)
         self.announcer.listeners.append(self.live_rights.compare)
         self.lobby = Lobby(app, self.worker_id, self.access, self.sockets, self.switchboard)
+        self.kept_broadcasts = KeptBroadcasts(
+            app, self.sockets, self.announcer, settings.keep_broadcasts
+        )
+        self.states = States(self.sockets, self.members, self.announcer, settings.state_window)
         self.cluster = self._join_cluster() if settings.redis_url else None
         self.relay = Relay(
             self.switchboard, self.sockets, self.lookup, self.cluster, settings.hold_seconds
@@ -133,15 +139,13 @@ class Runtime:
             socketio.start_background_task,
             socketio.sleep,
         )
-        self.stopping = False
-        # Set when nothing of this runtime is to go on by itself.
-        self.resting = False
+        # Whether it is about to end, and whether nothing of it is to go on by itself.
+        self.stopping = self.resting = False
         # When the database last took a write of the upkeep, on the monotonic clock.
         self.last_write = time.monotonic()
-        # Set when something was erased; the upkeep then sees to it that nothing is left on disk.
-        self.scrub = False
-        # Set when a disconnect could not be recorded; the upkeep then makes up for it.
-        self.lost_a_disconnect = False
+        # Set when something was erased, so that the upkeep sees to it that nothing is left on disk;
+        # and when a disconnect could not be recorded, for which it then makes up.
+        self.scrub = self.lost_a_disconnect = False
         self._at_start: list[Callable[[], None]] = []
         self._at_end: list[Callable[[], None]] = []
         self._starting = threading.Lock()
@@ -238,6 +242,8 @@ class Runtime:
             lookup=self.lookup,
             rights=self.live_rights,
             lobby=self.lobby,
+            kept_broadcasts=self.kept_broadcasts,
+            states=self.states,
         )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from presence.config import Settings
 from presence.domain.files import files
-from presence.domain.rooms import retention
+from presence.domain.rooms import broadcasts, retention
 from presence.domain.rooms.erasure import ErasedPeers
 from presence.domain.rooms.retention import Rules, Window
 from presence.errors import RoomNotFound, UploadedFileNotFound
@@ -57,6 +57,8 @@ def rules_of(settings: Settings) -> Rules:
         empty_rooms=kept(settings.keep_empty_rooms),
         files=kept(settings.keep_files),
         activity=kept(settings.keep_activity),
+        # Where none are kept any more those go that were.
+        broadcasts=kept(settings.keep_broadcasts_for) if settings.keep_broadcasts else timedelta(),
         kept_peers=settings.max_kept_peers,
     )
 
@@ -83,6 +85,7 @@ class Sweeper:
             (retention.overdue_files, self._remove_files),
             (retention.overdue_rooms, self._remove_rooms),
             (retention.overdue_activity, self._forget_activity),
+            (retention.overdue_broadcasts, self._forget_broadcasts),
         )
 
     def step(self) -> None:
@@ -205,6 +208,18 @@ class Sweeper:
             log.info("removed room %r: empty for %s", room_name, run.settings.keep_empty_rooms)
             run.announcer.removed(room_name, version)
             run.socketio.sleep(0)
+
+    def _forget_broadcasts(self, overdue: Sequence[Any]) -> None:
+        if self._dry_run:
+            return
+        newest: dict[str, int] = {}
+        for room_name, number in overdue:
+            newest[room_name] = max(newest.get(room_name, 0), number)
+        for room_name, number in newest.items():
+            with self._run.announcer.in_order(room_name), database.writing() as session:
+                broadcasts.forget_up_to(session, room_name, number)
+            self._run.socketio.sleep(0)
+        self._run.scrub = True
 
     def _forget_activity(self, overdue: Sequence[Any]) -> None:
         self.swept.activity += len(overdue)

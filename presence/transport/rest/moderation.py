@@ -1,4 +1,4 @@
-"""The REST routes that say who may be in a room: put out, shut out, or admitted from its lobby."""
+"""The REST routes that say who may be in a room, and do what there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from flask import Blueprint
 from sqlalchemy.orm import Session
 
 from presence import errors
-from presence.domain.peers import admitting, lobbies, moderation
+from presence.domain.peers import admitting, lobbies, moderation, rights
 from presence.domain.peers.results import Left
 from presence.domain.permissions import bans
 from presence.domain.permissions.tokens import ADMIN, ADMIT
 from presence.storage import database
+from presence.transport.admission import request_access
 from presence.transport.backend import once
 from presence.transport.process import erasing
 from presence.transport.process.hinting import json_body
@@ -25,7 +26,7 @@ from presence.transport.wire import (
     room_responses,
     serializers,
 )
-from presence.transport.wire.access_messages import Bar, Refuse
+from presence.transport.wire.access_messages import Bar, Refuse, SetGrants
 from presence.transport.wire.messages import PeerAddress, RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
@@ -132,6 +133,33 @@ def reopen_room(room_name: str) -> Body:
     with once.writing() as session:
         bans.reopen(session, name)
         once.answered(session, body)
+    return body
+
+
+@bp.post("/peers/<peer_id>/grants")
+@described.route(
+    group="access",
+    answer=access_responses.GrantsSet,
+    body=SetGrants,
+    errors=(errors.RoomNotFound, errors.PeerNotFound),
+)
+@needs(ADMIN, locked_only=True)
+def set_grants(room_name: str, peer_id: str) -> Body:
+    """Let a peer do more or less in a room than its token says, from now on."""
+    run, address = runtime(), _peer(room_name, peer_id)
+    message = messages.parse(SetGrants, json_body())
+    for grant in message.grants or ():
+        # Nobody gives what they have not.
+        request_access.require(grant, address.room_name)
+    with run.announcer.in_order(address.room_name):
+        with once.writing() as session:
+            regranted = rights.regrant(session, address.room_name, address.peer_id, message.grants)
+            body = {"success": True, **serializers.regranted(regranted)}
+            once.answered(session, body)
+        run.announcer.note(regranted.change)
+        run.live_rights.changed(regranted)
+    if regranted.change is not None:
+        run.announcer.mark_change(regranted.change, address.room_name)
     return body
 
 

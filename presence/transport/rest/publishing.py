@@ -9,21 +9,19 @@ from flask import Blueprint
 from presence import errors
 from presence.domain.peers import peer_rows
 from presence.domain.permissions.tokens import PUBLISH
+from presence.domain.rooms.broadcasts import Said
 from presence.domain.values import json_values
+from presence.errors import InvalidField
 from presence.storage import database
-from presence.transport.backend import happenings
+from presence.transport.backend import happenings, once
 from presence.transport.cluster.relay import Signal, check_data
 from presence.transport.live.channels import channel
 from presence.transport.live.switchboard import SERVER, Sender
 from presence.transport.process.hinting import json_body
-from presence.transport.process.runtime import runtime
-from presence.transport.wire import described, messages, signal_responses
-from presence.transport.wire.messages import (
-    PeerAddress,
-    PublishBroadcast,
-    PublishSignal,
-    RoomAddress,
-)
+from presence.transport.process.runtime import Runtime, runtime
+from presence.transport.wire import described, json_codec, messages, signal_responses
+from presence.transport.wire.access_messages import PublishBroadcast, PublishSignal
+from presence.transport.wire.messages import PeerAddress, RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
 
@@ -35,7 +33,14 @@ bp = Blueprint("publishing_api", __name__, url_prefix="/api/webrtc/rooms/<room_n
     group="publishing",
     answer=signal_responses.BroadcastPublished,
     body=PublishBroadcast,
-    errors=(errors.RoomNotFound, errors.SignalTooLarge),
+    errors=(
+        errors.RoomNotFound,
+        errors.SignalTooLarge,
+        errors.BroadcastsNotKept,
+        errors.RoomStorageFull,
+        errors.ServerStorageFull,
+        errors.DatabaseFull,
+    ),
 )
 @needs(PUBLISH)
 def broadcast(room_name: str) -> Body:
@@ -47,6 +52,8 @@ def broadcast(room_name: str) -> Body:
     address = messages.parse(RoomAddress, {"room_name": room_name})
     message = messages.parse(PublishBroadcast, json_body())
     _check(message, run.settings.max_signal_bytes, message.event)
+    if message.keep:
+        return _keep(run, address.room_name, message)
     named = list(dict.fromkeys(message.to or []))
     with database.reading() as session:
         known = peer_rows.sockets_of(session, address.room_name, [*named, *message.except_])
@@ -97,6 +104,29 @@ def signal(room_name: str, peer_id: str) -> Body:
     to = Signal(address.peer_id, message.session, message.type, message.data, size)
     sender = Sender(SERVER, address.room_name)
     return {"success": True, **run.relay.deliver(sender, _stamp(message, sender.room_name), to)}
+
+
+def _keep(run: Runtime, room_name: str, message: PublishBroadcast) -> Body:
+    """Say something to everybody in a room, and keep it for those who are away."""
+    if message.to is not None or message.except_:
+        raise InvalidField("keep", "is for everybody: leave out “to” and “except”.")
+    if run.limits.is_full:
+        raise errors.DatabaseFull
+    said = Said(message.event, json_codec.dumps(message.data), name=message.name)
+    with run.announcer.in_order(room_name):
+        with once.writing() as session:
+            kept = run.kept_broadcasts.keep(session, room_name, said, run.quotas)
+            happenings.kept(run, session, room_name, kept)
+            answer = {
+                "success": True,
+                "status": run.relay.reach,
+                "event": message.event,
+                "room_name": room_name,
+                "id": kept.number,
+            }
+            once.answered(session, answer)
+        run.kept_broadcasts.tell(room_name, kept)
+    return answer
 
 
 def _check(message: PublishBroadcast | PublishSignal, max_bytes: int, kind: str | None) -> int:

@@ -1,21 +1,25 @@
-"""What backends and admins send to say who may do what: one model per message, as in `messages`."""
+"""What backends and admins send, who are no peers: one model per message, as in `messages`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, FailFast, Field, ValidationInfo
 
 from presence.domain.permissions import room_patterns, tokens
 from presence.domain.values import json_values, names
-from presence.storage.models import NAME_LENGTH, REASON_LENGTH
-from presence.transport.wire.messages import Incoming, PeerId
+from presence.storage.models import NAME_LENGTH, REASON_LENGTH, USERNAME_LENGTH
+from presence.transport.wire.messages import Incoming, Name, Password, PeerId
 
 # About a hundred years: beyond it somebody has mistaken milliseconds for seconds.
 MAX_SECONDS = 3_200_000_000
 DEFAULT_TOKEN_SECONDS = 3600
 # More than there are, as one may be named twice.
 MOST_GRANTS = 64
+
+
+def _sender(value: object, info: ValidationInfo) -> str:
+    return names.normalise(value, str(info.field_name), USERNAME_LENGTH)
 
 
 def _reason(value: object, info: ValidationInfo) -> object:
@@ -43,8 +47,73 @@ def _text(value: object, info: ValidationInfo) -> object:
 Reason = Annotated[str, BeforeValidator(_reason), Field(max_length=REASON_LENGTH)]
 TokenId = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=NAME_LENGTH)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
-RoomGrant = Literal["join", "update", "upload", "signal", "listen", "list", "enter", "admit"]
+RoomGrant = Literal[
+    "join", "update", "room", "upload", "signal", "listen", "list", "enter", "admit"
+]
 Grant = RoomGrant | Literal["publish", "events", "admin"]
+
+
+# How many peers one message may name.
+MOST_PEERS = 1000
+SenderName = Annotated[
+    str,
+    BeforeValidator(_sender),
+    Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Order desk"]),
+]
+
+
+class PublishSignal(Incoming):
+    """A message for the peer in the address, in the server's name."""
+
+    data: Annotated[Any, Field(examples=[{"order": 17, "state": "packed"}])]
+    """Any JSON, null included."""
+    type: Annotated[str | None, Field(min_length=1, max_length=64, examples=["order"])] = None
+    """What it is, for the application."""
+    session: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    """One connection of the peer; left out: its newest."""
+    name: SenderName | None = None
+    """Which part of the backend says it, for its readers."""
+
+
+class PublishBroadcast(Incoming):
+    """A message for everybody in the room in the address, or for some, in the server's name."""
+
+    event: Annotated[str, Field(min_length=1, max_length=64, examples=["notice"])]
+    """What it is, for the application."""
+    data: Annotated[Any, Field(examples=[{"text": "We close in ten minutes."}])]
+    """Any JSON, null included."""
+    to: Annotated[
+        list[Name] | None,
+        FailFast(),
+        Field(min_length=1, max_length=MOST_PEERS, examples=[["ada"]]),
+    ] = None
+    """Who gets it; left out: everybody."""
+    except_: Annotated[
+        list[Name], FailFast(), Field(alias="except", max_length=MOST_PEERS, examples=[["bob"]])
+    ] = Field(default=[])
+    """Who does not get it."""
+    keep: Annotated[bool, Field(examples=[False])] = False
+    """Whether those who are away are to hear it later; only without `to` and `except`."""
+    name: SenderName | None = None
+    """Which part of the backend says it, for its readers."""
+
+
+class PutRoom(Incoming):
+    """What a room is to be; what is left out stays as it is, and null is what the server has."""
+
+    max_peers: Annotated[int | None, Field(ge=1, le=2**31 - 1, examples=[4])] = None
+    """How many active peers it holds; at most as many as the server lets a room hold."""
+    keep_inactive: Annotated[int | None, Field(ge=1, le=2**31 - 1, examples=[3600])] = None
+    """For how many seconds it keeps peers after they were last seen; at most as long as the
+    server keeps them."""
+    closed: Annotated[bool | None, Field(examples=[False])] = None
+    """Whether nobody may join; whoever is there is put out."""
+    lobby: Annotated[bool | None, Field(examples=[False])] = None
+    """Whether who joins without the grant `enter` waits to be admitted."""
+    password: Password | None = None
+    """What joining asks for from now on; null takes it away. Nobody is put out."""
+    current_password: Password | None = None
+    """On an open server, what it has been so far, where it is changed or taken away."""
 
 
 class Bar(Incoming):

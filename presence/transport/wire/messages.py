@@ -18,7 +18,7 @@ from pydantic import (
 
 from presence.domain.rooms import activity
 from presence.domain.values import json_values, key_hints, names, user_data
-from presence.errors import InvalidField, InvalidJson
+from presence.errors import InvalidField, InvalidJson, RoomDataTooLarge
 from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
 from presence.transport.wire import field_docs
 
@@ -34,6 +34,11 @@ def _username(value: object, info: ValidationInfo) -> str:
 def _user_data(value: object, info: ValidationInfo) -> dict[str, Any]:
     max_bytes: int = info.context["max_user_data_bytes"]  # type: ignore[index]
     return user_data.check(value, max_bytes, str(info.field_name))
+
+
+def _room_data(value: object, info: ValidationInfo) -> dict[str, Any]:
+    max_bytes: int = info.context["max_user_data_bytes"]  # type: ignore[index]
+    return user_data.check(value, max_bytes, str(info.field_name), RoomDataTooLarge)
 
 
 def _password(value: object, info: ValidationInfo) -> object:
@@ -61,6 +66,7 @@ Username = Annotated[
     Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Ada"]),
 ]
 UserData = Annotated[dict[str, Any], BeforeValidator(_user_data)]
+RoomData = Annotated[dict[str, Any], BeforeValidator(_room_data)]
 # More keys than any user data has.
 MOST_KEYS = 4096
 # What the database's 64-bit integers hold.
@@ -94,6 +100,18 @@ class JoinRoom(Incoming):
     """Over Socket.IO: whole lists, or only the peers that changed."""
     password: Password | None = None
     """The room's, where it has one; who is in it already needs none."""
+    since_broadcast: Version | None = None
+    """Over Socket.IO: the last kept broadcast that was heard; those after it are told."""
+    states: bool = False
+    """Over Socket.IO: whether to hear the states of others."""
+
+
+def _one_of(*keys: str) -> ConfigDict:
+    """Return what describes a message that has at least one of these keys."""
+    required = [{"required": [key]} for key in keys]
+    return ConfigDict(
+        json_schema_extra=field_docs.added({"x-whole-example": True, "anyOf": required})
+    )
 
 
 class UpdateUserData(Incoming):
@@ -102,14 +120,7 @@ class UpdateUserData(Incoming):
     With ``if_version`` only if it has not changed since that version of the room.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra=field_docs.added(
-            {
-                "x-whole-example": True,
-                "anyOf": [{"required": [key]} for key in ("user_data", "remove", "replace")],
-            }
-        )
-    )
+    model_config = _one_of("user_data", "remove", "replace")
 
     user_data: Annotated[UserData, Field(examples=[{"hand": "raised"}])] = {}
     """Top-level keys to set; null is a value."""
@@ -121,11 +132,40 @@ class UpdateUserData(Incoming):
     """Change nothing if the data has changed since this version of the room."""
 
 
-class Sync(Incoming):
-    """Ask for what changed in the room after a version."""
+class UpdateRoomData(Incoming):
+    """Change the room's data: keys to set, keys to remove, or everything replaced.
 
-    since: Annotated[Version, Field(examples=[16])]
+    With ``if_version`` only if it has not changed since that version of the room.
+    """
+
+    model_config = _one_of("room_data", "remove", "replace")
+
+    room_data: Annotated[RoomData, Field(examples=[{"slide": 3}])] = {}
+    """Top-level keys to set; null is a value."""
+    remove: Annotated[list[str], FailFast(), Field(max_length=MOST_KEYS)] = []
+    """Keys to delete."""
+    replace: bool = False
+    """Whether to keep nothing of what was stored."""
+    if_version: Version | None = None
+    """Change nothing if the data has changed since this version of the room."""
+
+
+class Sync(Incoming):
+    """Ask for what changed in the room after a version, and what was said after a broadcast."""
+
+    model_config = _one_of("since", "since_broadcast")
+
+    since: Annotated[Version | None, Field(examples=[16])] = None
     """The version that the client has."""
+    since_broadcast: Version | None = None
+    """The last kept broadcast that was heard; those after it are told."""
+
+
+class SetState(Incoming):
+    """Say what is true of this connection just now; `states` reads it without this model."""
+
+    state: Annotated[dict[str, Any] | None, Field(examples=[{"cursor": [12, 80], "idle": False}])]
+    """Any keys and values, instead of those before; null: nothing."""
 
 
 class SendSignal(Incoming):
@@ -148,49 +188,8 @@ class SendBroadcast(Incoming):
     """What it is, for the application."""
     data: Annotated[Any, Field(examples=[{"text": "hello"}])]
     """Any JSON, null included."""
-
-
-# How many peers one message may name.
-MOST_PEERS = 1000
-SenderName = Annotated[
-    str,
-    BeforeValidator(_username),
-    Field(min_length=1, max_length=USERNAME_LENGTH, examples=["Order desk"]),
-]
-
-
-class PublishSignal(Incoming):
-    """A message for the peer in the address, in the server's name."""
-
-    data: Annotated[Any, Field(examples=[{"order": 17, "state": "packed"}])]
-    """Any JSON, null included."""
-    type: Annotated[str | None, Field(min_length=1, max_length=64, examples=["order"])] = None
-    """What it is, for the application."""
-    session: Annotated[str | None, Field(min_length=1, max_length=64)] = None
-    """One connection of the peer; left out: its newest."""
-    name: SenderName | None = None
-    """Which part of the backend says it, for its readers."""
-
-
-class PublishBroadcast(Incoming):
-    """A message for everybody in the room in the address, or for some, in the server's name."""
-
-    event: Annotated[str, Field(min_length=1, max_length=64, examples=["notice"])]
-    """What it is, for the application."""
-    data: Annotated[Any, Field(examples=[{"text": "We close in ten minutes."}])]
-    """Any JSON, null included."""
-    to: Annotated[
-        list[Name] | None,
-        FailFast(),
-        Field(min_length=1, max_length=MOST_PEERS, examples=[["ada"]]),
-    ] = None
-    """Who gets it; left out: everybody."""
-    except_: Annotated[
-        list[Name], FailFast(), Field(alias="except", max_length=MOST_PEERS, examples=[["bob"]])
-    ] = []
-    """Who does not get it."""
-    name: SenderName | None = None
-    """Which part of the backend says it, for its readers."""
+    keep: Annotated[bool, Field(examples=[False])] = False
+    """Whether those who are away are to hear it when they come back."""
 
 
 class Watch(Incoming):
@@ -214,29 +213,18 @@ class UpdateOverRest(UpdateUserData):
     """The peer who acts, where the query does not say."""
 
 
+class UpdateRoomOverRest(UpdateRoomData):
+    """Change the room's data: keys to set, keys to remove, or everything replaced."""
+
+    peer_id: Annotated[Name | None, Field()] = None
+    """The peer who acts, where the query does not say; without one it is the server's own act."""
+
+
 class LeaveOverRest(Incoming):
     """Leave; the peer may be named here."""
 
     peer_id: Annotated[Name | None, Field()] = None
     """The peer who leaves, where the query does not say."""
-
-
-class PutRoom(Incoming):
-    """What a room is to be; what is left out stays as it is, and null is what the server has."""
-
-    max_peers: Annotated[int | None, Field(ge=1, le=2**31 - 1, examples=[4])] = None
-    """How many active peers it holds; at most as many as the server lets a room hold."""
-    keep_inactive: Annotated[int | None, Field(ge=1, le=2**31 - 1, examples=[3600])] = None
-    """For how many seconds it keeps peers after they were last seen; at most as long as the
-    server keeps them."""
-    closed: Annotated[bool | None, Field(examples=[False])] = None
-    """Whether nobody may join; whoever is there is put out."""
-    lobby: Annotated[bool | None, Field(examples=[False])] = None
-    """Whether who joins without the grant `enter` waits to be admitted."""
-    password: Password | None = None
-    """What joining asks for from now on; null takes it away. Nobody is put out."""
-    current_password: Password | None = None
-    """On an open server, what it has been so far, where it is changed or taken away."""
 
 
 class RoomsQuery(Incoming):
@@ -256,6 +244,13 @@ class PeerQuery(Incoming):
     """Says which peer of the room in the address is meant."""
 
     peer_id: PeerId
+    """The peer who acts; it may stand in the body instead."""
+
+
+class ActingQuery(Incoming):
+    """Says which peer acts, if one does."""
+
+    peer_id: Annotated[Name | None, Field(examples=["ada"])] = None
     """The peer who acts; it may stand in the body instead."""
 
 
@@ -350,8 +345,14 @@ def keys_of(model: type[BaseModel]) -> frozenset[str]:
 def parse_update(data: object, max_user_data_bytes: int) -> UpdateUserData:
     """Return an update, which must ask for something; raises as `parse` does."""
     update = parse(UpdateUserData, data, max_user_data_bytes)
-    if not update.model_fields_set & {"user_data", "remove", "replace"}:
-        raise InvalidField("user_data", "is required, unless “remove” names keys to delete.")
+    _check_asks(update, "user_data")
+    return update
+
+
+def parse_room_update(data: object, max_user_data_bytes: int) -> UpdateRoomData:
+    """Return an update of a room, which must ask for something; raises as `parse` does."""
+    update = parse(UpdateRoomData, data, max_user_data_bytes)
+    _check_asks(update, "room_data")
     return update
 
 
@@ -370,6 +371,11 @@ def parse_join(data: object, path_room_name: str, max_user_data_bytes: int) -> J
             "in the body is not the room in the address. Leave it out, or send the same.",
         )
     return join
+
+
+def _check_asks(update: BaseModel, field: str) -> None:
+    if not update.model_fields_set & {field, "remove", "replace"}:
+        raise InvalidField(field, "is required, unless “remove” names keys to delete.")
 
 
 def _reason(message: str) -> str:

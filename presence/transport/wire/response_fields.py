@@ -23,6 +23,13 @@ UserData = Annotated[
         examples=[{"role": "host", "hand": "raised"}],
     ),
 ]
+RoomData = Annotated[
+    dict[str, Any],
+    Field(
+        description="What the application keeps of the room itself: any keys and values.",
+        examples=[{"slide": 3}],
+    ),
+]
 Version = Annotated[
     int,
     Field(

@@ -15,15 +15,24 @@ class RoomList:
 
     ``peers`` are JSON by peer_id, in the list's order; ``rows`` are the same as they were read;
     ``active`` says how many sessions each has of those that are active, ``granted`` what
-    each may do of those whose rights an admin has changed.
+    each may do of those whose rights an admin has changed. ``data`` is the room's own as JSON, None
+    where it never had any.
     """
 
-    def __init__(self, head: Head, peers: list[ListedPeer], base: RoomList | None = None) -> None:
+    def __init__(
+        self,
+        head: Head,
+        peers: list[ListedPeer],
+        base: RoomList | None = None,
+        data: str | None = None,
+    ) -> None:
         self.head = head
+        self.data: str | None = base.data if base is not None and data is None else data
         self.peers: dict[str, bytes] = dict(base.peers) if base else {}
         self.active: dict[str, int] = dict(base.active) if base else {}
         self.granted: dict[str, str] = dict(base.granted) if base else {}
         self.size: int = base.size if base else 0
+        self.size += len(self.data or "") - len((base.data if base else None) or "")
         self.rows: dict[str, ListedPeer] = dict(base.rows) if base else {}
         newest = next(reversed(self.rows.values()), None)
         last = _place(newest) if newest else ("", "")
@@ -102,18 +111,32 @@ def room(shown: RoomList) -> Body:
         "created_at": timestamp_of_text(shown.head.created_at),
         "version": shown.version,
         "peers": shown.encoded,
+        **own_data(shown),
     }
 
 
-def peer_list(shown: RoomList) -> Body:
-    """Return the body of ``peer_list_updated``."""
+def own_data(shown: RoomList) -> Body:
+    """Return what a list says of the room's own data: nothing where it never had any."""
+    return {} if shown.data is None else {"room_data": orjson.Fragment(shown.data)}
+
+
+def totals(shown: RoomList) -> Body:
+    """Return what a list says beside its peers."""
     return {
         "room_name": shown.name,
         "active_peers": shown.active_peers,
         "total_peers": shown.total_peers,
         "max_peers": shown.head.max_peers,
         "version": shown.version,
+    }
+
+
+def peer_list(shown: RoomList) -> Body:
+    """Return the body of ``peer_list_updated``."""
+    return {
+        **totals(shown),
         "peers": shown.encoded,
+        **own_data(shown),
     }
 
 

@@ -11,12 +11,14 @@ from presence.transport.wire.response_fields import (
     Count,
     Instant,
     PeerId,
+    RoomData,
     RoomName,
     Success,
     UserData,
     Username,
     Version,
 )
+from presence.transport.wire.signal_responses import CaughtUp
 
 
 class Peer(Answer):
@@ -60,6 +62,8 @@ class Room(Answer):
     created_at: Instant
     version: Version
     peers: list[Peer]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data; there alone where it ever had any."""
 
 
 class Rooms(RootModel[dict[str, Room]]):
@@ -82,6 +86,8 @@ class PeerList(RoomNotice):
 
     max_peers: Annotated[int, Field(examples=[100])]
     peers: list[Peer]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data; there alone where it ever had any."""
 
 
 class Joined(PeerList):
@@ -90,6 +96,8 @@ class Joined(PeerList):
     peer_id: PeerId
     grants: Annotated[list[str] | None, Field(examples=[["join", "signal"]])] = None
     """What one may do in it; on a locked server."""
+    last_broadcast: Annotated[int, Field(examples=[17])] = 0
+    """The newest kept broadcast of the room; over Socket.IO, on a server that keeps any."""
 
 
 class JoinedOverRest(Joined):
@@ -136,6 +144,34 @@ class UserDataChanged(UserDataStored):
 
     username: Username
     changed: Annotated[list[str], Field(examples=[["hand"]])]
+    """The top-level keys that were added, removed or given another value."""
+
+
+class RoomDataStored(Answer):
+    """A room's data after a change."""
+
+    room_name: RoomName
+    room_data: RoomData
+    version: Version
+
+
+class RoomDataStoredOverRest(RoomDataStored):
+    """A room's data after a change."""
+
+    success: Success
+
+
+class RoomDataKept(RoomDataStored):
+    """A room's data, as of the version at which it last changed."""
+
+    by: Annotated[str | None, Field(examples=["ada"])]
+    """The peer who changed it; null for a backend, and where that peer was erased."""
+
+
+class RoomDataChanged(RoomDataKept):
+    """A room's data after a change, for everybody in the room."""
+
+    changed: Annotated[list[str], Field(examples=[["slide"]])]
     """The top-level keys that were added, removed or given another value."""
 
 
@@ -245,16 +281,25 @@ class Changes(RoomNotice):
     previous_version: Annotated[int, Field(examples=[16])]
     """A client whose own version is lower has missed something, and sends `sync`."""
     peers: list[Peer | ErasedPeer]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data; there alone where it changed, maybe with no peers at all."""
 
 
 class Synced(RoomNotice):
-    """What changed in a room after a version, or, if `full`, all of it."""
+    """What changed in a room after a version, or, if `full`, all of it.
+
+    `full`, `peers` and `room_data` are there only where `since` was given.
+    """
 
     max_peers: Annotated[int, Field(examples=[100])]
-    full: Annotated[bool, Field(examples=[False])]
+    full: Annotated[bool, Field(examples=[False])] = False
     previous_version: Annotated[int, Field(examples=[16])] = 0
     """The version that was asked for; only where `full` is false."""
-    peers: list[Peer | ErasedPeer]
+    peers: Annotated[list[Peer | ErasedPeer], Field(default_factory=list)]
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    """The room's own data, all of it; there alone where it ever had any."""
+    broadcasts: CaughtUp | None = None
+    """Up to where kept broadcasts were told, where `since_broadcast` was given."""
 
 
 class Watching(Answer):

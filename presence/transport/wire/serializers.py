@@ -12,6 +12,7 @@ from presence.domain.files.files import FileChange, StoredFile
 from presence.domain.peers.lobbies import Waiting
 from presence.domain.peers.results import Left, Updated
 from presence.domain.peers.rights import Regranted
+from presence.domain.peers.room_data import Kept, UpdatedRoom
 from presence.domain.permissions.bans import Bar
 from presence.domain.permissions.revocations import Revoked
 from presence.domain.permissions.tokens import GRANTS, Grants
@@ -180,6 +181,30 @@ def user_data_notice(updated: Updated) -> Body:
         **user_data_success(updated),
         "username": updated.username,
         "changed": updated.changed,
+    }
+
+
+def room_data_success(updated: UpdatedRoom) -> Body:
+    """Return the body of ``update_room_data_success``: the whole merged object."""
+    return {
+        "room_name": updated.room_name,
+        "room_data": updated.room_data,
+        "version": updated.version,
+    }
+
+
+def room_data_notice(updated: UpdatedRoom) -> Body:
+    """Return the body of ``room_data_updated``, which everybody in the room gets."""
+    return {**room_data_success(updated), "changed": updated.changed, "by": updated.by}
+
+
+def room_data(room_name: str, kept: Kept) -> Body:
+    """Return the data of a room, and who changed it last."""
+    return {
+        "room_name": room_name,
+        "room_data": kept.data,
+        "version": kept.version,
+        "by": kept.changed_by,
     }
 
 

@@ -32,6 +32,9 @@ NOTICES = {
     "user_data_updated": Notice(
         room_responses.UserDataChanged, "A peer changed its user data, for the others in the room"
     ),
+    "room_data_updated": Notice(
+        room_responses.RoomDataChanged, "The room has other data, for everybody in it"
+    ),
     "file_uploaded": Notice(room_responses.FileNotice, "A peer has a new file, for the room"),
     "file_deleted": Notice(room_responses.FileNotice, "A peer’s file is gone, for the room"),
     "peer_joined": Notice(
@@ -50,6 +53,14 @@ NOTICES = {
     "broadcast": Notice(
         signal_responses.BroadcastReceived,
         "An application’s message, for everybody else in the room",
+    ),
+    "states_changed": Notice(
+        signal_responses.StatesChanged,
+        "States of the moment are others, for sockets that joined with `states`",
+    ),
+    "broadcasts_caught_up": Notice(
+        signal_responses.CaughtUp,
+        "What was missed of kept broadcasts has been told, up to where it says",
     ),
     "room_changed": Notice(room_responses.RoomNotice, "A room changed, for sockets that watch it"),
     "rooms_changed": Notice(

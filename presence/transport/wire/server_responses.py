@@ -11,6 +11,7 @@ from presence.transport.wire.response_fields import (
     Instant,
     Json,
     PeerId,
+    RoomData,
     RoomName,
     Success,
     UserData,
@@ -166,10 +167,22 @@ class BroadcastSentEvent(OfPeer):
     data: Json = None
 
 
+class RoomUpdatedEvent(OfPeer):
+    """A room has other data."""
+
+    type: Literal["room_updated"]
+    peer_id: PeerId = ""
+    """Who changed it; missing where a backend did."""
+    room_data: Annotated[RoomData, Field(default_factory=dict)]
+    changed: Annotated[list[str], Field(default_factory=list, examples=[["slide"]])]
+    """The keys that changed."""
+
+
 HAPPENED = {
     "room_made": RoomMadeEvent,
     "room_emptied": RoomEmptiedEvent,
     "room_removed": RoomRemovedEvent,
+    "room_updated": RoomUpdatedEvent,
     "peer_joined": PeerJoinedEvent,
     "peer_left": PeerLeftEvent,
     "peer_updated": PeerUpdatedEvent,
@@ -182,6 +195,7 @@ AnyHappened = (
     RoomMadeEvent
     | RoomEmptiedEvent
     | RoomRemovedEvent
+    | RoomUpdatedEvent
     | PeerJoinedEvent
     | PeerLeftEvent
     | PeerUpdatedEvent

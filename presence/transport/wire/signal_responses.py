@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from presence.transport.wire.response_fields import Answer, Json, PeerId, RoomName, Sid, Success
+from presence.transport.wire.response_fields import (
+    Answer,
+    Instant,
+    Json,
+    PeerId,
+    RoomName,
+    Sid,
+    Success,
+)
 
 
 class IceServer(Answer):
@@ -55,6 +63,46 @@ class BroadcastReceived(_Stamp):
 
     event: Annotated[str, Field(examples=["chat"])]
     data: Annotated[Any, Field(description="Any JSON.", examples=[{"text": "hello"}])]
+    id: Annotated[int, Field(examples=[17])] = 0
+    """Only of one that is kept: rises by one with each in the room."""
+    sent_at: Annotated[Instant, Field()] = ""
+    """Only of one that is kept: when it was said."""
+    replayed: Literal[True] = True
+    """Only of one that is told to somebody who had missed it."""
+
+
+class CaughtUp(Answer):
+    """Up to where what was missed of kept broadcasts has been told."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    room_name: RoomName
+    since: Annotated[int, Field(examples=[12])]
+    """What was asked for: the last that the client had heard."""
+    last: Annotated[int, Field(examples=[17])]
+    """The last that it has heard now."""
+    complete: Annotated[bool, Field(examples=[True])]
+    """Whether nothing is missing: what was asked for is not longer ago than is kept."""
+    from_: Annotated[int, Field(alias="from", examples=[13])]
+    """From where on nothing is missing."""
+    more: Annotated[bool, Field(examples=[False])]
+    """Whether there is more, for which to `sync` with `since_broadcast` set to `last`."""
+
+
+class ConnectionState(Answer):
+    """What is true of a connection just now."""
+
+    peer_id: PeerId
+    session: Sid
+    state: Annotated[dict[str, Any] | None, Field(examples=[{"cursor": [12, 80], "idle": False}])]
+    """What it said last; null: nothing any more, and so when it is gone."""
+
+
+class StatesChanged(Answer):
+    """What is another state than before, for those who joined with `states`."""
+
+    room_name: RoomName
+    states: list[ConnectionState]
 
 
 class SignalAddress(Answer):
@@ -87,6 +135,8 @@ class BroadcastAnswered(Answer):
     status: Annotated[Literal["delivered", "partial"], Field(examples=["delivered"])]
     """`partial`: the server's other processes cannot be reached, so only those here got it."""
     event: Annotated[str, Field(examples=["chat"])]
+    id: Annotated[int, Field(examples=[17])] = 0
+    """Of one that is kept, as those hear it who get it."""
 
 
 class SignalPublished(SignalAnswered):

@@ -29,6 +29,15 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServe
 
 
 @pytest.fixture(scope="session")
+def keeping_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
+    """A server that keeps broadcasts."""
+    folder = tmp_path_factory.mktemp("keeping")
+    live = LiveServer(folder, PRESENCE_KEEP_BROADCASTS=2000, PRESENCE_EVENT_BURST=10_000).start()
+    yield live
+    live.kill()
+
+
+@pytest.fixture(scope="session")
 def locked_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveServer]:
     """A locked server that these tests share, with room for two in every room."""
     live = LiveServer(tmp_path_factory.mktemp("locked"), **LOCKED, **SMALL_ROOMS).start()

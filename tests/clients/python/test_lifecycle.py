@@ -49,6 +49,98 @@ def test_joining_updating_and_leaving(
     assert told(heard, "state") == ["connecting", "joined", "idle", "closed"]
 
 
+def test_the_rooms_own_data_is_shared_and_counted_up_by_two_at_once(
+    open_server: LiveServer, client: NewClient, room: str
+) -> None:
+    ada, bob = client("ada"), client("bob")
+    shown: list[Any] = []
+    notices: list[Any] = []
+    bob.client.on("room_data", shown.append)
+    bob.client.on("room_data_updated", notices.append)
+    for one in (ada, bob):
+        one.call("join", room)
+    ada.call("update_room_data", {"slide": 1, "old": None})
+    stored = ada.call("update_room_data", {}, remove=["old"])
+    assert stored["room_data"] == ada.client.room_data == {"slide": 1}
+
+    def count_up(one: Driven) -> None:
+        for _ in range(10):
+            one.call("update_room_data", lambda data: {"n": data.get("n", 0) + 1})
+
+    threads = [threading.Thread(target=count_up, args=[one]) for one in (ada, bob)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in (ada, bob):
+        one.call("wait_for", lambda c: c.room_data == {"slide": 1, "n": 20})
+    late = client("late")
+    late.call("join", room)
+    assert late.client.room_data == {"slide": 1, "n": 20}
+    eventually(lambda: shown[-1:] == [{"slide": 1, "n": 20}], "it is told")
+    assert {notice["by"] for notice in notices} == {"ada", "bob"}
+    assert (
+        failure(ada.start("update_room_data", {"n": 0}, if_version=0)).code == "room_data_conflict"
+    )
+    ada.call("leave")
+    assert ada.client.room_data == {}
+
+
+def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
+    keeping_server: LiveServer, line: NewLine, client: NewClient, room: str
+) -> None:
+    to_bob = line(keeping_server)
+    ada, bob = client("ada", keeping_server.url), client("bob", to_bob.url)
+    heard: list[Any] = []
+    bob.client.on("broadcast", lambda body: heard.append(body["data"]))
+    ada.call("join", room)
+    ada.call("broadcast", "chat", "before", keep=True)
+    bob.call("join", room)
+    for turn in range(3):
+        ada.call("broadcast", "chat", f"here {turn}", keep=True)
+        eventually(lambda turn=turn: f"here {turn}" in heard, "it is heard")  # type: ignore[misc]
+        to_bob.shut()
+        for number in range(250):
+            ada.call("broadcast", "chat", (turn, number), keep=True)
+        to_bob.open()
+        bob.call("broadcast", "chat", "own", keep=True)
+    ada.call("broadcast", "chat", "end", keep=True)
+    eventually(lambda: "end" in heard, "it has caught up", 30)
+    wanted: list[Any] = []
+    for turn in range(3):
+        wanted += [f"here {turn}", *([turn, number] for number in range(250))]
+    assert heard == [*wanted, "end"]
+    late = client("late", keeping_server.url)
+    all_of_it: list[Any] = []
+    late.client.on("broadcast", lambda body: all_of_it.append(body["data"]))
+    late.call("join", room, history=True)
+    eventually(lambda: "end" in all_of_it, "it has heard all", 30)
+    assert [one for one in all_of_it if one != "own"] == ["before", *heard]
+
+
+def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
+    open_server: LiveServer, line: NewLine, client: NewClient, room: str
+) -> None:
+    to_ada = line(open_server)
+    ada, bob = client("ada", to_ada.url), client("bob", states=True)
+    for one in (ada, bob):
+        one.call("join", room)
+    ada.call("set_state", {"cursor": [1, 2]})
+    bob.call("set_state", {"own": True})
+
+    def shows(c: Any, state: Any) -> bool:
+        return [one["state"] for one in c.states] == [state]
+
+    bob.call("wait_for", lambda c: shows(c, {"cursor": [1, 2]}))
+    to_ada.shut()
+    bob.call("wait_for", lambda c: c.states == [])
+    to_ada.open()
+    bob.call("wait_for", lambda c: shows(c, {"cursor": [1, 2]}))
+    ada.call("set_state", None)
+    bob.call("wait_for", lambda c: c.states == [])
+    assert ada.client.states == []
+
+
 def test_changing_rooms_is_leaving_the_first(
     open_server: LiveServer, client: NewClient, room: str
 ) -> None:
