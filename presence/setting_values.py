@@ -27,8 +27,8 @@ EVENT_TYPES = (
 # What the server's own paths begin with.
 OWN_PATHS = frozenset(
     (
-        *("api", "clients", "docs", "doctor", "fragments", "healthz", "metrics", "readyz", "rooms"),
-        *("socket.io", "static", "uploads"),
+        *("admin", "api", "clients", "docs", "doctor", "fragments", "healthz", "metrics", "readyz"),
+        *("rooms", "socket.io", "static", "uploads"),
     )
 )
 

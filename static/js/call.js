@@ -19,6 +19,7 @@ export function startCall(room) {
   const [form, panel, news, button] = ["call-form", "call-panel", "call-news", "call-button"].map(get);
   const chat = startChat(() => call?.connections ?? []);
   const pictures = tiles(get("tiles"));
+  const usualTitle = document.title;
   // Who offered us a connection while we were in no call.
   const calling = new Set();
   // What the others say of the connections among themselves.
@@ -37,6 +38,7 @@ export function startCall(room) {
   const nameOf = (peerId) => client.peers.find((peer) => peer.peer_id === peerId)?.username ?? peerId;
 
   async function begin() {
+    if (call) return;
     const others = client.activePeers.length - 1;
     if (others >= MOST) {
       news.textContent = `${others + 1} people are here. In a mesh everybody sends to everybody, so it takes ${MOST} at most.`;
@@ -52,6 +54,7 @@ export function startCall(room) {
     }
     calling.clear();
     call = client.call(everyone, media.stream ?? undefined);
+    invite();
     call.on("connection", follow);
     form.hidden = true;
     panel.hidden = false;
@@ -232,7 +235,11 @@ export function startCall(room) {
     begin();
   });
   get("call-leave").addEventListener("click", end);
-  client.on("left", end);
+  client.on("left", () => {
+    end();
+    calling.clear();
+    invite();
+  });
   client.on("grants_changed", ({ grants }) => {
     if (!call) return;
     const may = grants.includes("signal");
@@ -259,8 +266,14 @@ export function startCall(room) {
   client.on("peers", markAbsent);
   client.on("error", (error) => call && (news.textContent = error.detail));
 
+  /** Say who calls where it is seen: in a banner at the top, and in the title of the tab. */
   function invite() {
-    const names = [...calling].map(nameOf);
-    news.textContent = names.length ? `A call is going on with ${names.join(", ")}. Join it to take part.` : "";
+    const names = call ? [] : [...calling].map(nameOf);
+    const words = names.length ? `A call is going on with ${names.join(", ")}.` : "";
+    get("call-banner").hidden = !words;
+    if (get("call-banner-words").textContent !== words) get("call-banner-words").textContent = words;
+    document.title = words ? `${names[0]} calls · ${usualTitle}` : usualTitle;
   }
+
+  get("call-banner-join").addEventListener("click", begin);
 }

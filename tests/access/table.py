@@ -12,6 +12,7 @@ PUBLIC_PATHS = {
     "/",
     "/rooms",
     "/rooms/<room_name>",
+    "/rooms/<room_name>/invitation.svg",
     "/docs/api",
     "/admin",
     "/clients",

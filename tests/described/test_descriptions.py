@@ -32,6 +32,7 @@ PAGES = {
     "/rooms",
     "/rooms/<room_name>",
     "/rooms/<room_name>/live",
+    "/rooms/<room_name>/invitation.svg",
     "/doctor",
     "/doctor/elsewhere",
     "/doctor/seen/<key>",

@@ -35,9 +35,13 @@ def test_three_people_call_each_other_and_chat_over_data_channels(visit: Visit, 
     for visitor, name, peer_id in ((ada, "Ada", "m"), (bo, "Bo", "a"), (cem, "Cem", "z")):
         visitor.join(name, peer_id)
     join_call(ada, "synthetic")
-    bo.sees("#call-news", "A call is going on with Ada")
+    bo.sees("#call-banner", "A call is going on with Ada")
+    assert bo.page.title().startswith("Ada calls · ")
     ada.sees("#links", "not in the call")
-    join_call(bo, "camera")
+    bo.page.select_option("#call-source", "camera")
+    bo.page.click("#call-banner-join")
+    bo.sees_no("#call-banner")
+    assert not bo.page.title().startswith("Ada")
     join_call(cem, "nothing")
     for visitor, others in ((ada, ("Bo", "Cem")), (bo, ("Ada", "Cem")), (cem, ("Ada", "Bo"))):
         for other in others:

@@ -128,7 +128,10 @@ def test_what_happens_is_said_to_those_who_do_not_look(visit: Visit, room: str) 
         assert ada.page.get_attribute(selector, "role") == "alert"
 
 
-@pytest.mark.parametrize("path", ["/", "/doctor", "/rooms/empty", "/rooms/" + "x" * 128])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/doctor", "/clients", "/docs/api", "/admin", "/rooms/empty", "/rooms/" + "x" * 128],
+)
 def test_nothing_is_cut_off_on_a_narrow_phone(visit: Visit, path: str) -> None:
     visitor = visit(path, width=360)
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

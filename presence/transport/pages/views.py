@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -20,7 +21,7 @@ from presence.storage import database, maintenance
 from presence.transport.admission import error_handlers, error_page, request_access
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.admission.security_headers import protect_page
-from presence.transport.pages import room_parts, text_filters
+from presence.transport.pages import qr_codes, room_parts, text_filters
 from presence.transport.process.runtime import runtime
 from presence.transport.wire import messages
 from presence.transport.wire.messages import RoomAddress
@@ -113,6 +114,23 @@ def room_page(room_name: str) -> str:
     return render_template("room.html", settings=runtime().settings, have=have, **seen)
 
 
+@bp.get("/rooms/<room_name>/invitation.svg")
+@public
+def invitation(room_name: str) -> Response:
+    """Return the address of a room's page as a QR code, which tells nothing that is not in it.
+
+    Raises `NotFound` for an address that is too long for one.
+    """
+    name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
+    picture = _qr_code(url_for("pages.room_page", room_name=name, _external=True))
+    if picture is None:
+        raise NotFound
+    response = Response(picture, mimetype="image/svg+xml")
+    response.cache_control.max_age = 86_400
+    response.cache_control.private = True
+    return response
+
+
 @bp.get("/rooms/<room_name>/live")
 @needs(LIST)
 def room_fragment(room_name: str) -> str | tuple[str, int]:
@@ -120,6 +138,10 @@ def room_fragment(room_name: str) -> str | tuple[str, int]:
     before = room_parts.parse(request.args.get("have", ""))
     opened = set(request.args.getlist("open")[:MOST_OPENED])
     return room_parts.changes(_room(room_name), before, opened) or ("", 204)
+
+
+# Drawing a large one takes some hundredths of a second.
+_qr_code = functools.lru_cache(maxsize=256)(qr_codes.svg)
 
 
 def _rooms() -> dict[str, Any]:
