@@ -146,7 +146,7 @@ def test_the_types_name_everything_that_the_client_offers() -> None:
         missing = {name for name in names if not re.search(rf"\b{name}\b", body[0])}
         # What connections and calls do for each other is not for programs.
         assert missing <= {
-            *("start", "verify", "offered", "answered", "candidate", "ended", "rebuild"),
+            *("start", "verify", "offered", "answered", "candidate", "ended", "disowned"),
             *("refresh", "finish", "remoteClient", "sendMedia", "heardOfMedia", "isRinging"),
-            *("here", "isWell", "isDead", "hasPath", "nudge", "fail", "adopt", "announce"),
+            *("here", "verified", "nudge", "fail", "adopt", "announce"),
         }
