@@ -90,7 +90,8 @@ def test_everything_can_be_read_and_nothing_changed(
             if path.endswith(("/broadcast", "/signal")):  # what is said is not stored
                 continue
             address = path.format(room_name="r", peer_id="bob", filename=Path(stored[0]).name)
-            what: dict[str, Any] = {"json": BOB | {"user_data": {}, "grants": ["list"]}}
+            data = {"user_data": {}, "room_data": {"a": 1}}
+            what: dict[str, Any] = {"json": BOB | {**data, "grants": ["list"]}}
             if path.endswith("/upload"):
                 what = {"data": form, "files": file}
             if path.endswith("/batch"):  # each change in it is answered by itself
@@ -107,6 +108,7 @@ def test_everything_can_be_read_and_nothing_changed(
     assert [one["status"] for one in batch["responses"]] == [503]
     assert batch["responses"][0]["body"]["code"] == "maintenance"
     assert ada.call("update_user_data", {"user_data": {"a": 1}})["code"] == "maintenance"
+    assert ada.call("update_room_data", {"room_data": {"a": 1}})["code"] == "maintenance"
     new = {"room_name": "r", "peer_id": "new", "username": "N"}
     assert connect(maintained, auth=AUTH).call("join_room", new)["code"] == "maintenance"
     assert ada.call("signal", {"to": "ada", "type": "x", "data": 1})["ok"]
