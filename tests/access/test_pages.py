@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 import pytest
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
+from tests.access.conftest import Visit
 from tests.support.axe import findings
 from tests.support.callers import ROOMS, admin, ask, join, joined, upload
 from tests.support.clients import hears
 from tests.support.keys import EVERYTHING, KEY, token
 from tests.support.paths import SAMPLES
 from tests.support.visitors import Visitor, room_path
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-Visit = Callable[..., Visitor]
-
-
-@pytest.fixture
-def visit(chromium: Browser, locked: LiveServer) -> Generator[Visit]:
-    """Open a page of the locked server as a new person; nothing may have raised an error."""
-    made: list[Visitor] = []
-
-    def make(path: str, **options: Any) -> Visitor:
-        made.append(Visitor(chromium, locked.url, **options))
-        made[-1].open(path)
-        return made[-1]
-
-    yield make
-    for visitor in made:
-        visitor.close()
-    assert [error for visitor in made for error in visitor.errors] == []
 
 
 @pytest.fixture
