@@ -17,7 +17,7 @@ from presence.domain.files import file_types, files, word_documents
 from presence.domain.peers import peers, sessions, workers
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import Presence, RestPresence, SocketPresence
-from presence.domain.rooms import rooms
+from presence.domain.rooms import overview, rooms
 from presence.domain.values import clock, json_values, names, user_data
 from presence.errors import (
     FileTooComplex,
@@ -346,3 +346,12 @@ def test_settings_have_defaults_and_empty_counts_as_unset() -> None:
         "https://a",
         "https://b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"), [("TUD", 1), ("%", 0), ("\0", 0), ("s\0t", 0), ("é😀", 0)]
+)
+def test_rooms_are_searched_for_any_text(session: Session, search: str, found: int) -> None:
+    join(session, "studio", "ada", "s1")
+    shown = overview.page_of_rooms(session, search, 1, 10)
+    assert (len(shown.rooms), shown.found, shown.pages) == (found, found, 1)
