@@ -250,6 +250,9 @@ class States:
         with self._guard:
             hearers = list(room.hearers.items())
         parts = list(_parts((sid, one.peer_id, one) for sid, one in changed.items()))
+        # Made once for all: in a large room there are as many readers as there are states.
+        news = {sid: one.peer_id for sid, one in changed.items()}
+        later = {sid: peer_id for part in parts[1:] for sid, peer_id, _ in part}
         ready: list[str] = []
         for sid, lacking in hearers:
             found = self._connection(sid)
@@ -257,12 +260,11 @@ class States:
                 continue
             eio_sid, connection = found
             if lacking or connection.queue.size > _MOST_WAITING:
-                lacking.update({other: one.peer_id for other, one in changed.items()})
+                lacking.update(news)
                 self._make_up(room_name, room, eio_sid, lacking)
             elif parts:
                 ready.append(eio_sid)
-                for part in parts[1:]:
-                    lacking.update({other: peer_id for other, peer_id, _ in part})
+                lacking.update(later)
         if parts:
             send_to_all(self._sockets.server.eio, ready, _packet(room_name, parts[0]))
 
@@ -273,8 +275,10 @@ class States:
         if not lacking or connection is None or connection.queue.size > _MOST_WAITING:
             return
         with self._guard:
-            newest = [(sid, peer, room.newest(sid, peer)) for sid, peer in lacking.items()]
-        part = next(_parts(newest))
+            # Only so many are looked at as fit into a message.
+            part = next(
+                _parts((sid, peer, room.newest(sid, peer)) for sid, peer in lacking.items())
+            )
         for sid, _, _ in part:
             lacking.pop(sid, None)
         send_to_all(eio, [eio_sid], _packet(room_name, part))
