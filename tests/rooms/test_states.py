@@ -239,8 +239,8 @@ def test_of_what_a_reader_lacks_only_so_much_is_looked_at_as_it_is_told(
 
     monkeypatch.setattr(states, "send_to_all", send_to_all)
     monkeypatch.setattr(states._Room, "newest", look)
-    hearing: Any = SimpleNamespace(when_left=[], listeners=[])
-    all_states = states.States(sockets, hearing, hearing, 0.05)
+    hearing: Any = SimpleNamespace(when_left=[], listeners=[], when_changed=[])
+    all_states = states.States(sockets, hearing, hearing, hearing, 0.05)
     for name in names:
         all_states.set(name, Seat("crowd", name), json.dumps({"text": "x" * 4000}))
     for name in names:
