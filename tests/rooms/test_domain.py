@@ -25,6 +25,7 @@ from presence.errors import (
     PeerNotFound,
     RoomFull,
     RoomNotFound,
+    UploadedFileNotFound,
     UserDataTooLarge,
 )
 from presence.storage import database, schema
@@ -355,3 +356,10 @@ def test_rooms_are_searched_for_any_text(session: Session, search: str, found: i
     join(session, "studio", "ada", "s1")
     shown = overview.page_of_rooms(session, search, 1, 10)
     assert (len(shown.rooms), shown.found, shown.pages) == (found, found, 1)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0.txt", "../a", "é😀", ""])
+def test_a_name_that_no_file_has_is_not_found(session: Session, name: str) -> None:
+    for look in (files.find, files.place):
+        with pytest.raises(UploadedFileNotFound):
+            look(session, name)
