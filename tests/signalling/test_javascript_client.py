@@ -72,6 +72,12 @@ def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
     assert report == dict.fromkeys(names, True)
 
 
+@ON_EVENTLET
+def test_nothing_that_a_peer_sends_throws_in_a_program(server: LiveServer, room: str) -> None:
+    report = json.loads(node("hostile.mjs", server.url, room))
+    assert report == {"heard": True, "failures": []}
+
+
 def test_without_socketio_client_the_error_says_what_to_do(tmp_path: Path) -> None:
     script = f"""
         const {{ PresenceClient }} = await import("{(CLIENT / "index.js").as_uri()}");
