@@ -64,6 +64,14 @@ def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
     assert report == {"heard": True, "all": True, "replayed": True}
 
 
+def test_what_was_missed_is_asked_for_until_it_is_told(
+    new_server: Callable[..., LiveServer],
+) -> None:
+    server = new_server(PRESENCE_KEEP_BROADCASTS=100)
+    report = json.loads(node("refused_syncs.mjs", server.url, "r"))
+    assert report == {"refused": 2, "heard": ["before", "away", "live"], "errors": 0}
+
+
 def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
     server: LiveServer, room: str
 ) -> None:
