@@ -97,7 +97,7 @@ def test_an_event_with_broken_json_may_announce_attachments_too(server: LiveServ
 
 def test_places_of_attachments_are_not_looked_for_in_what_fits_nowhere(server: LiveServer) -> None:
     stream = in_a_room(server)
-    announce(stream, [PLACEHOLDER] * 9_000, 1)
+    announce(stream, [PLACEHOLDER] * 6_000, 1)
     stream.send(frame(BINARY, b"\x89PNG"))
     assert stream.event("broadcast_error")["code"] == "invalid_json"
     stream.emit("leave_room", {})
