@@ -102,22 +102,22 @@ class PeerStorageFull(QuotaExceeded):
 
 
 class RoomStorageFull(QuotaExceeded):
-    """The files of a room would take more bytes than they may."""
+    """The files of a room, its data and what it keeps of broadcasts would take too many bytes."""
 
     code = "room_storage_full"
     sentence = (
-        "The files of this room would take more than the {size} that are allowed. Delete "
-        "some of them, or send a smaller one."
+        "The files, data and kept broadcasts of this room would take more than the {size} that "
+        "are allowed. Delete files, remove data, or send less."
     )
 
 
 class ServerStorageFull(QuotaExceeded):
-    """All files of the server would take more bytes than they may."""
+    """All files of the server, and what its rooms keep, would take more bytes than they may."""
 
     code = "server_storage_full"
     sentence = (
-        "The files on this server would take more than the {size} that are allowed. Delete "
-        "files that nobody needs, or tell whoever runs the server."
+        "The files, and what rooms keep, on this server would take more than the {size} that are "
+        "allowed. Delete what nobody needs, or tell whoever runs the server."
     )
 
 

@@ -1,7 +1,10 @@
 // Kept broadcasts as a program hears them: each once and in order, also those of the time in which the
 // connection was lost.
 
-/** Follows the numbers of a room's kept broadcasts. `sync(since)` asks the server for what was missed. */
+/**
+ * Follows the numbers of a room's kept broadcasts. `sync(since)` asks the server for what was missed, and
+ * resolves with whether that has to be asked again.
+ */
 export class Broadcasts {
   /** Whether those are wanted too that were kept before one came. */
   wantsHistory = false;
@@ -11,6 +14,8 @@ export class Broadcasts {
   #last = null;
   // Whether the server is telling what was missed. What is said meanwhile it tells again, in its place.
   #isBehind = false;
+  // The last question for it; an older one is not asked again.
+  #question = null;
 
   constructor(sync) {
     this.#sync = sync;
@@ -54,6 +59,9 @@ export class Broadcasts {
 
   #catchUp() {
     this.#isBehind = true;
-    this.#sync(this.#last);
+    const question = (this.#question = {});
+    void this.#sync(this.#last).then((isAgain) => {
+      if (isAgain && this.#isBehind && this.#question === question) this.#catchUp();
+    });
   }
 }

@@ -12,6 +12,8 @@ const TYPES = new Set(["offer", "answer", "candidate", "bye", "reset", "verify",
 const RING = "presence_ring";
 // How often streams are looked at: no browser tells when a program changes their tracks.
 const LOOK_MS = 500;
+// A peer may send anything.
+const isId = (value) => value === null || typeof value === "string";
 
 /** Everything that a client needs for its calls; each `Connection` reaches the room through it. */
 export class Calls {
@@ -99,7 +101,8 @@ export class Calls {
    */
   rung({ from, from_session, event, data }) {
     if (event !== RING || from === null) return false;
-    const isForUs = data?.to === this.peerId() && !data.refused?.includes(this.#client.session);
+    const refused = Array.isArray(data?.refused) ? data.refused : [];
+    const isForUs = data?.to === this.peerId() && !refused.includes(this.#client.session);
     const isTaken = this.#callsOf(from).length > 0 || this.#client.hasListener("call");
     if (isForUs && isTaken) this.signal(from, "here", {}, from_session).catch(() => {});
     return true;
@@ -308,6 +311,7 @@ export class Calls {
     if (from === null) return;
     if (!TYPES.has(type) || typeof data !== "object" || data === null) return;
     const { from_connection: theirs = null, to_connection: mine = null } = data;
+    if (!isId(theirs) || !isId(mine)) return;
     const connection = this.#find(from, theirs, mine);
     if (type === "offer") return this.#offered(connection, from, from_session, data);
     if (type === "verify") {

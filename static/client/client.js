@@ -4,7 +4,7 @@ import { PresenceError, randomId, splitAddress } from "./base.js";
 import { Broadcasts } from "./broadcasts.js";
 import { Calls } from "./calls.js";
 import { claimsOf, takeId } from "./identity.js";
-import { Line } from "./line.js";
+import { Line, isPassing } from "./line.js";
 import { Membership, closedError } from "./membership.js";
 import { Requests } from "./requests.js";
 import { RoomData, changed } from "./room_data.js";
@@ -426,7 +426,7 @@ export class PresenceClient extends Requests {
     try {
       await this.#request("sync", { since: this.version });
     } catch (error) {
-      if (error.code !== "timeout") return;
+      if (!isPassing(error)) return;
       this.#timer = setTimeout(() => this.#sync(), SYNC_RETRY_MS);
     } finally {
       this.#isSyncing = false;
@@ -441,13 +441,19 @@ export class PresenceClient extends Requests {
     });
   }
 
-  /** Ask for the kept broadcasts that were missed; who comes back after a lost connection asks anew. */
+  /**
+   * Ask for the kept broadcasts that were missed; who comes back after a lost connection asks anew.
+   * Resolves with whether to ask again, a moment after what may pass.
+   */
   async #syncBroadcasts(since) {
     try {
       await this.#request("sync", { since_broadcast: since });
+      return false;
     } catch (error) {
-      if (error.code === "timeout" && this.state === "joined") return this.#syncBroadcasts(since);
-      if (error.code !== "connection_lost" && this.state === "joined") this.emit("error", error);
+      if (error.code === "connection_lost" || this.state !== "joined") return false;
+      if (!isPassing(error)) this.emit("error", error);
+      else if (error.code !== "timeout") await new Promise((go) => setTimeout(go, SYNC_RETRY_MS));
+      return isPassing(error) && this.state === "joined";
     }
   }
 

@@ -110,6 +110,27 @@ def test_who_knocks_is_seen_and_admitted_or_refused(locked: LiveServer, room: st
         client.disconnect()
 
 
+def test_who_left_neither_changes_nor_sees_what_a_room_keeps(locked: LiveServer, room: str) -> None:
+    lobby(locked, room)
+    inside = [*EVERYTHING, "room"]
+    made = token("ada", room, [*inside, "enter"])
+    ada = PythonClient(locked.url, ["websocket"], {"token": made})
+    assert ada.call("join_room", join(room, "ada"))["ok"]
+    assert ada.call("update_room_data", {"room_data": {"secret": 1}})["ok"]
+    assert ada.call("leave_room", {})["ok"]
+    path = f"{ROOMS}/{room}/data"
+    without = token("ada", room, inside)
+    changes: list[Body] = [{"room_data": {"n": 1}}, {"remove": []}, {"replace": True}]
+    for change in changes:
+        answer = ask(locked, "POST", path, without, json=change)
+        assert answer.json()["code"] == "not_admitted", answer.text
+        assert "secret" not in answer.text
+    assert ask(locked, "GET", path, without).json()["code"] == "not_admitted"
+    kept = ask(locked, "GET", path, admin(room)).json()
+    assert kept["room_data"] == {"secret": 1}
+    ada.disconnect()
+
+
 def test_there_are_exactly_as_many_places_as_there_are(locked: LiveServer, room: str) -> None:
     lobby(locked, room, max_peers=2)
     host = joined(locked, "host", room, HOST)

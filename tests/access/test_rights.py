@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.callers import ROOMS, admin, ask, join, joined, upload
 from tests.support.clients import Body, PythonClient, events, hears
 from tests.support.keys import EVERYTHING, token
 
+STATE_OF = operator.itemgetter("peer_id", "state")
 LISTENER = ["join", "update", "listen", "list"]
 
 
@@ -157,6 +159,31 @@ def test_it_holds_after_leaving_a_crash_and_an_attempt_to_start_afresh(
         eventually(lambda: ada.grants == list(EVERYTHING), "what her token says")
     over = ask(locked, "POST", f"{ROOMS}/{room}/join", token("ada", room), json=join(room, "ada"))
     assert over.json()["grants"] == list(EVERYTHING)
+
+
+def test_the_state_of_who_may_have_none_any_more_is_gone(locked: LiveServer, room: str) -> None:
+    ada, bob = (
+        PythonClient(locked.url, ["websocket"], {"token": token(peer_id, room)})
+        for peer_id in ("ada", "bob")
+    )
+    for peer_id, client in (("ada", ada), ("bob", bob)):
+        assert client.call("join_room", {**join(room, peer_id), "states": True})["ok"]
+
+    def is_told(client: PythonClient, peer_id: str, state: Body | None) -> None:
+        told = (peer_id, state)
+        hears(client, "states_changed", lambda body: told in map(STATE_OF, body["states"]))
+
+    assert ada.call("state", {"state": {"hand": "up"}})["ok"]
+    is_told(bob, "ada", {"hand": "up"})
+    assert regrant(locked, room, "ada", ["list"]).ok
+    is_told(bob, "ada", None)
+    assert bob.call("state", {"state": {"n": 1}})["ok"]
+    is_told(ada, "bob", {"n": 1})
+    assert regrant(locked, room, "ada", None).ok
+    assert ada.call("state", {"state": {"hand": "down"}})["ok"]
+    is_told(bob, "ada", {"hand": "down"})
+    for client in (ada, bob):
+        client.disconnect()
 
 
 def test_who_may_not_list_any_more_watches_no_more(locked: LiveServer, room: str) -> None:

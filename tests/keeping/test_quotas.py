@@ -259,14 +259,14 @@ def test_data_of_rooms_counts_like_files_and_goes_with_its_room(session: Session
     assert held() == 82 + 2 * 107
     broadcasts.forget_up_to(session, "r", 2)
     assert held() == 82 + 107
-    with pytest.raises(RoomStorageFull):
+    with pytest.raises(RoomStorageFull, match="data"):
         broadcasts.keep(session, "r", said, clock.now(), most=2, allowed=full)
     peers.erase(session, "r", "ada")
     assert held() == 2
     moderation.remove_room(session, "r")
     assert held() == 0
     join(session, "r", "ada")
-    with pytest.raises(RoomStorageFull):
+    with pytest.raises(RoomStorageFull, match="data"):
         give({"a": "x" * 100}, full)
 
 

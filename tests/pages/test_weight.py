@@ -46,6 +46,18 @@ def test_every_file_of_a_page_is_compressed_and_kept_for_good(
         assert client.get(address, headers=known).status_code == 304
 
 
+@pytest.mark.parametrize("path", ["all/room.js", "client/index.js"])
+def test_a_part_of_a_file_is_of_the_file_as_it_is(client: FlaskClient, path: str) -> None:
+    whole = client.get(f"/static/{path}")
+    for wanted, place in (("0-9", slice(10)), ("5-", slice(5, None)), ("-7", slice(-7, None))):
+        part = client.get(f"/static/{path}", headers={"Range": f"bytes={wanted}", **ZIPPED})
+        assert (part.status_code, part.data) == (206, whole.data[place])
+        assert part.headers["ETag"] == whole.headers["ETag"]
+        assert "Content-Encoding" not in part.headers
+    beyond = client.get(f"/static/{path}", headers={"Range": "bytes=9999999-"})
+    assert beyond.status_code == 416
+
+
 def test_a_file_has_an_address_that_stays_too(client: FlaskClient) -> None:
     stays = client.get("/static/client/index.js")
     assert stays.headers["Cache-Control"] == "no-cache"

@@ -17,7 +17,7 @@ from presence.domain.files import file_types, files, word_documents
 from presence.domain.peers import peers, sessions, workers
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import Presence, RestPresence, SocketPresence
-from presence.domain.rooms import rooms
+from presence.domain.rooms import overview, rooms
 from presence.domain.values import clock, json_values, names, user_data
 from presence.errors import (
     FileTooComplex,
@@ -25,6 +25,7 @@ from presence.errors import (
     PeerNotFound,
     RoomFull,
     RoomNotFound,
+    UploadedFileNotFound,
     UserDataTooLarge,
 )
 from presence.storage import database, schema
@@ -346,3 +347,19 @@ def test_settings_have_defaults_and_empty_counts_as_unset() -> None:
         "https://a",
         "https://b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"), [("TUD", 1), ("%", 0), ("\0", 0), ("s\0t", 0), ("é😀", 0)]
+)
+def test_rooms_are_searched_for_any_text(session: Session, search: str, found: int) -> None:
+    join(session, "studio", "ada", "s1")
+    shown = overview.page_of_rooms(session, search, 1, 10)
+    assert (len(shown.rooms), shown.found, shown.pages) == (found, found, 1)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0.txt", "../a", "é😀", ""])
+def test_a_name_that_no_file_has_is_not_found(session: Session, name: str) -> None:
+    for look in (files.find, files.place):
+        with pytest.raises(UploadedFileNotFound):
+            look(session, name)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
+from presence.transport.cluster import states
+from presence.transport.live.switchboard import Seat
 from tests.support.clients import PythonClient, events
 from tests.support.raw_socket import RawSocket
 from tests.support.rest import Rest
@@ -207,3 +210,42 @@ def test_all_of_a_room_are_told_together(server: LiveServer, room: str) -> None:
         sees(client, wanted)
     for client in clients:
         client.disconnect()
+
+
+def test_of_what_a_reader_lacks_only_so_much_is_looked_at_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"s{number}" for number in range(60)]
+    eio = SimpleNamespace(
+        sockets={name: SimpleNamespace(queue=SimpleNamespace(size=0)) for name in names}
+    )
+    manager = SimpleNamespace(eio_sid_from_sid=lambda sid, _namespace: sid)
+    windows: list[Any] = []
+    sockets: Any = SimpleNamespace(
+        server=SimpleNamespace(eio=eio, manager=manager),
+        start_background_task=lambda *task: windows.append(task),
+        sleep=lambda _seconds: None,
+    )
+    told: list[int] = []
+    looked: list[str] = []
+    newest = states._Room.newest
+
+    def send_to_all(_eio: Any, to: list[str], packet: Any) -> None:
+        told.append(len(to) * packet.data.count('"session"'))
+
+    def look(room: Any, sid: str, peer_id: str) -> Any:
+        looked.append(sid)
+        return newest(room, sid, peer_id)
+
+    monkeypatch.setattr(states, "send_to_all", send_to_all)
+    monkeypatch.setattr(states._Room, "newest", look)
+    hearing: Any = SimpleNamespace(when_left=[], listeners=[], when_changed=[])
+    all_states = states.States(sockets, hearing, hearing, hearing, 0.05)
+    for name in names:
+        all_states.set(name, Seat("crowd", name), json.dumps({"text": "x" * 4000}))
+    for name in names:
+        all_states.listen(name, "crowd")
+    (window,) = windows
+    window[0](*window[1:])
+    assert sum(told) >= len(names) * len(names), "everybody is told of everybody"
+    assert len(looked) < 2 * sum(told)

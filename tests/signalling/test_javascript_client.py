@@ -64,12 +64,26 @@ def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
     assert report == {"heard": True, "all": True, "replayed": True}
 
 
+def test_what_was_missed_is_asked_for_until_it_is_told(
+    new_server: Callable[..., LiveServer],
+) -> None:
+    server = new_server(PRESENCE_KEEP_BROADCASTS=100)
+    report = json.loads(node("refused_syncs.mjs", server.url, "r"))
+    assert report == {"refused": 2, "heard": ["before", "away", "live"], "errors": 0}
+
+
 def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
     server: LiveServer, room: str
 ) -> None:
     report = json.loads(node("states.mjs", server.url, room))
     names = ("merged", "few", "gone", "again", "back", "cleared", "left", "idle")
     assert report == dict.fromkeys(names, True)
+
+
+@ON_EVENTLET
+def test_nothing_that_a_peer_sends_throws_in_a_program(server: LiveServer, room: str) -> None:
+    report = json.loads(node("hostile.mjs", server.url, room))
+    assert report == {"heard": True, "failures": []}
 
 
 def test_without_socketio_client_the_error_says_what_to_do(tmp_path: Path) -> None:

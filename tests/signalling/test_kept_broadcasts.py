@@ -206,6 +206,8 @@ def test_what_a_peer_said_goes_with_it_and_nothing_is_missing_by_that(
         ({"event": "chat", "data": 1, "keep": "yes"}, "invalid_field"),
         ({"event": "chat", "data": 1, "keep": None}, "invalid_field"),
         ({"event": "chat", "data": "x" * 70_000, "keep": True}, "too_large"),
+        # Which PostgreSQL cannot store.
+        ({"event": "ch\0at", "data": 1, "keep": True}, "invalid_field"),
     ],
 )
 def test_what_cannot_be_kept_is_answered(
@@ -215,6 +217,8 @@ def test_what_cannot_be_kept_is_answered(
     assert ada.call("broadcast", {"event": "e", "data": 1, "keep": True})["code"] == "not_joined"
     before = join(ada, room, "ada")["last_broadcast"]
     assert ada.call("broadcast", message)["code"] == code
+    published = requests.post(f"{keeping.url}{ROOMS}/{room}/broadcast", json=message, timeout=10)
+    assert published.json()["code"] == code
     assert ada.call("sync", {"since_broadcast": before})["broadcasts"]["last"] == before
 
 

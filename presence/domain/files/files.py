@@ -111,6 +111,7 @@ def attach(
 
 def find(session: Session, stored_name: str) -> StoredFile:
     """Return an uploaded file by its stored name; raises `UploadedFileNotFound`."""
+    _check_name(stored_name)
     row = session.execute(select(*_COLUMNS).where(File.stored_name == stored_name)).one_or_none()
     if row is None:
         raise UploadedFileNotFound(stored_name)
@@ -127,6 +128,7 @@ def owner(session: Session, room_name: str, stored_name: str) -> str:
 
 def place(session: Session, stored_name: str) -> tuple[str, str]:
     """Return (room name, peer_id) of a file's owner; raises `UploadedFileNotFound`."""
+    _check_name(stored_name)
     row = session.execute(
         select(Room.name, Peer.peer_id)
         .join(Peer, Peer.room_id == Room.id)
@@ -251,3 +253,9 @@ _COLUMNS = (
     File.size,
     File.uploaded_at,
 )
+
+
+def _check_name(stored_name: str) -> None:
+    """Raise `UploadedFileNotFound` for what is no name, and what PostgreSQL takes no text with."""
+    if "\0" in stored_name:
+        raise UploadedFileNotFound(stored_name)

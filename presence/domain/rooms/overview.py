@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, false, func, select
 from sqlalchemy.orm import Session
 
 from presence.storage.models import Peer, PeerSession, Room
@@ -104,4 +104,7 @@ def _matching(
         query = query.where(only)
     if not search:
         return query
+    if "\0" in search:
+        # No name has that, and PostgreSQL takes no text with it.
+        return query.where(false())
     return query.where(Room.name.icontains(search, autoescape=True))

@@ -35,7 +35,7 @@ from presence.transport.wire.needs import Need
 from presence.transport.wire.serializers import Body
 
 # What one does in a room, or sees of it: where there is a lobby, after it.
-_OF_THOSE_INSIDE = frozenset((tokens.UPDATE, tokens.UPLOAD, tokens.LIST))
+_OF_THOSE_INSIDE = frozenset((tokens.UPDATE, tokens.ROOM, tokens.UPLOAD, tokens.LIST))
 # How late, at most, a connection ends whose token has expired.
 _EXPIRY_SECONDS = 1.0
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from presence.domain.peers import rights
 from presence.domain.peers.rights import Regranted
-from presence.domain.permissions.tokens import LIST
+from presence.domain.permissions.tokens import LIST, Grants
 from presence.errors import TokenExpired
 from presence.transport.admission.access import Access
 from presence.transport.engine.sockets import Sockets
@@ -33,6 +33,8 @@ class LiveRights:
         self._watchers = watchers
         # Lets the other workers know: with the room, and what `on_regranted` takes.
         self.tell_others: Callable[[str, Body], None] | None = None
+        # Called with every socket here that may do something else now, and what it may.
+        self.when_changed: list[Callable[[str, Grants], None]] = []
 
     def entered(self, sid: str, room_name: str, version: int, grants: str | None) -> list[str]:
         """Note and return what a socket may do in a room that it has joined at this version."""
@@ -71,6 +73,8 @@ class LiveRights:
         for sid in self._switchboard.sids_of(room_name, peer_id):
             now = self._access.regrant(sid, room_name, version, rights.parse(grants))
             if now is not None:
+                for tell in self.when_changed:
+                    tell(sid, now)
                 body = {
                     "room_name": room_name,
                     "peer_id": peer_id,

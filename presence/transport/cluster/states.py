@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from presence.domain.permissions.tokens import UPDATE, Grants
+from presence.transport.cluster.live_rights import LiveRights
 from presence.transport.engine import packets
 from presence.transport.engine.multicast import send_to_all
 from presence.transport.engine.sockets import Sockets
@@ -82,7 +84,12 @@ class States:
     """The states in the rooms of this process; `window` is in seconds."""
 
     def __init__(
-        self, sockets: Sockets, members: Members, announcer: Announcer, window: float
+        self,
+        sockets: Sockets,
+        members: Members,
+        announcer: Announcer,
+        live_rights: LiveRights,
+        window: float,
     ) -> None:
         self._sockets = sockets
         self._window = window
@@ -96,6 +103,7 @@ class States:
         self.ask_others: Callable[[str, str], None] | None = None
         members.when_left.append(self.gone)
         announcer.listeners.append(self.compare)
+        live_rights.when_changed.append(self.compare_rights)
 
     def set(self, sid: str, seat: Seat, state: str | None) -> None:
         """Note the state of a socket, as JSON; None: it has none any more."""
@@ -137,6 +145,19 @@ class States:
             room = self._rooms.get(self._room_of.get(sid, ""))
             if room is not None and room.hearers.pop(sid, None) is not None and not room.hearers:
                 room.elsewhere.clear()
+
+    def compare_rights(self, sid: str, grants: Grants) -> None:
+        """Take away the state of a socket that may have none any more, and so cannot do it."""
+        if grants.has(UPDATE):
+            return
+        with self._guard:
+            room_name = self._room_of.get(sid, "")
+            room = self._rooms.get(room_name)
+            had = room.own.get(sid) if room is not None else None
+            if room is None or had is None:
+                return
+            self._note(room, sid, had._replace(json=None))
+        self._mark(room_name)
 
     def told_from_elsewhere(self, room_name: str, states: Iterable[Any]) -> None:
         """Take in states of another worker: sockets with their peers and states, or None."""
@@ -250,6 +271,9 @@ class States:
         with self._guard:
             hearers = list(room.hearers.items())
         parts = list(_parts((sid, one.peer_id, one) for sid, one in changed.items()))
+        # Made once for all: in a large room there are as many readers as there are states.
+        news = {sid: one.peer_id for sid, one in changed.items()}
+        later = {sid: peer_id for part in parts[1:] for sid, peer_id, _ in part}
         ready: list[str] = []
         for sid, lacking in hearers:
             found = self._connection(sid)
@@ -257,12 +281,11 @@ class States:
                 continue
             eio_sid, connection = found
             if lacking or connection.queue.size > _MOST_WAITING:
-                lacking.update({other: one.peer_id for other, one in changed.items()})
+                lacking.update(news)
                 self._make_up(room_name, room, eio_sid, lacking)
             elif parts:
                 ready.append(eio_sid)
-                for part in parts[1:]:
-                    lacking.update({other: peer_id for other, peer_id, _ in part})
+                lacking.update(later)
         if parts:
             send_to_all(self._sockets.server.eio, ready, _packet(room_name, parts[0]))
 
@@ -273,8 +296,10 @@ class States:
         if not lacking or connection is None or connection.queue.size > _MOST_WAITING:
             return
         with self._guard:
-            newest = [(sid, peer, room.newest(sid, peer)) for sid, peer in lacking.items()]
-        part = next(_parts(newest))
+            # Only so many are looked at as fit into a message.
+            part = next(
+                _parts((sid, peer, room.newest(sid, peer)) for sid, peer in lacking.items())
+            )
         for sid, _, _ in part:
             lacking.pop(sid, None)
         send_to_all(eio, [eio_sid], _packet(room_name, part))

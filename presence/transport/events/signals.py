@@ -93,10 +93,10 @@ def on_signal(run: Runtime, sid: str, data: Any) -> Body:
 def on_broadcast(run: Runtime, sid: str, data: Any) -> Body:
     """Send an application's message to everybody else in the sender's room."""
     message = _object(data)
-    event = _text(message, "event", _MAX_TYPE_LENGTH, required=True)
     is_kept = message.get("keep", False)
     if not isinstance(is_kept, bool):
         raise InvalidField("keep", "must be true or false.")
+    event = _text(message, "event", _MAX_TYPE_LENGTH, required=True, stored=is_kept)
     seat = _seat(run, sid)
     _check_data(message, run.settings.max_signal_bytes)
     if is_kept:
@@ -163,14 +163,16 @@ def _object(data: object) -> Body:
     return data
 
 
-def _text(message: Body, name: str, max_length: int, *, required: bool = False) -> Any:
+def _text(
+    message: Body, name: str, max_length: int, *, required: bool = False, stored: bool = False
+) -> Any:
     """Return a short string of a message, or None; raises `InvalidField`."""
     value = message.get(name)
     if value is None and not required:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= max_length:
         raise InvalidField(name, f"must be a string of 1 to {max_length} characters.")
-    json_values.check_text(value, name, stored=False)
+    json_values.check_text(value, name, stored=stored)
     return value
 
 

@@ -62,10 +62,7 @@ class StaticFiles:
         is_versioned = _VERSION.fullmatch(version) is not None
         name = rest if is_versioned else filename
         kept = self._find(name)
-        if kept is None or "Range" in request.headers:
-            response = send_from_directory(self._folder, name)
-        else:
-            response = _response(kept)
+        response = send_from_directory(self._folder, name) if kept is None else _response(kept)
         if is_versioned and version == self.version:
             response.cache_control.no_cache = None
             response.cache_control.public = True
@@ -165,8 +162,11 @@ def _file(name: str, content: bytes) -> _File:
 
 
 def _response(file: _File) -> Response:
-    """Return an answer with a file, compressed if its receiver can read that."""
-    is_zipped = file.zipped is not None and _reads_gzip()
+    """Return an answer with a file, compressed if its receiver can read that.
+
+    A range is one of the file as it is, whose bytes a client can count.
+    """
+    is_zipped = file.zipped is not None and _reads_gzip() and "Range" not in request.headers
     body = file.zipped if is_zipped else file.plain
     response = Response(body, mimetype=file.mimetype)
     if is_zipped:
@@ -175,6 +175,5 @@ def _response(file: _File) -> Response:
     response.cache_control.no_cache = True
     # Two that are encoded differently are two to whoever compares (RFC 9110, section 8.8.3).
     response.set_etag(f"{file.etag}-gzip" if is_zipped else file.etag)
-    response.headers["Accept-Ranges"] = "bytes"
-    response.make_conditional(request)
+    response.make_conditional(request, accept_ranges=True, complete_length=len(file.plain))
     return response

@@ -125,7 +125,9 @@ class Runtime:
         self.kept_broadcasts = KeptBroadcasts(
             app, self.sockets, self.announcer, settings.keep_broadcasts
         )
-        self.states = States(self.sockets, self.members, self.announcer, settings.state_window)
+        self.states = States(
+            self.sockets, self.members, self.announcer, self.live_rights, settings.state_window
+        )
         self.cluster = self._join_cluster() if settings.redis_url else None
         self.relay = Relay(
             self.switchboard, self.sockets, self.lookup, self.cluster, settings.hold_seconds

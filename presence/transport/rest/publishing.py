@@ -51,7 +51,7 @@ def broadcast(room_name: str) -> Body:
     run = runtime()
     address = messages.parse(RoomAddress, {"room_name": room_name})
     message = messages.parse(PublishBroadcast, json_body())
-    _check(message, run.settings.max_signal_bytes, message.event)
+    _check(message, run.settings.max_signal_bytes, message.event, stored=message.keep)
     if message.keep:
         return _keep(run, address.room_name, message)
     named = list(dict.fromkeys(message.to or []))
@@ -129,11 +129,17 @@ def _keep(run: Runtime, room_name: str, message: PublishBroadcast) -> Body:
     return answer
 
 
-def _check(message: PublishBroadcast | PublishSignal, max_bytes: int, kind: str | None) -> int:
+def _check(
+    message: PublishBroadcast | PublishSignal,
+    max_bytes: int,
+    kind: str | None,
+    *,
+    stored: bool = False,
+) -> int:
     """Return the size of a message's data; raises `InvalidField` or `SignalTooLarge`."""
     if kind is not None:
         name = "event" if isinstance(message, PublishBroadcast) else "type"
-        json_values.check_text(kind, name, stored=False)
+        json_values.check_text(kind, name, stored=stored)
     return check_data(message.data, max_bytes)
 
 
