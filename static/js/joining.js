@@ -160,7 +160,6 @@ export function startJoining(room) {
     document.getElementById("me").value = "";
     const hadFocus = document.querySelector(".you-here").contains(document.activeElement);
     showJoined(false);
-    document.getElementById("own-data").open = false;
     button.textContent = "Rejoin";
     if (hadFocus) button.focus();
     // With a fresh token one is back without being asked.

@@ -3,7 +3,7 @@
 import { startCall } from "./call.js";
 import { connectPage } from "./connection.js";
 import { startConsole } from "./console.js";
-import { startData } from "./data-editor.js";
+import { startData, startRoomData } from "./data-editor.js";
 import { startInvite } from "./invite.js";
 import { startJoining } from "./joining.js";
 import { startLobby } from "./lobby.js";
@@ -43,5 +43,6 @@ startJoining(room);
 startInvite();
 startLobby(room);
 startData(room);
+startRoomData(room);
 startCall(room);
 startUploads(room, Number(main.dataset.maxUpload));
