@@ -171,7 +171,8 @@ export function startJoining(room) {
 
   client.on("error", (error) => {
     failure = error;
-    news.textContent = `Coming back failed: ${error.detail}`;
+    // Who is in has nothing to come back to.
+    if (client.state !== "joined") news.textContent = `Coming back failed: ${error.detail}`;
   });
 
   // Until here, the browser would have sent the form by itself.

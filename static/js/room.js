@@ -7,12 +7,16 @@ import { startData, startRoomData } from "./data-editor.js";
 import { startInvite } from "./invite.js";
 import { startJoining } from "./joining.js";
 import { startLobby } from "./lobby.js";
+import { allows } from "./pass.js";
 import { startPeople } from "./people.js";
 import { refresher } from "./refresh.js";
 import { startRefusals } from "./refusals.js";
 import "./times.js";
 import { listenToTraffic } from "./traffic.js";
 import { startUploads } from "./uploads.js";
+
+// How long nobody touches the page until the others see “away from keyboard”.
+const IDLE_MS = 5 * 60_000;
 
 const main = document.getElementById("main");
 const roomName = main.dataset.room;
@@ -22,6 +26,8 @@ startRefusals(main);
 const room = { name: roomName, changed };
 let isWatching = true;
 const client = connectPage({
+  states: true,
+  idleAfter: allows("update") ? IDLE_MS : 0,
   onSocket(socket) {
     socket.on("room_changed", changed);
     listenToTraffic(socket, (entry) => room.log(entry));

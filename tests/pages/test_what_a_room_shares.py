@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.pages.conftest import Visit
 from tests.pages.over_rest import rest
 from tests.pages.reading import HOSTILE_NAMES, join, read, words
 from tests.support.axe import findings
+from tests.support.clients import Client
 from tests.support.visitors import Visitor, room_path
 
 
@@ -108,6 +110,50 @@ def test_a_conflict_is_told_and_keeps_what_was_typed(
     assert ada.page.input_value("#room-data-text") == '{"slide": 3, "half": "typ'
     ada.page.click("#room-data-revert")
     assert text_of(ada) == {"slide": 9, "topic": "tea", "more": True}
+
+
+def test_who_is_away_from_keyboard_is_shown_apart_from_who_is_away(
+    visit: Visit, site: LiveServer, connect: Callable[..., Client], room: str
+) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    bo = [connect(site) for _ in range(2)]
+    for client in bo:
+        client.call("join_room", {"room_name": room, "peer_id": "bo", "username": "Bo"})
+    ada.sees("#people .person", "2 sessions")
+    bo[0].call("state", {"state": {"idle": True}})
+    bo[1].call("state", {"state": {"cursor": [0, 0]}})
+    ada.sees("#people .person:not(.idle)", "bo")
+    bo[1].call("state", {"state": {"idle": True}})
+    ada.sees("#people .person.idle:not(.away)", "away from keyboard")
+    # It stays so whatever else changes in the list, and is over with a touch.
+    bo[0].call("update_user_data", {"user_data": {"mood": "calm"}})
+    ada.sees("#people .person.idle", "mood calm")
+    assert findings(ada) == []
+    bo[0].call("state", {"state": {"idle": False}})
+    ada.sees_no("#people .person.idle")
+    ada.sees("#people .person", "here")
+    assert "states_changed" not in ada.page.inner_text("#events")
+    bo[0].call("state", {"state": {"idle": True}})
+    ada.sees("#people .person.idle")
+    for client in bo:
+        client.disconnect()
+    ada.sees_away("Bo")
+    ada.sees_no("#people .person.idle")
+
+
+def test_a_page_that_nobody_touches_says_so_by_itself(visit: Visit, room: str) -> None:
+    ada, bo = visit(room_path(room)), visit()
+    ada.join("Ada")
+    bo.page.clock.install()
+    bo.open(room_path(room))
+    bo.join("Bo")
+    ada.sees_here("Bo")
+    bo.page.clock.fast_forward("05:01")
+    ada.sees("#people .person.idle", "away from keyboard")
+    bo.page.mouse.move(50, 60)
+    ada.sees_no("#people .person.idle")
+    ada.sees_here("Bo")
 
 
 @pytest.mark.parametrize("text", ["null", "[1]", "3", '"text"'])
