@@ -14,6 +14,7 @@ import { startRefusals } from "./refusals.js";
 import "./times.js";
 import { listenToTraffic } from "./traffic.js";
 import { startUploads } from "./uploads.js";
+import { startWhiteboard } from "./whiteboard.js";
 
 // How long nobody touches the page until the others see “away from keyboard”.
 const IDLE_MS = 5 * 60_000;
@@ -30,6 +31,8 @@ const client = connectPage({
   idleAfter: allows("update") ? IDLE_MS : 0,
   onSocket(socket) {
     socket.on("room_changed", changed);
+    // Those of before one came, too, which the client leaves out.
+    socket.on("broadcast", (body) => room.hear(body));
     listenToTraffic(socket, (entry) => room.log(entry));
   },
   onConnected(socket) {
@@ -51,4 +54,5 @@ startLobby(room);
 startData(room);
 startRoomData(room);
 startCall(room);
+room.hear = startWhiteboard(room);
 startUploads(room, Number(main.dataset.maxUpload));
