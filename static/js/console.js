@@ -10,7 +10,9 @@ const DRAW_MS = 250;
 const FILTER_MS = 120;
 const PREVIEW = 160;
 // What the page itself needs to stay live would bury what one is looking for.
-const OWN = new Set(["watch", "room_changed"]);
+const OWN = new Set(["watch", "room_changed", "state", "states_changed"]);
+// There are twenty of these a second: they are kept only while they are looked at.
+const FLEETING = new Set(["state", "states_changed"]);
 const ARROWS = { in: ["←", "received"], out: ["→", "sent"], note: ["•", "note"], http: ["→", "sent over HTTP"] };
 
 /** Make the console work; returns the function that adds an entry to it. */
@@ -61,6 +63,7 @@ export function startConsole({ client }) {
   }
 
   function add(item) {
+    if (!ownToo.checked && FLEETING.has(item.name)) return;
     // Who one was when it happened, for the lines that repeat it.
     const left = /^leave(_room)?$/.test(item.name) ? lastRoom : null;
     item.me = { roomName: client?.roomName ?? item.roomName ?? left, peerId: client?.peerId ?? "" };

@@ -160,7 +160,6 @@ export function startJoining(room) {
     document.getElementById("me").value = "";
     const hadFocus = document.querySelector(".you-here").contains(document.activeElement);
     showJoined(false);
-    document.getElementById("own-data").open = false;
     button.textContent = "Rejoin";
     if (hadFocus) button.focus();
     // With a fresh token one is back without being asked.
@@ -172,7 +171,8 @@ export function startJoining(room) {
 
   client.on("error", (error) => {
     failure = error;
-    news.textContent = `Coming back failed: ${error.detail}`;
+    // Who is in has nothing to come back to.
+    if (client.state !== "joined") news.textContent = `Coming back failed: ${error.detail}`;
   });
 
   // Until here, the browser would have sent the form by itself.

@@ -1,11 +1,12 @@
-// The list of people: the data of whoever is opened there is asked for, and kept up to date.
+// The list of people: the data of whoever is opened there is asked for, and kept up to date; who has not
+// touched anything for a while is shown so to those in the room, who hear it.
 
 const MOST_OPENED = 20;
 // From so many people on, one looks for somebody.
 const MANY = 12;
 
-/** Let the page say with every question whose data somebody looks at. */
-export function startPeople({ changed }) {
+/** Let the page say with every question whose data somebody looks at, and show who is idle. */
+export function startPeople({ client, changed }) {
   const people = document.getElementById("people");
   const opened = document.getElementById("opened");
 
@@ -34,6 +35,37 @@ export function startPeople({ changed }) {
     if (wanted && people.querySelector(".away:not([hidden])")) document.getElementById("were-here").open = true;
   }
 
+  let idle = new Map();
+  let marked = "";
+
+  /** Know who is idle: whoever says so on every connection. It is asked for twenty times a second. */
+  function count() {
+    const found = new Map();
+    for (const { peer_id: peerId, state } of client.states) {
+      if (state.idle === true) found.set(peerId, (found.get(peerId) ?? 0) + 1);
+    }
+    if (found.size > 0) {
+      for (const peer of client.peers) if (found.get(peer.peer_id) < peer.session_count) found.delete(peer.peer_id);
+    }
+    const ids = JSON.stringify([...found.keys()]);
+    if (ids === marked) return;
+    marked = ids;
+    idle = found;
+    mark();
+  }
+
+  function mark() {
+    for (const person of people.querySelectorAll(".person:not(.away)")) {
+      const isIdle = idle.has(person.querySelector(".id bdi").textContent);
+      const words = isIdle ? "away from keyboard" : "here";
+      const shown = person.querySelector(".is-here");
+      person.classList.toggle("idle", isIdle);
+      if (shown.textContent !== words) shown.textContent = words;
+    }
+  }
+
+  client.on("states", count);
+  client.on("peers", count);
   filter.addEventListener("input", find);
   find();
   // It does not bubble, but it is captured.
@@ -42,6 +74,7 @@ export function startPeople({ changed }) {
   document.addEventListener("htmx:after:swap", () => {
     look();
     find();
+    mark();
   });
 }
 

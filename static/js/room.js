@@ -3,16 +3,21 @@
 import { startCall } from "./call.js";
 import { connectPage } from "./connection.js";
 import { startConsole } from "./console.js";
-import { startData } from "./data-editor.js";
+import { startData, startRoomData } from "./data-editor.js";
 import { startInvite } from "./invite.js";
 import { startJoining } from "./joining.js";
 import { startLobby } from "./lobby.js";
+import { allows } from "./pass.js";
 import { startPeople } from "./people.js";
 import { refresher } from "./refresh.js";
 import { startRefusals } from "./refusals.js";
 import "./times.js";
 import { listenToTraffic } from "./traffic.js";
 import { startUploads } from "./uploads.js";
+import { startWhiteboard } from "./whiteboard.js";
+
+// How long nobody touches the page until the others see “away from keyboard”.
+const IDLE_MS = 5 * 60_000;
 
 const main = document.getElementById("main");
 const roomName = main.dataset.room;
@@ -22,8 +27,12 @@ startRefusals(main);
 const room = { name: roomName, changed };
 let isWatching = true;
 const client = connectPage({
+  states: true,
+  idleAfter: allows("update") ? IDLE_MS : 0,
   onSocket(socket) {
     socket.on("room_changed", changed);
+    // Those of before one came, too, which the client leaves out.
+    socket.on("broadcast", (body) => room.hear(body));
     listenToTraffic(socket, (entry) => room.log(entry));
   },
   onConnected(socket) {
@@ -43,5 +52,7 @@ startJoining(room);
 startInvite();
 startLobby(room);
 startData(room);
+startRoomData(room);
 startCall(room);
+room.hear = startWhiteboard(room);
 startUploads(room, Number(main.dataset.maxUpload));

@@ -34,6 +34,10 @@ class Kept(NamedTuple):
     changed_by: str | None
 
 
+# What a room has that never had any, and one that does not exist.
+NOTHING = Kept(0, {}, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to change: keys to set and to remove, or everything replaced.

@@ -17,7 +17,10 @@ _COMMON = ("tokens", "base", "controls", "pass")
 STYLES = {
     "base": _COMMON,
     "overview": (*_COMMON, "overview"),
-    "room": (*_COMMON, "room", "lobby", "people", "files", "activity", "call", "console"),
+    "room": (
+        *_COMMON,
+        *("room", "lobby", "people", "files", "activity", "call", "whiteboard", "console"),
+    ),
     "doctor": (*_COMMON, "doctor"),
     "api": (*_COMMON, "api"),
     "admin": (*_COMMON, "overview", "admin"),

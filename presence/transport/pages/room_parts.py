@@ -18,7 +18,7 @@ from presence.domain.rooms.rooms import PeerView
 from presence.transport.pages.text_filters import slug
 
 # The parts that are swapped whole; the people are looked at one by one.
-_WHOLE = ("summary", "files", "activity")
+_WHOLE = ("summary", "data", "files", "activity")
 # Times are worded anew by the page itself.
 _TIMES = re.compile(r">[^<]*</time>")
 _HAVE = re.compile(rf"(\d{{1,18}})\.([0-9a-f]{{10}})((?:\.[0-9a-f]{{10}}){{{len(_WHOLE)}}})")

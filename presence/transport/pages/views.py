@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from presence.config import VERSION
 from presence.domain.files import files
+from presence.domain.peers import room_data
 from presence.domain.permissions.tokens import JOIN, LIST
 from presence.domain.rooms import activity, occupancy, overview, rooms
 from presence.domain.rooms.overview import RoomPage
@@ -170,9 +171,10 @@ def _room(room_name: str) -> dict[str, Any]:
         try:
             room_id, _ = rooms.identify(session, name)
             view = rooms.view(session, name)
+            data = room_data.of(session, name)
             exists = True
         except RoomNotFound:
-            room_id, exists = 0, False
+            room_id, exists, data = 0, False, room_data.NOTHING
             view = RoomView(name, runtime().settings.max_peers, clock.now(), 0)
         stored = files.of_room(session, name, SHOWN_FILES)
         entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
@@ -186,6 +188,8 @@ def _room(room_name: str) -> dict[str, Any]:
     return {
         "room": view,
         "exists": exists,
+        "room_data": data.data,
+        "room_data_by": _username(view, data.changed_by),
         "active": active,
         "inactive": inactive[:SHOWN_INACTIVE],
         "more_inactive": max(0, len(inactive) - SHOWN_INACTIVE),
@@ -221,6 +225,8 @@ def _unknown_room(name: str) -> dict[str, Any]:
         "room": RoomView(name, runtime().settings.max_peers, clock.now(), 0),
         "exists": False,
         "veiled": True,
+        "room_data": {},
+        "room_data_by": None,
         "active": [],
         "inactive": [],
         "more_inactive": 0,
@@ -238,6 +244,11 @@ def _unknown_room(name: str) -> dict[str, Any]:
 def _server_url() -> str:
     """Return the address of this server as the browser knows it."""
     return request.root_url.rstrip("/")
+
+
+def _username(view: RoomView, peer_id: str | None) -> str | None:
+    """Return the name of a peer of a room; None for a backend, and for whom was erased."""
+    return next((peer.username for peer in view.peers if peer.peer_id == peer_id), None)
 
 
 def _last_seen(peer: PeerView) -> Any:
