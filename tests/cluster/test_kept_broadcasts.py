@@ -1,9 +1,15 @@
-"""Kept broadcasts over several workers: one order, nothing twice, whatever breaks between them."""
+"""Kept broadcasts over several workers: one order, nothing twice, whatever breaks between them.
+
+`PRESENCE_TEST_OUTAGE` is for how many seconds Redis is away, `PRESENCE_TEST_ROUNDS` how often a
+worker is killed.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -16,6 +22,8 @@ from tests.support.ears import Ear
 
 Connect = Callable[..., Any]
 SPEAKERS, TURNS = 10, 20
+OUTAGE = float(os.environ.get("PRESENCE_TEST_OUTAGE", "1"))
+ROUNDS = int(os.environ.get("PRESENCE_TEST_ROUNDS", "3"))
 
 
 def join(client: Any, peer_id: str, **more: Any) -> Any:
@@ -78,7 +86,7 @@ def test_all_are_told_in_one_order_by_every_worker(
 def test_what_was_said_while_redis_was_away_is_heard_all_the_same(
     new_cluster: NewCluster, connect: Connect, listen: Callable[..., Ear], way: str
 ) -> None:
-    cluster = new_cluster(PRESENCE_KEEP_BROADCASTS=1000)
+    cluster = new_cluster(PRESENCE_KEEP_BROADCASTS=100_000)
     here = join(connect(cluster.workers[0]), "here")
     there = join(connect(cluster.workers[1]), "there")
     ears = [listen(worker, f"ear {worker.name}") for worker in cluster.workers]
@@ -87,7 +95,10 @@ def test_what_was_said_while_redis_was_away_is_heard_all_the_same(
         cluster.redis.stop()
     else:
         cluster.redis.signal(signal.SIGSTOP)
-    last = [say(one, number) for number in range(20) for one in (here, there)][-1]
+    until, said = time.monotonic() + OUTAGE, 0
+    while said < 20 or time.monotonic() < until:
+        said += 1
+        last = [say(one, said) for one in (here, there)][-1]
     if way == "stopped":
         cluster.redis.start()
     else:
@@ -95,13 +106,14 @@ def test_what_was_said_while_redis_was_away_is_heard_all_the_same(
     for ear in ears:
         eventually(lambda ear=ear: ear.heard()[-1] >= last, "all are heard", 15)  # type: ignore[misc]
         assert ear.ids == list(range(ear.ids[0], last + 1))
-    eventually(lambda: len(events(there, "broadcast")) >= 20, "who speaks hears the others", 15)
+    eventually(lambda: len(events(there, "broadcast")) >= said, "who speaks hears the others", 15)
 
 
+@pytest.mark.timeout(120 + 20 * ROUNDS)
 def test_a_worker_that_is_killed_takes_nothing_with_it(
     new_cluster: NewCluster, connect: Connect, listen: Callable[..., Ear]
 ) -> None:
-    cluster = new_cluster(PRESENCE_KEEP_BROADCASTS=1000)
+    cluster = new_cluster(PRESENCE_KEEP_BROADCASTS=100_000)
     ear = listen(cluster.workers[0], "ear", since_broadcast=0)
     acknowledged: list[int] = []
 
@@ -112,7 +124,7 @@ def test_a_worker_that_is_killed_takes_nothing_with_it(
         except Exception:
             return
 
-    for _ in range(3):
+    for _ in range(ROUNDS):
         speakers = [join(connect(cluster.workers[1]), f"s{number}") for number in range(4)]
         threads = [threading.Thread(target=speak, args=[s], daemon=True) for s in speakers]
         for thread in threads:

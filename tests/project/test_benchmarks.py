@@ -79,6 +79,19 @@ def test_the_command_prints_tables_and_targets_and_writes_both_files(tmp_path: P
     assert "Presence" in texts
 
 
+def test_cursors_that_move_are_measured_by_what_they_cost() -> None:
+    asked = ["--peers=4", "--seconds=0.5", "--rounds=1", "--only", "one worker"]
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cursors", *asked],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert re.search(r"one worker +\d+% of a core  median +[\d.]+ ms", result.stdout), result.stderr
+
+
 def test_a_plot_is_the_same_each_time_and_has_a_dark_side() -> None:
     needs.python_package("matplotlib")
     from benchmarks import plot  # noqa: PLC0415
