@@ -12,6 +12,8 @@ const TYPES = new Set(["offer", "answer", "candidate", "bye", "reset", "verify",
 const RING = "presence_ring";
 // How often streams are looked at: no browser tells when a program changes their tracks.
 const LOOK_MS = 500;
+// How long a list may be behind what one of its peers has said already.
+const LIST_MS = 500;
 // A peer may send anything.
 const isId = (value) => value === null || typeof value === "string";
 
@@ -186,10 +188,26 @@ export class Calls {
 
   /** Ask the sessions of a peer, but those that refused, whether one takes the call. */
   async ring(peerId, refused) {
-    const peer = this.#client.activePeers.find((one) => one.peer_id === peerId);
-    if (!peer || peer.session_count <= refused.length) return false;
+    const sessions = () => this.#client.activePeers.find((one) => one.peer_id === peerId)?.session_count;
+    // Who refused may have come after what the list shows, which is a moment behind.
+    const until = Date.now() + LIST_MS;
+    while (sessions() <= refused.length && Date.now() < until) await this.#nextList(until - Date.now());
+    if (!(sessions() > refused.length)) return false;
     await this.#client.broadcast(RING, { to: peerId, refused });
     return true;
+  }
+
+  /** Wait for the next change of the list, but no longer than this. */
+  async #nextList(milliseconds) {
+    await new Promise((resolve) => {
+      const timer = setTimeout(() => settle(), milliseconds);
+      const stop = this.#client.on("peers", () => settle());
+      const settle = () => {
+        clearTimeout(timer);
+        stop();
+        resolve();
+      };
+    });
   }
 
   /** Return the RTCConfiguration with ICE servers whose credentials are good. */

@@ -159,13 +159,14 @@ def check(writers: list[Writer], events: list[dict[str, Any]], how: str) -> None
     for event in {event["id"]: event for event in events}.values():
         versions.setdefault(event["room_name"], []).append(event["version"])
     first: set[str] = set()
-    in_order: dict[str, int] = {}
+    newest: dict[str, dict[str, Any]] = {}
     for event in events:
         if event["id"] in first:
             continue
         first.add(event["id"])
-        assert event["version"] >= in_order.get(event["room_name"], 0), f"{how}: out of order"
-        in_order[event["room_name"]] = event["version"]
+        before = newest.get(event["room_name"], event)
+        assert event["version"] >= before["version"], f"{how}: {event} after {before}"
+        newest[event["room_name"]] = event
 
 
 def catch_up(missing_now: Callable[[], int], who: str) -> None:

@@ -54,8 +54,11 @@ ALWAYS = (
 def protect_page(response: Response, **directives: str) -> Response:
     """Let a page load nothing from elsewhere and run nothing that stands in its text.
 
-    `directives` change its policy, with ``_`` for ``-`` in their names.
+    `directives` change its policy, with ``_`` for ``-`` in their names. What is no page, such as a
+    picture in it, keeps the strictest headers.
     """
+    if response.mimetype != "text/html":
+        return response
     changed = {name.replace("_", "-"): value for name, value in directives.items()}
     response.headers.setdefault(CSP, policy({**PAGE_POLICY, **changed}))
     response.headers[_REFERRER] = "same-origin"
