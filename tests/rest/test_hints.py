@@ -12,7 +12,7 @@ import socketio
 
 from local_cluster.live_server import LiveServer
 from presence.domain.values import key_hints
-from presence.transport.wire import access_messages, messages
+from presence.transport.wire import backend_messages, messages
 from presence.transport.wire.messages import Incoming
 from tests.support.keys import LOCKED, bearer, token
 from tests.support.tus import metadata
@@ -20,7 +20,7 @@ from tests.support.tus import metadata
 ROOMS = "/api/webrtc/rooms"
 MODELS = [
     model
-    for module in (messages, access_messages)
+    for module in (messages, backend_messages)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, Incoming) and model is not Incoming
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,6 +83,12 @@ def closing_of(session: Session, room_name: str) -> Bar | None:
         select(Closing).where(Closing.room_name == room_name, _holds(Closing.until))
     )
     return Bar(row.room_name, None, row.until, row.reason, row.made_at) if row else None
+
+
+def closed_among(session: Session, room_names: Collection[str]) -> set[str]:
+    """Return those of some rooms that are closed now, by name."""
+    condition = Closing.room_name.in_(room_names)
+    return set(session.scalars(select(Closing.room_name).where(condition, _holds(Closing.until))))
 
 
 def rooms_shut_to(session: Session, peer_id: str) -> set[str]:

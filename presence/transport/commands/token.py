@@ -14,7 +14,7 @@ from presence.setting_values import SECONDS_A_UNIT
 from presence.storage import database, schema
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import messages, serializers
-from presence.transport.wire.access_messages import RevokeTokens
+from presence.transport.wire.backend_messages import RevokeTokens
 
 
 class _Tokens(AppGroup):

@@ -63,9 +63,7 @@ def live() -> str:
         only = request_access.visible_condition(session)
         page = request.args.get("page", 1, type=int)
         shown = overview.page_of_rooms(session, query["search"], page, ROOMS_PER_PAGE, only)
-        closed = {
-            room.name for room in shown.rooms if bans.closing_of(session, room.name) is not None
-        }
+        closed = bans.closed_among(session, [room.name for room in shown.rooms])
         people = _people(session, name) if name is not None else None
         server = _server(session) if _is_for_every_room() else None
     return render_template(

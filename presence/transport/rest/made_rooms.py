@@ -24,7 +24,7 @@ from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.rest.moderation import admit_one, see_out
 from presence.transport.wire import access_responses, described, messages, serializers
-from presence.transport.wire.access_messages import PutRoom
+from presence.transport.wire.backend_messages import PutRoom
 from presence.transport.wire.messages import RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body

@@ -26,7 +26,7 @@ from presence.transport.wire import (
     room_responses,
     serializers,
 )
-from presence.transport.wire.access_messages import Bar, Refuse, SetGrants
+from presence.transport.wire.backend_messages import Bar, Refuse, SetGrants
 from presence.transport.wire.messages import PeerAddress, RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body

@@ -20,7 +20,7 @@ from presence.transport.live.switchboard import SERVER, Sender
 from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.wire import described, json_codec, messages, signal_responses
-from presence.transport.wire.access_messages import PublishBroadcast, PublishSignal
+from presence.transport.wire.backend_messages import PublishBroadcast, PublishSignal
 from presence.transport.wire.messages import PeerAddress, RoomAddress
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body

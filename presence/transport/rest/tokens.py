@@ -16,7 +16,7 @@ from presence.transport.backend import once
 from presence.transport.process.hinting import json_body
 from presence.transport.process.runtime import runtime
 from presence.transport.wire import access_responses, described, messages, serializers
-from presence.transport.wire.access_messages import MintToken, RevokeTokens
+from presence.transport.wire.backend_messages import MintToken, RevokeTokens
 from presence.transport.wire.needs import needs
 from presence.transport.wire.serializers import Body
 
