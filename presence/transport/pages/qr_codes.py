@@ -14,10 +14,7 @@ _LONGEST = 600
 
 
 def svg(text: str) -> str | None:
-    """Return a QR code of a text as an SVG document; None where the text is too long for one.
-
-    A text of other letters than those of ASCII is one too: whoever makes an address escapes them.
-    """
+    """Return a QR code of a text as an SVG document; None where the text is too long for one."""
     if len(text) > _LONGEST:
         return None
     drawn = io.BytesIO()
