@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from presence.config import Settings
-from presence.domain.peers import room_data, workers
+from presence.domain.data import room_data
+from presence.domain.peers import workers
 from presence.domain.rooms import rooms
 from presence.storage import database, schema
 from presence.transport.wire import room_list, serializers

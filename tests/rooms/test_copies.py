@@ -22,7 +22,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from presence.domain.peers import moderation, peers, room_data, sessions
+from presence.domain.data import peer_data, room_data
+from presence.domain.data.peer_data import Wish
+from presence.domain.peers import moderation, peers, sessions
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
@@ -132,11 +134,9 @@ class Histories(RuleBasedStateMachine):
         known = process.lists.known(*seat)
         updated = self.do(
             number,
-            peers.update_data_of_socket,
-            sid,
+            peer_data.update_of_socket,
+            Wish(sid, data, replace=replace),
             known=(seat[0], known) if known else None,
-            new_data=data,
-            replace=replace,
             limits=LIMITS,
         )
         if updated is not None:
@@ -229,9 +229,8 @@ def test_one_process_reads_nothing_that_it_wrote(session: Any) -> None:
         kept.put(joined.change)
     known = kept.known("r", "p3")
     assert known is not None
-    updated = peers.update_data_of_socket(
-        session, "sid3", known=("r", known), new_data={"a": 1}, limits=LIMITS
-    )
+    wish = Wish("sid3", {"a": 1})
+    updated = peer_data.update_of_socket(session, wish, known=("r", known), limits=LIMITS)
     kept.put(updated.change)
     ended = sessions.end_socket(session, "sid2", in_room="r")
     assert ended is not None

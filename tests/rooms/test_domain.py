@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from presence.config import InvalidSetting, Settings
+from presence.domain.data import peer_data
 from presence.domain.files import file_types, files, word_documents
 from presence.domain.peers import peers, sessions, workers
 from presence.domain.peers.limits import Limits
@@ -74,7 +75,7 @@ def test_a_late_disconnect_ends_only_its_own_session(session: Session) -> None:
 def test_every_change_raises_the_version_by_one(session: Session) -> None:
     versions = [join(session, "r", "a", "sid").version]
     versions.append(
-        peers.update_user_data(
+        peer_data.update(
             session, room_name="r", peer_id="a", new_data={"x": 1}, limits=LIMITS
         ).version
     )

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Flask
@@ -103,6 +104,10 @@ class Announcer:
         Take it around a change together with the messages about it, before `database.writing`.
         """
         return self._locks.of({name for name in room_names if name is not None})
+
+    def in_order_where_free(self, room_names: Iterable[str]) -> AbstractContextManager[set[str]]:
+        """Like `in_order`, for those of some rooms for which that takes no waiting; gives them."""
+        return self._locks.free_ones(room_names)
 
     def note(self, change: Change | None) -> None:
         """Take in what a transaction of this process has changed, as far as it knows that.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Self
 from weakref import WeakValueDictionary
 
@@ -60,6 +61,20 @@ class RoomLocks:
         """Return the locks of some rooms, to be held."""
         # Always in the same order, or two who want the same ones could wait for each other.
         return InOrder([self._of(name) for name in sorted(room_names)])
+
+    @contextmanager
+    def free_ones(self, room_names: Iterable[str]) -> Generator[set[str]]:
+        """Hold the locks of those of some rooms that nobody holds, and give their names."""
+        held: dict[str, _RoomLock] = {}
+        try:
+            for name in room_names:
+                item = self._of(name)
+                if name not in held and item.lock.acquire(blocking=False):
+                    held[name] = item
+            yield set(held)
+        finally:
+            for item in held.values():
+                item.lock.release()
 
     def tidy(self) -> None:
         """Forget every lock that nobody holds or waits for."""
