@@ -11,26 +11,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
+    Integer,
     Text,
     bindparam,
     case,
-    cast,
+    column,
     exists,
     func,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from presence.domain.outbox import outbox
 from presence.domain.peers.results import Updated
 from presence.domain.rooms import rooms
 from presence.domain.rooms.lists import Change, Known
-from presence.domain.values import user_data
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
@@ -42,17 +43,20 @@ _PATIENCE_MS = 100
 
 
 class Step(NamedTuple):
-    """What is to be stored of a peer that is `known`, with the keys that differ by it."""
+    """What is to be stored of a peer that is `known`, with the keys that differ by it.
+
+    ``text`` is what is ``merged`` as JSON.
+    """
 
     sid: str
     room_name: str
     known: Known
     merged: dict[str, Any]
+    text: str
     changed: list[str]
-    now: datetime
 
 
-def store(session: Session, step: Step) -> Updated | None:
+def store(session: Session, step: Step, now: datetime) -> Updated | None:
     """Store a peer's data if it is as known; None, and nothing, if it is not.
 
     The room is locked and gets its next version, and the transaction ends.
@@ -62,14 +66,14 @@ def store(session: Session, step: Step) -> Updated | None:
     _CHANGE_ROOM.later(session, **whose)
     if step.changed and outbox.wants(session, outbox.PEER_UPDATED, step.room_name):
         facts = {"username": peer.username, "user_data": step.merged, "changed": step.changed}
-        outbox.tell_with(session, _TELL, facts, **whose, now=step.now)
+        outbox.tell_with(session, _TELL, facts, **whose, now=now)
     row = _STORE.last_row(
-        session, **whose, now=step.now, data=step.merged, is_changed=bool(step.changed)
+        session, **whose, now=now, data=step.merged, is_changed=bool(step.changed)
     )
-    return _updated(step, row[0], row[1]) if row else None
+    return _updated(step, row[0], row[1], now, text_of_instant(now)) if row else None
 
 
-def store_all(session: Session, steps: Sequence[Step]) -> list[Updated | None]:
+def store_all(session: Session, steps: Sequence[Step], now: datetime) -> list[Updated | None]:
     """Like `store`, of several peers at once, each of which is named once.
 
     On PostgreSQL that is one message. The rooms are locked in the order of their names, as they are
@@ -77,35 +81,37 @@ def store_all(session: Session, steps: Sequence[Step]) -> list[Updated | None]:
     """
     told = any(outbox.wants(session, outbox.PEER_UPDATED, step.room_name) for step in steps)
     if told or database.is_sqlite():
-        return [store(session, step) for step in steps]
+        return [store(session, step, now) for step in steps]
     if not steps:
         return []
-    _BE_IMPATIENT.later(session, milliseconds=str(_PATIENCE_MS))
+    asked = [
+        {
+            "place": place,
+            "room_name": step.room_name,
+            "who": step.known.peer.peer_id,
+            "of_sid": step.sid,
+            "known": step.known.version,
+            "data": orjson.Fragment(step.text),
+            "is_changed": bool(step.changed),
+        }
+        for place, step in enumerate(steps)
+    ]
+    _BE_IMPATIENT.later(session)
     _LOCK_ROOMS.later(session, names=list({step.room_name for step in steps}))
-    rows = _STORE_ALL.last_rows(
-        session,
-        room_names=[step.room_name for step in steps],
-        peer_ids=[step.known.peer.peer_id for step in steps],
-        sids=[step.sid for step in steps],
-        knowns=[step.known.version for step in steps],
-        all_data=[user_data.json_of(step.merged) for step in steps],
-        which_changed=[bool(step.changed) for step in steps],
-        now=max(step.now for step in steps),
-    )
+    rows = _STORE_ALL.last_rows(session, asked=orjson.dumps(asked).decode(), now=now)
     found: list[Updated | None] = [None] * len(steps)
+    now_text = text_of_instant(now)
     for place, room_id, version in rows:
-        found[place - 1] = _updated(steps[place - 1], room_id, version)
+        found[place] = _updated(steps[place], room_id, version, now, now_text)
     return found
 
 
-def _updated(step: Step, room_id: int, version: int) -> Updated:
+def _updated(step: Step, room_id: int, version: int, now: datetime, now_text: str) -> Updated:
     peer = step.known.peer
-    shown = peer._replace(
-        user_data=user_data.json_of(step.merged), last_seen=text_of_instant(step.now)
-    )
+    shown = peer._replace(user_data=step.text, last_seen=now_text)
     change = Change(step.room_name, room_id, version - 1, version, (shown,))
     of = (step.room_name, peer.peer_id, peer.username, step.merged, step.changed, version)
-    return Updated(*of, step.now, change)
+    return Updated(*of, now, change)
 
 
 # In all these statements, for the first may wait for somebody else who changes the peer.
@@ -144,9 +150,7 @@ _STORE = Prepared(
 
 # The rest is for PostgreSQL. What is locked by the first statement is seen by the second as it is
 # then: each begins anew with what was committed before it.
-_BE_IMPATIENT = Prepared(
-    select(func.set_config("lock_timeout", bindparam("milliseconds", type_=Text), True))
-)
+_BE_IMPATIENT = Prepared(select(func.set_config("lock_timeout", str(_PATIENCE_MS), True)))
 _LOCK_ROOMS = Prepared(
     select(Room.id)
     .where(Room.name.in_(bindparam("names", expanding=True)))
@@ -155,20 +159,19 @@ _LOCK_ROOMS = Prepared(
 )
 
 
-_TEXTS: ARRAY[str] = ARRAY(Text)
 _ASKED = (
-    func.unnest(
-        bindparam("room_names", type_=_TEXTS),
-        bindparam("peer_ids", type_=_TEXTS),
-        bindparam("sids", type_=_TEXTS),
-        bindparam("knowns", type_=ARRAY(BigInteger)),
-        bindparam("all_data", type_=_TEXTS),
-        bindparam("which_changed", type_=ARRAY(Boolean)),
-    )
+    func.jsonb_to_recordset(bindparam("asked", type_=Text).cast(JSONB))
     .table_valued(
-        "room_name", "who", "of_sid", "known", "data", "is_changed", with_ordinality="place"
+        column("place", Integer),
+        column("room_name", Text),
+        column("who", Text),
+        column("of_sid", Text),
+        column("known", BigInteger),
+        column("data", JSONB),
+        column("is_changed", Boolean),
+        name="asked",
     )
-    .render_derived()
+    .render_derived(with_types=True)
 )
 _FOUND = (
     select(
@@ -202,7 +205,7 @@ _STORE_ALL = Prepared(
     .where(Peer.id == _FOUND.c.peer_row_id)
     .values(
         last_seen=bindparam("now"),
-        user_data=cast(_FOUND.c.data, Peer.user_data.type),
+        user_data=_FOUND.c.data,
         data_version=case((_FOUND.c.is_changed, _FOUND.c.version), else_=Peer.data_version),
         changed_version=_FOUND.c.version,
     )

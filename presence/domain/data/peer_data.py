@@ -89,7 +89,7 @@ def update_of_socket(
     """
     if known is not None and if_version is None:
         step = _step(wish, *known, limits)
-        updated = known_data.store(session, step)
+        updated = known_data.store(session, step, clock.now())
         if updated is not None:
             return updated
     room_name, peer_id = sessions.peer_of(session, wish.sid)
@@ -126,9 +126,8 @@ def update_of_sockets(
             steps[place] = _step(wish, room_name, known, limits)
         except PresenceError as error:
             found[place] = error
-    for place, updated in zip(
-        steps, known_data.store_all(session, list(steps.values())), strict=True
-    ):
+    stored = known_data.store_all(session, list(steps.values()), clock.now())
+    for place, updated in zip(steps, stored, strict=True):
         found[place] = updated
     return found
 
@@ -146,4 +145,4 @@ def _step(wish: Wish, room_name: str, known: Known, limits: Limits) -> Step:
     if limits.is_full:
         user_data.check_room_for(stored, merged)
     changed = user_data.changed_keys(stored, merged)
-    return Step(wish.sid, room_name, known, merged, changed, clock.now())
+    return Step(wish.sid, room_name, known, merged, user_data.json_of(merged), changed)

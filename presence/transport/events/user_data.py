@@ -16,6 +16,7 @@ from presence.domain.data.peer_data import Wish
 from presence.domain.peers.results import Updated
 from presence.domain.permissions.tokens import UPDATE
 from presence.domain.rooms.lists import Known
+from presence.errors import PresenceError
 from presence.storage import database
 from presence.transport.events import dispatch
 from presence.transport.events.gathering import Gathering
@@ -30,6 +31,9 @@ from presence.transport.wire.serializers import Body
 # long because others send much.
 _MOST_TOGETHER = 64
 _MOST_BYTES_TOGETHER = 256 * 1024
+# For how long they wait at most for rooms that somebody else of this process holds, who may wait
+# for long; who wants something of such a room goes alone.
+_PATIENCE_SECONDS = 0.02
 
 
 class _Seated(NamedTuple):
@@ -51,7 +55,7 @@ def init_app(run: Runtime) -> None:
     if run.settings.has_shared_database:
         together = _Together(partial(_update_together, run), _MOST_TOGETHER)
     handler = update_wrapper(partial(on_update_user_data, together), on_update_user_data)
-    dispatch.register(run, "update_user_data", handler, Need(UPDATE))
+    dispatch.register(run, "update_user_data", handler, Need(UPDATE), in_app=False)
 
 
 @described.event(
@@ -75,7 +79,7 @@ def on_update_user_data(together: _Together | None, run: Runtime, sid: str, data
             return outcome
     with run.announcer.in_order(seat.room_name if seat else None):
         known = run.room_lists.known(*seat) if seat else None
-        with database.writing() as session:
+        with run.app.app_context(), database.writing() as session:
             updated = peer_data.update_of_socket(
                 session,
                 wish,
@@ -89,12 +93,10 @@ def on_update_user_data(together: _Together | None, run: Runtime, sid: str, data
 
 
 def _update_together(run: Runtime, seated: list[_Seated]) -> list[_Outcome]:
-    """Do what several sockets want, as far as their peers are known and nobody holds their rooms.
-
-    Whoever else holds one may wait for long, and they would with it.
-    """
+    """Do what several sockets want, as far as their peers are known and their rooms are free."""
     outcomes: list[_Outcome] = [None] * len(seated)
-    with run.announcer.in_order_where_free(one.seat.room_name for one in seated) as free:
+    names = {one.seat.room_name for one in seated}
+    with run.announcer.in_order_where_free(names, _PATIENCE_SECONDS) as free:
         wanted: dict[int, tuple[Wish, str, Known]] = {}
         size = 0
         for place, (seat, wish, _) in enumerate(seated):
@@ -105,24 +107,27 @@ def _update_together(run: Runtime, seated: list[_Seated]) -> list[_Outcome]:
         if not wanted:
             return outcomes
         try:
-            with database.writing() as session:
+            with run.app.app_context(), database.writing() as session:
                 found = peer_data.update_of_sockets(session, list(wanted.values()), run.limits)
         except database.RowsBusy:
             return outcomes
         for place, result in zip(wanted, found, strict=True):
-            outcomes[place] = result
-            if isinstance(result, Updated):
-                # It is committed: whatever goes wrong from here on, nobody does it once more.
-                try:
-                    outcomes[place] = _tell(
-                        run, seated[place].wish.sid, result, seated[place].hints
-                    )
-                except Exception as error:
-                    outcomes[place] = error
+            outcomes[place] = _told(run, seated[place], result)
     for result in found:
         if isinstance(result, Updated):
             _mark(run, result)
     return outcomes
+
+
+def _told(run: Runtime, one: _Seated, result: Updated | PresenceError | None) -> _Outcome:
+    """Tell of one that was done with others, and return what comes of it."""
+    if not isinstance(result, Updated):
+        return result
+    try:
+        return _tell(run, one.wish.sid, result, one.hints)
+    except Exception as error:
+        # It is committed: whatever went wrong after that, nobody is to do it once more.
+        return error
 
 
 def _tell(run: Runtime, sid: str, updated: Updated, hints: Body) -> Body:

@@ -105,9 +105,11 @@ class Announcer:
         """
         return self._locks.of({name for name in room_names if name is not None})
 
-    def in_order_where_free(self, room_names: Iterable[str]) -> AbstractContextManager[set[str]]:
-        """Like `in_order`, for those of some rooms for which that takes no waiting; gives them."""
-        return self._locks.free_ones(room_names)
+    def in_order_where_free(
+        self, room_names: Iterable[str], seconds: float
+    ) -> AbstractContextManager[set[str]]:
+        """Like `in_order`, for those of some rooms that are free in time; gives their names."""
+        return self._locks.free_ones(room_names, seconds)
 
     def note(self, change: Change | None) -> None:
         """Take in what a transaction of this process has changed, as far as it knows that.

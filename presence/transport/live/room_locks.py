@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Self
@@ -63,13 +64,15 @@ class RoomLocks:
         return InOrder([self._of(name) for name in sorted(room_names)])
 
     @contextmanager
-    def free_ones(self, room_names: Iterable[str]) -> Generator[set[str]]:
-        """Hold the locks of those of some rooms that nobody holds, and give their names."""
+    def free_ones(self, room_names: Iterable[str], seconds: float) -> Generator[set[str]]:
+        """Hold the locks of those of some rooms that are free by then, and give their names."""
+        until = time.monotonic() + seconds
         held: dict[str, _RoomLock] = {}
         try:
-            for name in room_names:
+            for name in sorted(set(room_names)):
                 item = self._of(name)
-                if name not in held and item.lock.acquire(blocking=False):
+                is_free = item.lock.acquire(blocking=False)
+                if is_free or item.lock.acquire(timeout=max(0.0, until - time.monotonic())):
                     held[name] = item
             yield set(held)
         finally:
