@@ -21,9 +21,9 @@ from presence.transport.wire.room_list import RoomList
 WORKER = "w" * 32
 
 
-def make_app(folder: Path) -> Flask:
+def make_app(folder: Path, url: str | None = None) -> Flask:
     """An app over an empty database with one worker, not serving."""
-    url = f"sqlite:///{folder}/test.db"
+    url = url or f"sqlite:///{folder}/test.db"
     app = create_app(Settings(database_url=url, upload_dir=str(folder / "uploads")))
     with app.app_context():
         schema.upgrade()

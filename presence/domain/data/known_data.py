@@ -64,8 +64,8 @@ def store(session: Session, step: Step, now: datetime) -> Updated | None:
     peer, version = step.known
     whose = {"room_name": step.room_name, "who": peer.peer_id, "of_sid": step.sid, "known": version}
     _CHANGE_ROOM.later(session, **whose)
-    if step.changed and outbox.wants(session, outbox.PEER_UPDATED, step.room_name):
-        facts = {"username": peer.username, "user_data": step.merged, "changed": step.changed}
+    facts = _facts(session, step)
+    if facts is not None:
         outbox.tell_with(session, _TELL, facts, **whose, now=now)
     row = _STORE.last_row(
         session, **whose, now=now, data=step.merged, is_changed=bool(step.changed)
@@ -79,13 +79,13 @@ def store_all(session: Session, steps: Sequence[Step], now: datetime) -> list[Up
     On PostgreSQL that is one message. The rooms are locked in the order of their names, as they are
     everywhere; one that is locked for long by somebody else makes all of it fail.
     """
-    told = any(outbox.wants(session, outbox.PEER_UPDATED, step.room_name) for step in steps)
-    if told or database.is_sqlite():
+    if database.is_sqlite():
         return [store(session, step, now) for step in steps]
     if not steps:
         return []
-    asked = [
-        {
+    store_all, asked = _STORE_ALL, []
+    for place, step in enumerate(steps):
+        row = {
             "place": place,
             "room_name": step.room_name,
             "who": step.known.peer.peer_id,
@@ -94,16 +94,27 @@ def store_all(session: Session, steps: Sequence[Step], now: datetime) -> list[Up
             "data": orjson.Fragment(step.text),
             "is_changed": bool(step.changed),
         }
-        for place, step in enumerate(steps)
-    ]
+        facts = _facts(session, step)
+        if facts is not None:
+            store_all = _STORE_ALL_AND_TELL
+            row["own_id"], row["about"] = outbox.noted(session, facts)
+        asked.append(row)
     _BE_IMPATIENT.later(session)
     _LOCK_ROOMS.later(session, names=list({step.room_name for step in steps}))
-    rows = _STORE_ALL.last_rows(session, asked=orjson.dumps(asked).decode(), now=now)
+    rows = store_all.last_rows(session, asked=orjson.dumps(asked).decode(), now=now)
     found: list[Updated | None] = [None] * len(steps)
     now_text = text_of_instant(now)
     for place, room_id, version in rows:
         found[place] = _updated(steps[place], room_id, version, now, now_text)
     return found
+
+
+def _facts(session: Session, step: Step) -> dict[str, Any] | None:
+    """Return what backends are told of it, None for nothing."""
+    if not (step.changed and outbox.wants(session, outbox.PEER_UPDATED, step.room_name)):
+        return None
+    username = step.known.peer.username
+    return {"username": username, "user_data": step.merged, "changed": step.changed}
 
 
 def _updated(step: Step, room_id: int, version: int, now: datetime, now_text: str) -> Updated:
@@ -169,15 +180,16 @@ _ASKED = (
         column("known", BigInteger),
         column("data", JSONB),
         column("is_changed", Boolean),
+        column("own_id", Text),
+        column("about", Text),
         name="asked",
     )
     .render_derived(with_types=True)
 )
+_PASSED_ON = ("place", "room_name", "who", "data", "is_changed", "own_id", "about")
 _FOUND = (
     select(
-        _ASKED.c.place,
-        _ASKED.c.data,
-        _ASKED.c.is_changed,
+        *(_ASKED.c[name] for name in _PASSED_ON),
         Peer.id.label("peer_row_id"),
         Room.id.label("room_id"),
         (
@@ -200,7 +212,7 @@ _LATEST = (
 _RAISED = (
     update(Room).where(Room.id == _LATEST.c.room_id).values(version=_LATEST.c.version).cte("raised")
 )
-_STORE_ALL = Prepared(
+_CHANGED = (
     update(Peer)
     .where(Peer.id == _FOUND.c.peer_row_id)
     .values(
@@ -211,4 +223,8 @@ _STORE_ALL = Prepared(
     )
     .returning(_FOUND.c.place, _FOUND.c.room_id, _FOUND.c.version)
     .add_cte(_RAISED)
+)
+_STORE_ALL = Prepared(_CHANGED)
+_STORE_ALL_AND_TELL = Prepared(
+    _CHANGED.add_cte(outbox.telling_of(outbox.PEER_UPDATED, _FOUND).cte("told"))
 )
