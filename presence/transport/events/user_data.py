@@ -16,11 +16,11 @@ from presence.domain.data.peer_data import Wish
 from presence.domain.peers.results import Updated
 from presence.domain.permissions.tokens import UPDATE
 from presence.domain.rooms.lists import Known
-from presence.errors import PresenceError
 from presence.storage import database
 from presence.transport.events import dispatch
 from presence.transport.events.gathering import Gathering
 from presence.transport.live.switchboard import Seat
+from presence.transport.live.told_versions import Notice
 from presence.transport.process.runtime import Runtime
 from presence.transport.wire import described, messages, room_responses, serializers
 from presence.transport.wire.messages import UpdateUserData
@@ -87,16 +87,16 @@ def on_update_user_data(together: _Together | None, run: Runtime, sid: str, data
                 if_version=message.if_version,
                 limits=run.limits,
             )
-        body = _tell(run, sid, updated, hints)
+        (body,) = _tell(run, updated.room_name, [(sid, hints, updated)])
     _mark(run, updated)
     return body
 
 
 def _update_together(run: Runtime, seated: list[_Seated]) -> list[_Outcome]:
     """Do what several sockets want, as far as their peers are known and their rooms are free."""
-    outcomes: list[_Outcome] = [None] * len(seated)
+    outcomes: dict[int, _Outcome] = dict.fromkeys(range(len(seated)))
     names = {one.seat.room_name for one in seated}
-    with run.announcer.in_order_where_free(names, _PATIENCE_SECONDS) as free:
+    with run.announcer.locks.free_ones(names, _PATIENCE_SECONDS) as free:
         wanted: dict[int, tuple[Wish, str, Known]] = {}
         size = 0
         for place, (seat, wish, _) in enumerate(seated):
@@ -105,39 +105,43 @@ def _update_together(run: Runtime, seated: list[_Seated]) -> list[_Outcome]:
                 size += len(known.peer.user_data)
                 wanted[place] = wish, seat.room_name, known
         if not wanted:
-            return outcomes
+            return list(outcomes.values())
         try:
             with run.app.app_context(), database.writing() as session:
                 found = peer_data.update_of_sockets(session, list(wanted.values()), run.limits)
         except database.RowsBusy:
-            return outcomes
+            return list(outcomes.values())
+        updates: dict[str, list[tuple[int, Updated]]] = {}
         for place, result in zip(wanted, found, strict=True):
-            outcomes[place] = _told(run, seated[place], result)
-    for result in found:
-        if isinstance(result, Updated):
-            _mark(run, result)
-    return outcomes
+            if isinstance(result, Updated):
+                updates.setdefault(result.room_name, []).append((place, result))
+            else:
+                outcomes[place] = result
+        for room_name, done in updates.items():
+            whose = [(seated[place].wish.sid, seated[place].hints, one) for place, one in done]
+            try:
+                bodies: list[Any] = _tell(run, room_name, whose)
+            except Exception as error:
+                # It is committed: whatever went wrong after that, nobody is to do it once more.
+                bodies = [error] * len(done)
+            outcomes.update(zip([place for place, _ in done], bodies, strict=True))
+    for done in updates.values():
+        for _, updated in done:
+            _mark(run, updated)
+    return list(outcomes.values())
 
 
-def _told(run: Runtime, one: _Seated, result: Updated | PresenceError | None) -> _Outcome:
-    """Tell of one that was done with others, and return what comes of it."""
-    if not isinstance(result, Updated):
-        return result
-    try:
-        return _tell(run, one.wish.sid, result, one.hints)
-    except Exception as error:
-        # It is committed: whatever went wrong after that, nobody is to do it once more.
-        return error
-
-
-def _tell(run: Runtime, sid: str, updated: Updated, hints: Body) -> Body:
+def _tell(run: Runtime, room_name: str, done: list[tuple[str, Body, Updated]]) -> list[Body]:
     """Answer with what was committed and tell the others, with the room in order."""
-    run.announcer.note(updated.change)
-    body = serializers.user_data_success(updated) | hints
-    run.sockets.send(sid, "update_user_data_success", body)
-    notice = serializers.user_data_notice(updated)
-    run.announcer.emit("user_data_updated", notice, updated.room_name, skip=sid)
-    return body
+    bodies, notices = [], []
+    for sid, hints, updated in done:
+        run.announcer.note(updated.change)
+        body = serializers.user_data_success(updated) | hints
+        run.sockets.send(sid, "update_user_data_success", body)
+        bodies.append(body)
+        notices.append(Notice("user_data_updated", serializers.user_data_notice(updated), sid))
+    run.announcer.emit_all(notices, room_name)
+    return bodies
 
 
 def _mark(run: Runtime, updated: Updated) -> None:
