@@ -182,6 +182,7 @@ class Histories(RuleBasedStateMachine):
             assert self.tags.setdefault(tag, body) == body
 
 
+@pytest.mark.timeout(60 + 6 * EXAMPLES)
 def test_kept_lists_show_what_is_stored_whatever_happened() -> None:
     run_state_machine_as_test(
         Histories, settings=settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
