@@ -73,7 +73,7 @@ class RoomCopy:
         for change in waiting:
             if change.version <= self.version:
                 continue
-            if False:
+            if change.previous_version > self.version:
                 self._ahead.append(change)
                 continue
             self._next.append(change)
