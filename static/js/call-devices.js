@@ -1,0 +1,172 @@
+// What one sends of oneself: a microphone and a camera, chosen, opened, changed, lost and closed.
+
+import { testPicture, testTone } from "./call-synthetic.js";
+
+const KEY = "presence-devices";
+const NONE = "none";
+const TEST = "test";
+// Whatever the browser takes first.
+const USUAL = "";
+
+const KINDS = {
+  microphone: { kind: "audio", device: "audioinput", test: "Test tone" },
+  camera: { kind: "video", device: "videoinput", test: "Test picture" },
+};
+
+/**
+ * Return one's own devices. `choice` is `{ microphone, camera }`: an id of a device, “” for the usual one,
+ * “test” or “none”. `stream` has the tracks of now; `changed()` is called when they, or `problems`, are others.
+ */
+export function ownDevices(nameOf, changed) {
+  const stream = new MediaStream();
+  const choice = { microphone: USUAL, camera: USUAL };
+  // Why something is not sent although it was wanted, in words.
+  const problems = { microphone: "", camera: "" };
+  const ends = { microphone: null, camera: null };
+  // Goes up with each choice, so that a device that is lent too late is given back.
+  const turns = { microphone: 0, camera: 0 };
+
+  const trackOf = (name) => stream.getTracks().find(({ kind }) => kind === KINDS[name].kind) ?? null;
+
+  /** Put a track in the place of the one there is. */
+  function put(name, track, end = null) {
+    const old = trackOf(name);
+    const endOld = ends[name];
+    if (track) stream.addTrack(track);
+    if (old) stream.removeTrack(old);
+    old?.stop();
+    endOld?.();
+    ends[name] = end;
+    track?.addEventListener("ended", () => trackOf(name) === track && lost(name));
+  }
+
+  /** A device was pulled out. Sound goes on with another; a picture is nobody's to show unasked. */
+  async function lost(name) {
+    put(name, null);
+    choice[name] = NONE;
+    problems[name] = `The ${name} is gone. Choose another.`;
+    changed();
+    if (name !== "microphone") return;
+    await use(name, USUAL);
+    if (trackOf(name)) problems[name] = `The microphone is gone; “${trackOf(name).label}” is used instead.`;
+    changed();
+  }
+
+  const constraints = (id) => (id === USUAL ? true : { deviceId: { ideal: id } });
+
+  async function lend(name, wanted) {
+    if (wanted === NONE) return {};
+    if (wanted === TEST) return name === "camera" ? testPicture(nameOf()) : testTone();
+    if (!navigator.mediaDevices) throw new DOMException("", "InsecureContext");
+    const { kind } = KINDS[name];
+    const [track] = (await navigator.mediaDevices.getUserMedia({ [kind]: constraints(wanted) })).getTracks();
+    return { track };
+  }
+
+  async function use(name, wanted) {
+    const turn = (turns[name] += 1);
+    choice[name] = wanted;
+    let found = {};
+    let problem = "";
+    try {
+      found = await lend(name, wanted);
+    } catch (error) {
+      problem = whyNot(name, error);
+    }
+    if (turn !== turns[name]) {
+      found.track?.stop();
+      found.end?.();
+      return;
+    }
+    problems[name] = problem;
+    put(name, found.track ?? null, found.end);
+    changed();
+  }
+
+  return {
+    stream,
+    choice,
+    problems,
+    trackOf,
+    use,
+    /** Choose both; where both are devices the browser asks once. */
+    async open({ microphone, camera }) {
+      const isReal = (wanted) => wanted !== NONE && wanted !== TEST;
+      if (isReal(microphone) && isReal(camera) && navigator.mediaDevices) {
+        // What it lends here it lends again without asking; and what it has not is found out one by one.
+        const both = { audio: constraints(microphone), video: constraints(camera) };
+        const turn = [(turns.microphone += 1), (turns.camera += 1)].join();
+        Object.assign(choice, { microphone, camera });
+        const lent = await navigator.mediaDevices.getUserMedia(both).catch(() => null);
+        const isLate = turn !== [turns.microphone, turns.camera].join();
+        if (lent && isLate) for (const track of lent.getTracks()) track.stop();
+        if (isLate) return;
+        if (lent) {
+          problems.microphone = problems.camera = "";
+          put("microphone", lent.getAudioTracks()[0]);
+          put("camera", lent.getVideoTracks()[0]);
+          changed();
+          return;
+        }
+      }
+      await Promise.all([use("microphone", microphone), use("camera", camera)]);
+    },
+    /** Give everything back. */
+    close() {
+      for (const name of Object.keys(KINDS)) {
+        turns[name] += 1;
+        problems[name] = "";
+        put(name, null);
+      }
+    },
+    /** Return what there is to choose from, `[[value, words]]`, and which of it is used. */
+    async list(name) {
+      const all = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
+      const { device, test } = KINDS[name];
+      const found = all.filter(({ kind, deviceId }) => kind === device && deviceId !== "default" && deviceId !== "communications");
+      // Before a browser has lent one it tells neither ids nor names.
+      const known = found.filter(({ deviceId }) => deviceId);
+      const used = trackOf(name)?.getSettings().deviceId;
+      const items = known.map(({ deviceId, label }, at) => [deviceId, label || `${capital(name)} ${at + 1}`]);
+      if (items.length === 0) items.push([USUAL, found.length ? `The usual ${name}` : `No ${name} found`]);
+      items.push([TEST, test], [NONE, "None"]);
+      const isListed = (value) => items.some(([one]) => one === value);
+      const selected = isListed(choice[name]) ? choice[name] : isListed(used) ? used : items[0][0];
+      return { items, selected };
+    },
+  };
+}
+
+/** Return what was chosen in this browser before. */
+export function rememberedChoice() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY));
+    const read = (value) => (typeof value === "string" ? value : USUAL);
+    return { microphone: read(kept?.microphone), camera: read(kept?.camera) };
+  } catch {
+    return { microphone: USUAL, camera: USUAL };
+  }
+}
+
+/** Keep what was chosen, if the browser lets us. */
+export function rememberChoice(choice) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(choice));
+  } catch {
+    // Then it is chosen anew next time.
+  }
+}
+
+function whyNot(device, { name }) {
+  if (name === "InsecureContext") return `This page is not secure (HTTPS), so browsers lend it no ${device}.`;
+  if (name === "NotAllowedError") {
+    return `The browser does not lend the ${device}: allow it beside the address above, and try again.`;
+  }
+  if (name === "NotFoundError") return `There is no ${device}.`;
+  if (name === "NotReadableError") return `The ${device} does not start; another program may have it.`;
+  return `The ${device} cannot be used just now (${name}).`;
+}
+
+function capital(word) {
+  return word[0].toUpperCase() + word.slice(1);
+}
