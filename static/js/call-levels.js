@@ -8,7 +8,8 @@ export function measure(track) {
   context ??= new AudioContext();
   users += 1;
   const source = context.createMediaStreamSource(new MediaStream([track]));
-  const analyser = new AnalyserNode(context, { fftSize: 512 });
+  // As long as it takes until somebody looks again, so that no short sound is missed.
+  const analyser = new AnalyserNode(context, { fftSize: 8192 });
   const samples = new Float32Array(analyser.fftSize);
   source.connect(analyser);
   // Before anybody has touched the page it may not.

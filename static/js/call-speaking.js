@@ -2,7 +2,7 @@
 
 import { measure, receivedLevel } from "./call-levels.js";
 
-const LOOK_MS = 250;
+const LOOK_MS = 120;
 const LOUD = 0.015;
 // Between two words nobody is silent.
 const HOLD_MS = 900;

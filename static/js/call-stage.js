@@ -37,8 +37,9 @@ export function startStage(room, icons) {
   let seen = { track: null, stream: null };
   let shared = null;
   let isMuted = false;
-  // The camera to start again.
+  // The camera to start again, and what is wrong with devices.
   let camera = "";
+  let problem = "";
   // Whom the news says to be missing.
   let missed = null;
   let absenceTimer = null;
@@ -105,6 +106,7 @@ export function startStage(room, icons) {
     screen.end();
     const ended = call;
     call = shared = null;
+    problem = "";
     seen = { track: null, stream: null };
     ended.close();
     own.close();
@@ -212,8 +214,8 @@ export function startStage(room, icons) {
     if (video !== seen.track) seen = { track: video, stream: video && new MediaStream([video]) };
     const mirrored = own.choice.camera !== "test";
     pictures.set(OWN, { own: true, name: "You", stream: seen.stream, isDark: !video, notes, mirrored, state: "connected" });
-    const problem = own.problems.microphone || own.problems.camera;
-    if (problem) news.textContent = problem;
+    const words = Object.values(own.problems).filter(Boolean).join(" ");
+    if (words !== problem) news.textContent = problem = words;
     shareOwn();
     room.calling({ ...own.choice, isMuted });
     count();

@@ -98,7 +98,7 @@ class Visitor:
 
     def fold_call(self) -> None:
         """Look at the room, while the call goes on."""
-        self.page.keyboard.press("Escape")
+        self.page.click("#stage-fold")
         self.sees("#stage-open")
 
     def edit(self, text: str) -> None:
