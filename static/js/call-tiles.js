@@ -19,7 +19,7 @@ export function tiles(large, small, icons, blocked) {
     const element = document.createElement("li");
     element.className = `tile${kind === "screen" ? " screen" : ""}${own ? " own" : ""}`;
     const video = document.createElement("video");
-    Object.assign(video, { autoplay: true, playsInline: true, muted: own || isSilent });
+    Object.assign(video, { autoplay: true, playsInline: true });
     const face = document.createElement("span");
     face.className = "tile-face";
     face.setAttribute("aria-hidden", "true");
@@ -52,8 +52,15 @@ export function tiles(large, small, icons, blocked) {
     return svg;
   }
 
-  function play(tile) {
-    tile.video.play().catch(({ name }) => name === "NotAllowedError" && blocked());
+  function play({ video, own }) {
+    video.muted = own || isSilent;
+    video.play().catch(({ name }) => {
+      if (name !== "NotAllowedError") return;
+      // Without sound it may.
+      video.muted = true;
+      video.play().catch(() => {});
+      blocked();
+    });
   }
 
   /** Put each where it belongs: screens and whoever is wanted large, the others beside them. */

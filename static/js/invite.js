@@ -14,7 +14,7 @@ export function startInvite(room) {
   room.invites = (button, second) => {
     button.addEventListener("click", () => copy(link.value, button));
     // Left by the page itself, so that no link from elsewhere puts anybody into a call.
-    second.addEventListener("click", () => room.isCalling() && leaveWord(room.name));
+    second?.addEventListener("click", () => room.isCalling() && leaveWord(room.name));
   };
   room.invites(document.getElementById("invite-copy"), document.getElementById("invite-second"));
 }
@@ -31,7 +31,7 @@ export function isSecond(roomName) {
 }
 
 function leaveWord(room) {
-  // Somebody else needs a token of their own.
+  // There, somebody else needs a token of their own.
   if (isLocked) return;
   try {
     localStorage.setItem(KEY, JSON.stringify({ room, at: Date.now() }));
