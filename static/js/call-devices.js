@@ -22,6 +22,7 @@ export function ownDevices(nameOf, changed) {
   const choice = { microphone: USUAL, camera: USUAL };
   // Why something is not sent although it was wanted, in words.
   const problems = { microphone: "", camera: "" };
+  const causes = { microphone: "", camera: "" };
   const ends = { microphone: null, camera: null };
   // Goes up with each choice, so that a device that is lent too late is given back.
   const turns = { microphone: 0, camera: 0 };
@@ -44,6 +45,7 @@ export function ownDevices(nameOf, changed) {
   async function lost(name) {
     put(name, null);
     choice[name] = NONE;
+    causes[name] = "";
     problems[name] = `The ${name} is gone. Choose another.`;
     changed();
     if (name !== "microphone") return;
@@ -67,18 +69,19 @@ export function ownDevices(nameOf, changed) {
     const turn = (turns[name] += 1);
     choice[name] = wanted;
     let found = {};
-    let problem = "";
+    let cause = "";
     try {
       found = await lend(name, wanted);
     } catch (error) {
-      problem = whyNot(name, error);
+      cause = error.name;
     }
     if (turn !== turns[name]) {
       found.track?.stop();
       found.end?.();
       return;
     }
-    problems[name] = problem;
+    causes[name] = cause;
+    problems[name] = cause && whyNot(name, cause);
     put(name, found.track ?? null, found.end);
     changed();
   }
@@ -87,6 +90,12 @@ export function ownDevices(nameOf, changed) {
     stream,
     choice,
     problems,
+    /** Why not everything is sent that was wanted, in words, or “”. */
+    get problem() {
+      const isSame = causes.camera !== "" && causes.camera === causes.microphone;
+      if (isSame) return whyNot("camera or microphone", causes.camera);
+      return [problems.microphone, problems.camera].filter(Boolean).join(" ");
+    },
     trackOf,
     use,
     /** Choose both; where both are devices the browser asks once. */
@@ -102,7 +111,7 @@ export function ownDevices(nameOf, changed) {
         if (lent && isLate) for (const track of lent.getTracks()) track.stop();
         if (isLate) return;
         if (lent) {
-          problems.microphone = problems.camera = "";
+          causes.microphone = causes.camera = problems.microphone = problems.camera = "";
           put("microphone", lent.getAudioTracks()[0]);
           put("camera", lent.getVideoTracks()[0]);
           changed();
@@ -115,7 +124,7 @@ export function ownDevices(nameOf, changed) {
     close() {
       for (const name of Object.keys(KINDS)) {
         turns[name] += 1;
-        problems[name] = "";
+        causes[name] = problems[name] = "";
         put(name, null);
       }
     },
@@ -157,14 +166,12 @@ export function rememberChoice(choice) {
   }
 }
 
-function whyNot(device, { name }) {
-  if (name === "InsecureContext") return `This page is not secure (HTTPS), so browsers lend it no ${device}.`;
-  if (name === "NotAllowedError") {
-    return `The browser does not lend the ${device}: allow it beside the address above, and try again.`;
-  }
-  if (name === "NotFoundError") return `There is no ${device}.`;
-  if (name === "NotReadableError") return `The ${device} does not start; another program may have it.`;
-  return `The ${device} cannot be used just now (${name}).`;
+function whyNot(device, cause) {
+  if (cause === "InsecureContext") return `This page is not secure (HTTPS), so browsers lend it no ${device}.`;
+  if (cause === "NotAllowedError") return `The browser lends no ${device}: allow it beside the address above, and try again.`;
+  if (cause === "NotFoundError") return `There is no ${device}.`;
+  if (cause === "NotReadableError") return `No ${device} starts; another program may have it.`;
+  return `No ${device} can be used just now (${cause}).`;
 }
 
 function capital(word) {

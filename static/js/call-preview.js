@@ -27,9 +27,9 @@ export function startPreview(own) {
     video.classList.toggle("mirrored", own.choice.camera !== "test");
     dark.hidden = picture !== null;
     dark.querySelector("span").textContent = own.problems.camera ? "No camera" : "Camera off";
-    const problems = [...new Set(Object.values(own.problems).filter(Boolean))].join(" ");
-    if (problem.textContent !== problems) problem.textContent = problems;
-    get("preview-again").hidden = !problems;
+    if (problem.textContent !== own.problem) problem.textContent = own.problem;
+    get("preview-again").hidden = !own.problem;
+    get("preview-blind").hidden = dialog.classList.contains("in-call") || picture === null;
     listen();
     for (const [name, select] of Object.entries(selects)) {
       const { items, selected } = await own.list(name);
@@ -75,7 +75,7 @@ export function startPreview(own) {
       get("preview-title").textContent = title;
       get("preview-who").textContent = who;
       get("preview-join").textContent = isInCall ? "Done" : "Join";
-      get("preview-blind").hidden = get("preview-cancel").hidden = isInCall;
+      get("preview-cancel").hidden = isInCall;
       get("preview-silence").hidden = !isInCall;
       if (!dialog.open) dialog.showModal();
       get("preview-join").focus();

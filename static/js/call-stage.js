@@ -13,8 +13,12 @@ import { startView } from "./call-view.js";
 const MOST = 12;
 // How long a picture does not move before it counts as one of before.
 const STILL_MS = 700;
+// How many such times somebody without a picture may be away.
+const HIDDEN_LOOKS = 5;
 // The keys of one's own tiles; those of others begin with their peer_id.
 const OWN_SCREEN = "own screen";
+const LOST = "The server does not answer. The call goes on.";
+// What a second tab sends: no device, which the first has, and no sound, which both would hear.
 const QUIET = { microphone: "none", camera: "test" };
 
 /** Make the stage work; returns `{ begin, isOn }`. `icons` is the address of the icons. */
@@ -43,8 +47,9 @@ export function startStage(room, icons) {
   // Whom the news says to be missing.
   let missed = null;
   let absenceTimer = null;
-  // Who has gone as far as the server knows, and shows no moving picture either.
+  // Who has gone as far as the server knows, and shows no moving picture either; and for how many looks.
   const away = new Set();
+  const absences = new Map();
   // Whose lines are, or were, up: who never answers is in the room, but not in the call.
   const inCall = new Set();
 
@@ -69,9 +74,8 @@ export function startStage(room, icons) {
       room.say(asked ? "" : "Opening camera and microphone…");
       const opening = own.open(choice);
       if (!asked) await opening;
-      const hasProblem = own.problems.camera || own.problems.microphone;
       // Somebody may have come while the browser asked.
-      const how = await (asked ?? (hasProblem || (others().length > 0 && !isFree) ? ask() : "join"));
+      const how = await (asked ?? (own.problem || (others().length > 0 && !isFree) ? ask() : "join"));
       room.say("");
       if (how === null || client.roomName === null) return own.close();
       if (how === "blind") await own.use("camera", "none");
@@ -114,6 +118,7 @@ export function startStage(room, icons) {
     chat.clear();
     lines.clear();
     away.clear();
+    absences.clear();
     inCall.clear();
     get("stage-hear").hidden = true;
     get("call-sound").checked = false;
@@ -130,7 +135,9 @@ export function startStage(room, icons) {
     connection.on("state", ({ state, reason }) => {
       lines.note(connection);
       if (state === "connected") welcome(peerId);
-      if (state === "failed" && reason && inCall.has(peerId)) miss(peerId, reason.replace(`“${peerId}”`, nameOf(peerId)));
+      // Nothing there answers any more: they have left, and what said so was lost with a line.
+      if (state === "failed" && connection.remoteId === null) part(peerId);
+      else if (state === "failed" && reason && inCall.has(peerId)) miss(peerId, reason.replace(`“${peerId}”`, nameOf(peerId)));
       person();
       count();
     });
@@ -143,12 +150,8 @@ export function startStage(room, icons) {
     connection.on("open", () => lines.show());
     connection.on("message", (message) => hear(connection, message));
     connection.on("closed", () => {
-      for (const key of pictures.keys(`${peerId} `)) pictures.remove(key);
       lines.forget(peerId);
-      away.delete(peerId);
-      if (call && inCall.delete(peerId)) {
-        miss(peerId, `${nameOf(peerId)} is no longer in the call.`);
-      }
+      part(peerId);
       count();
     });
     lines.note(connection);
@@ -159,7 +162,7 @@ export function startStage(room, icons) {
   /** Show a person, and each screen of theirs, as they are now. */
   function show(connection) {
     const { peerId, state, remoteId } = connection;
-    if (!call || state === "closed") return;
+    if (!call || state === "closed" || away.has(peerId)) return;
     if (remoteId !== null) inCall.add(peerId);
     if (!inCall.has(peerId)) return;
     const name = nameOf(peerId);
@@ -169,7 +172,7 @@ export function startStage(room, icons) {
     const [stream = null, ...more] = streams.filter((one) => !screens.includes(one));
     for (const one of stream?.getTracks() ?? []) one.onmute = one.onunmute = () => show(connection);
     if (stream) stream.onremovetrack = stream.onaddtrack = () => show(connection);
-    const isReconnecting = away.has(peerId) || ["recovering", "failed"].includes(state);
+    const isReconnecting = ["recovering", "failed"].includes(state);
     // A line is connected before the first picture has come.
     const isDark = connection.hidden || !stream?.getVideoTracks().some(({ muted }) => !muted);
     const isSilent = connection.muted || !stream?.getAudioTracks().length;
@@ -214,8 +217,7 @@ export function startStage(room, icons) {
     if (video !== seen.track) seen = { track: video, stream: video && new MediaStream([video]) };
     const mirrored = own.choice.camera !== "test";
     pictures.set(OWN, { own: true, name: "You", stream: seen.stream, isDark: !video, notes, mirrored, state: "connected" });
-    const words = Object.values(own.problems).filter(Boolean).join(" ");
-    if (words !== problem) news.textContent = problem = words;
+    if (own.problem !== problem) news.textContent = problem = own.problem;
     shareOwn();
     room.calling({ ...own.choice, isMuted });
     count();
@@ -245,6 +247,13 @@ export function startStage(room, icons) {
     lines.show();
   }
 
+  /** Somebody is in the call no more, if they were. */
+  function part(peerId) {
+    for (const key of pictures.keys(`${peerId} `)) pictures.remove(key);
+    away.delete(peerId);
+    if (call && inCall.delete(peerId)) miss(peerId, `${nameOf(peerId)} is no longer in the call.`);
+  }
+
   function miss(peerId, words) {
     missed = peerId;
     news.textContent = words;
@@ -257,8 +266,8 @@ export function startStage(room, icons) {
   }
 
   /**
-   * Say of each picture whether the person is here: the list knows at once, a connection much later.
-   * One that moves is of somebody whom only the server has lost, for a moment.
+   * See whether everybody is here: the list knows at once, a connection much later. A picture that moves is
+   * of somebody whom only the server has lost, for a moment; who shows none has some time to come back.
    */
   function markAbsent() {
     clearTimeout(absenceTimer);
@@ -267,11 +276,18 @@ export function startStage(room, icons) {
     for (const connection of connections()) {
       const { peerId } = connection;
       const isHere = client.activePeers.some((peer) => peer.peer_id === peerId);
-      const isAway = !isHere && pictures.isStill(`${peerId} person`);
+      const looks = isHere ? 0 : (absences.get(peerId) ?? 0) + 1;
+      absences.set(peerId, looks);
+      const isAway = !isHere && pictures.isStill(`${peerId} person`) && looks > (connection.hidden ? HIDDEN_LOOKS : 0);
       again ||= !isHere;
       if (isAway === away.has(peerId)) continue;
-      if (isAway) away.add(peerId);
-      else away.delete(peerId);
+      if (isAway) {
+        part(peerId);
+        away.add(peerId);
+      } else {
+        away.delete(peerId);
+        welcome(peerId);
+      }
       lines.note(connection);
       show(connection);
     }
@@ -338,6 +354,8 @@ export function startStage(room, icons) {
     news.textContent = may ? "You may speak and be seen." : "An admin lets you listen only: nobody hears or sees you.";
   });
   client.on("peers", markAbsent);
+  client.on("disconnected", () => call && (news.textContent = LOST));
+  client.on("connected", () => news.textContent === LOST && (news.textContent = ""));
   client.on("error", (error) => call && (news.textContent = error.detail));
   // Whoever closes the tab is seen to go at once, not when the path has died.
   addEventListener("pagehide", () => {

@@ -72,7 +72,7 @@ def test_where_the_browser_refuses_it_is_said_what_to_do(visit: Visit, room: str
     ada.page.fill("#username", "Ada")
     # Nobody else is here, but there is something to decide.
     ada.page.click("#join-call")
-    ada.sees("#preview-problem", "does not lend the camera: allow it beside the address")
+    ada.sees("#preview-problem", "lends no camera or microphone: allow it beside the address")
     ada.page.evaluate("() => (window.refused = {})")
     ada.page.click("#preview-again")
     ada.sees_no("#preview-problem")
