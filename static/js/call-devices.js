@@ -100,25 +100,37 @@ export function ownDevices(nameOf, changed) {
     use,
     /** Choose both; where both are devices the browser asks once. */
     async open({ microphone, camera }) {
-      const isReal = (wanted) => wanted !== NONE && wanted !== TEST;
-      if (isReal(microphone) && isReal(camera) && navigator.mediaDevices) {
-        // What it lends here it lends again without asking; and what it has not is found out one by one.
-        const both = { audio: constraints(microphone), video: constraints(camera) };
-        const turn = [(turns.microphone += 1), (turns.camera += 1)].join();
-        Object.assign(choice, { microphone, camera });
-        const lent = await navigator.mediaDevices.getUserMedia(both).catch(() => null);
-        const isLate = turn !== [turns.microphone, turns.camera].join();
-        if (lent && isLate) for (const track of lent.getTracks()) track.stop();
-        if (isLate) return;
-        if (lent) {
-          causes.microphone = causes.camera = problems.microphone = problems.camera = "";
-          put("microphone", lent.getAudioTracks()[0]);
-          put("camera", lent.getVideoTracks()[0]);
-          changed();
-          return;
-        }
+      const wanted = { microphone, camera };
+      const names = Object.keys(KINDS);
+      const isReal = (value) => value !== NONE && value !== TEST;
+      if (!names.every((name) => isReal(wanted[name])) || !navigator.mediaDevices) {
+        await Promise.all(names.map((name) => use(name, wanted[name])));
+        return;
       }
-      await Promise.all([use("microphone", microphone), use("camera", camera)]);
+      const begun = {};
+      for (const name of names) {
+        begun[name] = turns[name] += 1;
+        choice[name] = wanted[name];
+      }
+      const both = { audio: constraints(microphone), video: constraints(camera) };
+      const lent = await navigator.mediaDevices.getUserMedia(both).catch(() => null);
+      // Another may have been chosen meanwhile.
+      const isCurrent = (name) => begun[name] === turns[name];
+      // What it lends not together it may lend one by one, without asking again.
+      if (!lent) {
+        await Promise.all(names.filter(isCurrent).map((name) => use(name, wanted[name])));
+        return;
+      }
+      for (const track of lent.getTracks()) {
+        const name = names.find((one) => KINDS[one].kind === track.kind);
+        if (!isCurrent(name)) {
+          track.stop();
+          continue;
+        }
+        causes[name] = problems[name] = "";
+        put(name, track);
+      }
+      changed();
     },
     /** Give everything back. */
     close() {
