@@ -216,7 +216,7 @@ export function startStage(room, icons) {
     if (!video) notes.push(["hidden", "camera off"]);
     if (video !== seen.track) seen = { track: video, stream: video && new MediaStream([video]) };
     const mirrored = own.choice.camera !== "test";
-    pictures.set(OWN, { own: true, name: "You", stream: seen.stream, isDark: !video, notes, mirrored, state: "connected" });
+    pictures.set(OWN, { own: true, name: "You", face: client.username, stream: seen.stream, isDark: !video, notes, mirrored, state: "connected" });
     if (own.problem !== problem) news.textContent = problem = own.problem;
     shareOwn();
     room.calling({ ...own.choice, isMuted });

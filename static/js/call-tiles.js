@@ -7,7 +7,7 @@ const PHONE = "(max-width: 40rem)";
  * of the icons, `blocked()` is told when the browser plays no sound before it is clicked.
  */
 export function tiles(large, small, icons, blocked) {
-  // In the order in which they came, each `{ kind, own, element, stream }`.
+  // In the order in which they came.
   const shown = new Map();
   const phone = matchMedia(PHONE);
   let isSilent = false;
@@ -109,16 +109,16 @@ export function tiles(large, small, icons, blocked) {
 
   return {
     /**
-     * Show a tile: `name`, `stream` (or null), `isDark` where there is no picture, `notes` as
-     * `[[icon, words]]`, `mirrored`.
+     * Show a tile: `name`, `face` of which the letters are, `stream` (or null), `isDark` where there is no
+     * picture, `notes` as `[[icon, words]]`, `mirrored`, and the `state` of the connection.
      */
-    set(key, { name, stream = null, isDark = false, notes = [], mirrored = false, state = "", ...what }) {
+    set(key, { name, face = name, stream = null, isDark = false, notes = [], mirrored = false, state = "", ...what }) {
       const isNew = !shown.has(key);
       const tile = shown.get(key) ?? make(key, what);
       const { element, video } = tile;
       if (tile.name.textContent !== name) {
         tile.name.textContent = name;
-        tile.face.textContent = initials(name);
+        tile.face.textContent = initials(face);
         const whose = tile.kind === "screen" ? name : `Picture of ${name}`;
         video.setAttribute("aria-label", tile.own && tile.kind === "person" ? "Your picture" : whose);
       }

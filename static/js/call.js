@@ -3,7 +3,7 @@
 
 import { everyone } from "../client/index.js";
 
-// In which call this tab is, so that it is back there after it was loaded anew.
+// In which call this tab is: whoever loads a page anew wants to go on with what it showed.
 const KEY = "presence-call";
 
 /** Make the call card work; `room.call(how)` joins the call, and `room.isCalling()` tells whether one is in it. */
@@ -14,7 +14,7 @@ export function startCall(room) {
   const usualTitle = document.title;
   // Who offered us a connection while we were in no call.
   const calling = new Set();
-  // Who is here, so that one may have been in the call when the page was loaded anew.
+  // The call in which this tab was when it was loaded anew.
   let kept = isReloaded() ? recall(room.name) : null;
   let loading = null;
   let stage = null;
