@@ -1,6 +1,7 @@
 // Who speaks, while there is a call.
 
 import { measure, receivedLevel } from "./call-levels.js";
+import { personKey } from "./call-others.js";
 
 const LOOK_MS = 120;
 const LOUD = 0.015;
@@ -35,7 +36,7 @@ export function startSpeaking(devices, isMuted, connections, tiles) {
     for (const connection of connections()) {
       const person = connection.remoteStreams.find((stream) => connection.nameOf(stream) === null);
       const tracks = connection.muted ? [] : (person?.getAudioTracks() ?? []);
-      tell(`${connection.peerId} person`, receivedLevel(connection.pc, tracks));
+      tell(personKey(connection.peerId), receivedLevel(connection.pc, tracks));
     }
   }
 

@@ -3,6 +3,7 @@
 import { startChat } from "./call-chat.js";
 import { ownDevices, rememberedChoice } from "./call-devices.js";
 import { startLines } from "./call-lines.js";
+import { startOthers } from "./call-others.js";
 import { startPreview } from "./call-preview.js";
 import { shareScreen } from "./call-screen.js";
 import { OWN, startSpeaking } from "./call-speaking.js";
@@ -11,11 +12,6 @@ import { startView } from "./call-view.js";
 
 // Everybody sends to everybody: beyond this, upload bandwidth gives out long before the browser.
 const MOST = 12;
-// How long a picture does not move before it counts as one of before.
-const STILL_MS = 700;
-// How many such times somebody without a picture may be away.
-const HIDDEN_LOOKS = 5;
-// The keys of one's own tiles; those of others begin with their peer_id.
 const OWN_SCREEN = "own screen";
 const LOST = "The server does not answer. The call goes on.";
 // What a second tab sends: no device, which the first has, and no sound, which both would hear.
@@ -33,7 +29,10 @@ export function startStage(room, icons) {
   const own = ownDevices(() => client.username, changed);
   const preview = startPreview(own);
   const screen = shareScreen(changed);
-  const lines = startLines({ connections, own: () => client.peerId, nameOf, isAway: (peerId) => away.has(peerId) });
+  const isAway = (peerId) => people.isAway(peerId);
+  const lines = startLines({ connections, own: () => client.peerId, nameOf, isAway });
+  const say = (words) => (news.textContent = words);
+  const people = startOthers({ client, nameOf, connections, pictures, lines, say, changed: count });
   const speaking = startSpeaking(own, () => isMuted, connections, pictures);
   let call = null;
   let isBeginning = false;
@@ -44,14 +43,6 @@ export function startStage(room, icons) {
   // The camera to start again, and what is wrong with devices.
   let camera = "";
   let problem = "";
-  // Whom the news says to be missing.
-  let missed = null;
-  let absenceTimer = null;
-  // Who has gone as far as the server knows, and shows no moving picture either; and for how many looks.
-  const away = new Set();
-  const absences = new Map();
-  // Whose lines are, or were, up: who never answers is in the room, but not in the call.
-  const inCall = new Set();
 
   const maySend = () => client.grants?.includes("signal") ?? true;
   const others = () => client.activePeers.filter(({ peer_id }) => peer_id !== client.peerId);
@@ -60,11 +51,12 @@ export function startStage(room, icons) {
    * Join the call. Where somebody would see it, one looks at oneself before; `check` asks for that anyway,
    * `again` does without, as after a reload. `choice` are the devices, and whether the microphone is muted.
    */
-  async function begin({ check = false, again = false, second = false, choice = second ? QUIET : rememberedChoice() } = {}) {
+  async function begin({ check = false, again = false, second = false, choice } = {}) {
     if (call) return view.open();
     if (isBeginning || client.roomName === null) return;
     if (others().length >= MOST) {
-      room.say(`${others().length + 1} people are here. In a mesh everybody sends to everybody, so it takes ${MOST} at most.`);
+      const many = others().length + 1;
+      room.say(`${many} people are here. In a mesh everybody sends to everybody, so it takes ${MOST} at most.`);
       return;
     }
     isBeginning = true;
@@ -72,14 +64,15 @@ export function startStage(room, icons) {
       const isFree = again || second;
       const asked = check || (others().length > 0 && !isFree) ? ask() : null;
       room.say(asked ? "" : "Opening camera and microphone…");
-      const opening = own.open(choice);
+      const opening = own.open(choice ?? (second ? QUIET : rememberedChoice()));
       if (!asked) await opening;
       // Somebody may have come while the browser asked.
       const how = await (asked ?? (own.problem || (others().length > 0 && !isFree) ? ask() : "join"));
       room.say("");
       if (how === null || client.roomName === null) return own.close();
+      if (own.choice.camera !== "none") camera = own.choice.camera;
       if (how === "blind") await own.use("camera", "none");
-      join(choice.isMuted === true);
+      join(choice?.isMuted === true);
     } finally {
       isBeginning = false;
     }
@@ -94,7 +87,10 @@ export function startStage(room, icons) {
   function join(muted) {
     call = client.call(room.everyone);
     call.addStream(own.stream);
-    call.on("connection", follow);
+    call.on("connection", (connection) => {
+      people.follow(connection);
+      connection.on("message", (message) => hear(connection, message));
+    });
     news.textContent = maySend() ? "" : "You may listen only: nobody hears or sees you.";
     mute(muted);
     view.open();
@@ -105,21 +101,18 @@ export function startStage(room, icons) {
   function end() {
     preview.close();
     if (!call) return;
-    clearTimeout(absenceTimer);
     speaking.end();
     screen.end();
     const ended = call;
     call = shared = null;
     problem = "";
     seen = { track: null, stream: null };
+    people.clear();
     ended.close();
     own.close();
     pictures.clear();
     chat.clear();
     lines.clear();
-    away.clear();
-    absences.clear();
-    inCall.clear();
     get("stage-hear").hidden = true;
     get("call-sound").checked = false;
     pictures.silence(false);
@@ -127,74 +120,6 @@ export function startStage(room, icons) {
     room.calling(null);
     room.say("You have left the call.");
     if (button.checkVisibility()) button.focus();
-  }
-
-  function follow(connection) {
-    const { peerId } = connection;
-    const person = () => show(connection);
-    connection.on("state", ({ state, reason }) => {
-      lines.note(connection);
-      if (state === "connected") welcome(peerId);
-      // Nothing there answers any more: they have left, and what said so was lost with a line.
-      if (state === "failed" && connection.remoteId === null) part(peerId);
-      else if (state === "failed" && reason && inCall.has(peerId)) miss(peerId, reason.replace(`“${peerId}”`, nameOf(peerId)));
-      person();
-      count();
-    });
-    connection.on("stream", person);
-    connection.on("media", person);
-    connection.on("stream_removed", (stream) => {
-      pictures.remove(`${peerId} ${stream.id}`);
-      person();
-    });
-    connection.on("open", () => lines.show());
-    connection.on("message", (message) => hear(connection, message));
-    connection.on("closed", () => {
-      lines.forget(peerId);
-      part(peerId);
-      count();
-    });
-    lines.note(connection);
-    person();
-    count();
-  }
-
-  /** Show a person, and each screen of theirs, as they are now. */
-  function show(connection) {
-    const { peerId, state, remoteId } = connection;
-    if (!call || state === "closed" || away.has(peerId)) return;
-    if (remoteId !== null) inCall.add(peerId);
-    if (!inCall.has(peerId)) return;
-    const name = nameOf(peerId);
-    const streams = connection.remoteStreams;
-    const screens = streams.filter((stream) => connection.nameOf(stream) === "screen");
-    // Other programs may send several pictures and give them no names.
-    const [stream = null, ...more] = streams.filter((one) => !screens.includes(one));
-    for (const one of stream?.getTracks() ?? []) one.onmute = one.onunmute = () => show(connection);
-    if (stream) stream.onremovetrack = stream.onaddtrack = () => show(connection);
-    const isReconnecting = ["recovering", "failed"].includes(state);
-    // A line is connected before the first picture has come.
-    const isDark = connection.hidden || !stream?.getVideoTracks().some(({ muted }) => !muted);
-    const isSilent = connection.muted || !stream?.getAudioTracks().length;
-    const notes = [];
-    if (state === "failed") notes.push(["reconnecting", "no connection"]);
-    else if (isReconnecting) notes.push(["reconnecting", "reconnecting"]);
-    else if (state === "connecting") notes.push(["reconnecting", "connecting"]);
-    else {
-      if (isSilent) notes.push(["muted", "muted"]);
-      if (isDark) notes.push(["hidden", "camera off"]);
-    }
-    pictures.set(`${peerId} person`, { name, stream, isDark: isDark || isReconnecting, notes, state });
-    for (const one of [...screens, ...more]) {
-      pictures.set(`${peerId} ${one.id}`, {
-        kind: "screen",
-        name: screens.includes(one) ? `Screen of ${name}` : `${name}, more`,
-        stream: one,
-        isDark: isReconnecting,
-        notes: isReconnecting ? [["reconnecting", "reconnecting"]] : [],
-        state,
-      });
-    }
   }
 
   /** Something of one's own is different: devices, what is off, the screen. */
@@ -216,7 +141,8 @@ export function startStage(room, icons) {
     if (!video) notes.push(["hidden", "camera off"]);
     if (video !== seen.track) seen = { track: video, stream: video && new MediaStream([video]) };
     const mirrored = own.choice.camera !== "test";
-    pictures.set(OWN, { own: true, name: "You", face: client.username, stream: seen.stream, isDark: !video, notes, mirrored, state: "connected" });
+    const shown = { stream: seen.stream, isDark: !video, notes, mirrored };
+    pictures.set(OWN, { own: true, name: "You", face: client.username, state: "connected", ...shown });
     if (own.problem !== problem) news.textContent = problem = own.problem;
     shareOwn();
     room.calling({ ...own.choice, isMuted });
@@ -235,8 +161,8 @@ export function startStage(room, icons) {
   /** Say who is in the call, who only in the room, and how to get somebody where there is nobody. */
   function count() {
     if (!call) return;
-    const here = connections().filter(({ peerId }) => inCall.has(peerId)).length;
-    const outside = others().filter(({ peer_id }) => !inCall.has(peer_id)).map(({ username }) => username);
+    const here = people.count();
+    const outside = others().filter(({ peer_id }) => !people.isIn(peer_id)).map(({ username }) => username);
     const words = [`${here + 1} in the call`];
     if (outside.length) words.push(`${listed(outside)} not in it`);
     get("stage-who").textContent = words.join(" · ");
@@ -245,54 +171,6 @@ export function startStage(room, icons) {
       ? `${listed(outside)} ${outside.length > 1 ? "are" : "is"} in the room, and told that you call.`
       : "Nobody else is here yet. Invite somebody:";
     lines.show();
-  }
-
-  /** Somebody is in the call no more, if they were. */
-  function part(peerId) {
-    for (const key of pictures.keys(`${peerId} `)) pictures.remove(key);
-    away.delete(peerId);
-    if (call && inCall.delete(peerId)) miss(peerId, `${nameOf(peerId)} is no longer in the call.`);
-  }
-
-  function miss(peerId, words) {
-    missed = peerId;
-    news.textContent = words;
-  }
-
-  /** Somebody is back: what was said of their leaving is not true any more. */
-  function welcome(peerId) {
-    if (missed === peerId) news.textContent = "";
-    if (missed === peerId) missed = null;
-  }
-
-  /**
-   * See whether everybody is here: the list knows at once, a connection much later. A picture that moves is
-   * of somebody whom only the server has lost, for a moment; who shows none has some time to come back.
-   */
-  function markAbsent() {
-    clearTimeout(absenceTimer);
-    if (!call || client.state !== "joined") return;
-    let again = false;
-    for (const connection of connections()) {
-      const { peerId } = connection;
-      const isHere = client.activePeers.some((peer) => peer.peer_id === peerId);
-      const looks = isHere ? 0 : (absences.get(peerId) ?? 0) + 1;
-      absences.set(peerId, looks);
-      const isAway = !isHere && pictures.isStill(`${peerId} person`) && looks > (connection.hidden ? HIDDEN_LOOKS : 0);
-      again ||= !isHere;
-      if (isAway === away.has(peerId)) continue;
-      if (isAway) {
-        part(peerId);
-        away.add(peerId);
-      } else {
-        away.delete(peerId);
-        welcome(peerId);
-      }
-      lines.note(connection);
-      show(connection);
-    }
-    count();
-    if (again) absenceTimer = setTimeout(markAbsent, STILL_MS);
   }
 
   function hear(connection, message) {
@@ -353,7 +231,7 @@ export function startStage(room, icons) {
     const may = grants.includes("signal");
     news.textContent = may ? "You may speak and be seen." : "An admin lets you listen only: nobody hears or sees you.";
   });
-  client.on("peers", markAbsent);
+  client.on("peers", () => call && people.look());
   client.on("disconnected", () => call && (news.textContent = LOST));
   client.on("connected", () => news.textContent === LOST && (news.textContent = ""));
   client.on("error", (error) => call && (news.textContent = error.detail));

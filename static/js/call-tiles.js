@@ -2,6 +2,10 @@
 
 const PHONE = "(max-width: 40rem)";
 
+/** The key of something of a person, whose keys all begin with `startOf` the person. */
+export const keyOf = (peerId, what) => startOf(peerId) + what;
+export const startOf = (peerId) => `${JSON.stringify(peerId)} `;
+
 /**
  * Keep tiles: `large` is the list of those that are shown large, `small` of all others. `icons` is the address
  * of the icons, `blocked()` is told when the browser plays no sound before it is clicked.
@@ -155,8 +159,6 @@ export function tiles(large, small, icons, blocked) {
     removeAll(start) {
       for (const key of [...shown.keys()]) if (key.startsWith(start)) remove(key);
     },
-    /** The keys that begin so. */
-    keys: (start) => [...shown.keys()].filter((key) => key.startsWith(start)),
     clear() {
       pinned = speaker = null;
       for (const key of [...shown.keys()]) remove(key);

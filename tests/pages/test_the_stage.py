@@ -201,7 +201,10 @@ def test_nothing_is_measured_without_a_call_nor_figures_unless_somebody_looks(
     ada.sees_in_call("Bo")
     assert ada.page.evaluate("running.size") > before
     ada.page.evaluate("() => (window.asked = 0)")
-    ada.page.wait_for_timeout(2500)
+    # Longer than figures are good for.
+    picture = ada.sees_in_call("Bo").locator("video")
+    began = picture.evaluate("one => one.currentTime")
+    eventually(lambda: picture.evaluate("one => one.currentTime") > began + 2.2, "it moves", 30)
     assert ada.page.evaluate("asked") == 0
     ada.page.click("#call-lines")
     ada.sees("#links .connected", "direct")
