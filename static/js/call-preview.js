@@ -26,7 +26,7 @@ export function startPreview(own) {
     if (video.srcObject?.getTracks()[0] !== picture) video.srcObject = picture ? new MediaStream([picture]) : null;
     video.classList.toggle("mirrored", own.choice.camera !== "test");
     dark.hidden = picture !== null;
-    dark.querySelector("span").textContent = own.problems.camera ? "No camera" : "Camera off";
+    dark.querySelector("span").textContent = darkness();
     if (problem.textContent !== own.problem) problem.textContent = own.problem;
     get("preview-again").hidden = !own.problem;
     get("preview-blind").hidden = dialog.classList.contains("in-call") || picture === null;
@@ -36,6 +36,11 @@ export function startPreview(own) {
       select.replaceChildren(...items.map(([value, words]) => new Option(words, value)));
       select.value = selected;
     }
+  }
+
+  function darkness() {
+    if (own.problems.camera) return "No camera";
+    return own.choice.camera === "none" ? "Camera off" : "Starting…";
   }
 
   function listen() {

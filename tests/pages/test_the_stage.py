@@ -134,6 +134,52 @@ def test_in_forced_colours_nothing_is_said_by_colour_alone(visit: Visit, room: s
     ada.sees("#call-microphone.off", "Unmute")
 
 
+# Keeps the connections, so that one can seem to be interrupted.
+KEEPING = """
+  window.kept = [];
+  const Original = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Original {
+    constructor(...how) {
+      super(...how);
+      kept.push(this);
+    }
+  };
+"""
+
+
+def test_an_interrupted_line_is_said_on_the_tile_until_it_is_back(visit: Visit, room: str) -> None:
+    bo = visit(room_path(room))
+    bo.join("Bo")
+    bo.call()
+    ada = visit("/clients")
+    ada.page.add_init_script(KEEPING)
+    ada.open(room_path(room))
+    ada.join("Ada")
+    ada.call()
+    ada.sees_in_call("Bo")
+    ada.page.evaluate(
+        """() => {
+          const pc = kept.at(-1);
+          const state = { value: "disconnected", configurable: true };
+          Object.defineProperty(pc, "connectionState", state);
+          pc.dispatchEvent(new Event("connectionstatechange"));
+        }"""
+    )
+    ada.sees(".tile.dark[data-state=recovering]", "Bo")
+    ada.sees(".tile:not(.own)", "reconnecting")
+    ada.page.evaluate(
+        """() => {
+          const pc = kept.at(-1);
+          delete pc.connectionState;
+          pc.dispatchEvent(new Event("connectionstatechange"));
+        }"""
+    )
+    ada.sees_in_call("Bo")
+    ada.sees_no(".tile", "reconnecting")
+    ada.page.click("#call-lines")
+    ada.sees("#links .connected dl", "recovering")
+
+
 # A browser that plays no sound before somebody has touched the page.
 SILENT = """
   const { play } = HTMLMediaElement.prototype;
