@@ -16,6 +16,8 @@ export function startCall(room) {
   const calling = new Set();
   // The call in which this tab was when it was loaded anew.
   let kept = isReloaded() ? recall(room.name) : null;
+  // Who went elsewhere in between has left it, and is not put back by a later reload.
+  if (!kept) remember(null);
   let loading = null;
   let stage = null;
 

@@ -188,6 +188,13 @@ def test_somebody_who_follows_the_invitation_meets_who_sent_it(
     bo.is_in()
     bo.sees_no("#preview")
     bo.sees_no("#stage")
+    # Nor does somebody who went to another page in between get back into it by a reload.
+    kept = "sessionStorage.getItem('presence-call')"
+    assert ada.page.evaluate(kept)
+    ada.open("/clients")
+    ada.open(room_path(room))
+    ada.is_in()
+    assert ada.page.evaluate(kept) is None
 
 
 # A screen so small that four browsers on one machine have time for it.
