@@ -22,7 +22,7 @@ STYLES = {
         *_COMMON,
         *("room", "lobby", "people", "files", "activity", "call", "whiteboard", "console"),
     ),
-    "call": ("stage",),
+    "call": ("stage", "preview", "lines"),
     "doctor": (*_COMMON, "doctor"),
     "api": (*_COMMON, "api"),
     "admin": (*_COMMON, "overview", "admin"),
