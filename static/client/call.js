@@ -63,9 +63,12 @@ export class Call extends Emitter {
     return this.target === everyone || this.target === peerId;
   }
 
-  /** Send a stream too, on every connection that there is or will be. */
-  addStream(stream) {
-    this.media.addStream(stream);
+  /**
+   * Send a stream too, on every connection that there is or will be. One with a name, such as “screen”, is
+   * something of its own: `mute` and `hide` leave it alone, and the others hear its name.
+   */
+  addStream(stream, name) {
+    this.media.addStream(stream, name);
   }
 
   /** Send a stream no longer. */

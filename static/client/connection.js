@@ -49,6 +49,8 @@ export class Connection extends Emitter {
   #making = false;
   #ignoring = false;
   #offers = 0;
+  // What the peer calls its streams, by their ids.
+  #names = new Map();
   #problems = [];
   #configuration = {};
 
@@ -92,9 +94,14 @@ export class Connection extends Emitter {
     return this.#messages.send(message);
   }
 
-  /** Send a stream too; it is negotiated by itself. */
-  addStream(stream) {
-    this.media.addStream(stream);
+  /** Send a stream too, with a name perhaps; it is negotiated by itself. */
+  addStream(stream, name) {
+    this.media.addStream(stream, name);
+  }
+
+  /** Return the name under which the peer sends a stream, or null. */
+  nameOf(stream) {
+    return this.#names.get(stream.id) ?? null;
   }
 
   /** Send a stream no longer. */
@@ -110,11 +117,15 @@ export class Connection extends Emitter {
     if (this.remoteId !== null && this.#outgoing.isNews) this.#tell("media", this.#outgoing.tell());
   }
 
-  /** The peer tells what it has off. */
-  heardOfMedia({ muted, hidden }) {
-    const isNew = Boolean(muted) !== this.muted || Boolean(hidden) !== this.hidden;
+  /** The peer tells what it has off, and what it calls its streams. */
+  heardOfMedia({ muted, hidden, streams }) {
+    // A peer may send anything.
+    const named = Object.entries(streams ?? {}).filter(([, name]) => typeof name === "string");
+    const isNamed = named.length !== this.#names.size || named.some(([id, name]) => this.#names.get(id) !== name);
+    const isNew = isNamed || Boolean(muted) !== this.muted || Boolean(hidden) !== this.hidden;
     this.muted = Boolean(muted);
     this.hidden = Boolean(hidden);
+    this.#names = new Map(named);
     if (isNew) this.emit("media", { muted: this.muted, hidden: this.hidden });
   }
 

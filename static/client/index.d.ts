@@ -612,7 +612,8 @@ export interface Call extends Emitter<CallEvents>, Iterable<Connection> {
   /** Without an id: the only connection, or the first. */
   connection(peerId?: string): Connection | undefined;
   includes(peerId: string): boolean;
-  addStream(stream: Stream): void;
+  /** One with a name is something of its own: `mute` and `hide` leave it alone, and the others hear its name. */
+  addStream(stream: Stream, name?: string): void;
   removeStream(stream: Stream): void;
   /** The others see it in `stream`, or in one of its own. */
   addTrack(track: Track, stream?: Stream): void;
@@ -641,7 +642,7 @@ export type ConnectionEvents = {
   message: [data: string | ArrayBuffer];
   stream: [stream: Stream];
   stream_removed: [stream: Stream];
-  /** The peer switched its microphone or camera off, or on. */
+  /** The peer switched its microphone or camera off, or on, or calls its streams something else. */
   media: [off: { muted: boolean; hidden: boolean }];
   /** A channel that the peer opened besides the one both have. */
   datachannel: [channel: DataChannel];
@@ -676,8 +677,11 @@ export interface Connection extends Emitter<ConnectionEvents> {
   readonly session: string | null;
   /** Resolves once there is room for it; rejects with `not_open`, `too_large` or `not_sent`. */
   send(message: string | ArrayBuffer | ArrayBufferView | Contents): Promise<void>;
-  addStream(stream: Stream): void;
+  /** One with a name is something of its own: `mute` and `hide` leave it alone, and the others hear its name. */
+  addStream(stream: Stream, name?: string): void;
   removeStream(stream: Stream): void;
+  /** What the peer calls one of its streams, such as “screen”, or null. */
+  nameOf(stream: Stream): string | null;
   stats(): Promise<PathStats>;
   /** Try again now. */
   retry(): void;

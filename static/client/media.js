@@ -49,11 +49,17 @@ export class Media extends Emitter {
     }
   }
 
-  addStream(stream) {
+  /** Send a stream; one with a name is something of its own, such as a screen, which no `pause` touches. */
+  addStream(stream, name = null) {
     if (this.#sources.has(stream)) return;
     for (const track of stream.getTracks()) this.#left.delete(track);
-    this.#watch(stream);
+    this.#watch(stream, name);
     this.look();
+  }
+
+  /** Return the name of the stream that a part is of, or null. */
+  nameOf({ source }) {
+    return this.#sources.get(source)?.name ?? null;
   }
 
   removeStream(stream) {
@@ -154,16 +160,16 @@ export class Media extends Emitter {
     this.emit("changed");
   }
 
-  #watch(stream) {
+  #watch(stream, name = null) {
     const look = () => this.look();
     for (const event of ["addtrack", "removetrack"]) stream.addEventListener?.(event, look);
-    this.#sources.set(stream, look);
+    this.#sources.set(stream, { look, name });
   }
 
   #unwatch(stream) {
-    const look = this.#sources.get(stream);
+    const watched = this.#sources.get(stream);
     this.#sources.delete(stream);
-    for (const event of ["addtrack", "removetrack"]) stream.removeEventListener?.(event, look);
+    for (const event of ["addtrack", "removetrack"]) stream.removeEventListener?.(event, watched?.look);
   }
 }
 

@@ -17,33 +17,45 @@ export class Outgoing {
   get parts() {
     const parts = new Map();
     const maySend = this.#maySend();
-    for (const { parts: some, paused } of this.#sources()) {
-      for (const part of some) {
-        if (!parts.has(part.track)) parts.set(part.track, { part, isPaused: paused[part.kind] || !maySend });
+    for (const media of this.#sources()) {
+      for (const part of media.parts) {
+        const isPaused = (media.paused[part.kind] && media.nameOf(part) === null) || !maySend;
+        if (!parts.has(part.track)) parts.set(part.track, { part, isPaused });
       }
     }
     return [...parts.values()];
   }
 
-  /** What is switched off: `{ muted, hidden }`. */
+  /** What is switched off, `{ muted, hidden }`: of streams with a name nothing ever is. */
   get off() {
     const sources = this.#sources();
     const isOff = (kind) =>
       !this.#maySend() ||
       (sources.some(({ paused }) => paused[kind]) &&
-        sources.every(({ parts, paused }) => paused[kind] || !parts.some((part) => part.kind === kind)));
+        sources.every((media) => media.paused[kind] || !media.parts.some((one) => one.kind === kind && media.nameOf(one) === null)));
     return Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, isOff(kind)]));
   }
 
-  /** Return what is off, to be told to the peer. */
+  /** The names of streams that have one, by the id in which the peer sees them. */
+  get streams() {
+    const named = this.#sources().flatMap((media) => media.parts.map((part) => [part.shown?.id, media.nameOf(part)]));
+    return Object.fromEntries(named.filter(([id, name]) => id && name !== null));
+  }
+
+  /** Return what is off, and what is called what, to be told to the peer. */
   tell() {
-    const { off } = this;
-    this.#told = JSON.stringify(off);
-    return off;
+    const news = this.#news;
+    this.#told = JSON.stringify(news);
+    return news;
   }
 
   /** Tell whether the peer was told something else. */
   get isNews() {
-    return JSON.stringify(this.off) !== this.#told;
+    return JSON.stringify(this.#news) !== this.#told;
+  }
+
+  get #news() {
+    const { off, streams } = this;
+    return Object.keys(streams).length > 0 ? { ...off, streams } : off;
   }
 }

@@ -3,11 +3,11 @@
 const KEPT = 200;
 
 /**
- * Make the chat of the call work. `connections()` are those to send on.
+ * Make the chat of the call work. `connections()` are those to send on, `heard()` is told when somebody wrote.
  *
- * Returns `{ hear, note, clear }`: `hear` takes the text of a person, `note` is about the chat.
+ * Returns `{ hear, clear }`: `hear` takes a person's name and text.
  */
-export function startChat(connections) {
+export function startChat(connections, heard) {
   const log = document.getElementById("chat-log");
   const form = document.getElementById("chat-form");
   const field = document.getElementById("chat-text");
@@ -40,7 +40,10 @@ export function startChat(connections) {
   });
 
   return {
-    hear: add,
+    hear(name, text) {
+      add(name, text);
+      heard();
+    },
     clear() {
       log.replaceChildren();
       problem.textContent = "";

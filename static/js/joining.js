@@ -1,6 +1,7 @@
 // Joining, leaving and coming back: the form, what it remembers, and what it says.
 
 import { parseExactly } from "./exact-numbers.js";
+import { isSecond } from "./invite.js";
 import { isAboutToken, isReady, pass } from "./pass.js";
 
 const AGAIN_MS = 1000;
@@ -37,8 +38,8 @@ export function startJoining(room) {
   let failure = null;
   // Whether to join as soon as there is a connection: the server did not answer when it was asked.
   let isDue = false;
-  // Whether to begin a call once one is in.
-  let calls = false;
+  // How to begin a call once one is in, if at all.
+  let calls = null;
 
   // A token is for one peer, unless it is an admin's.
   const isFixed = pass.peerId !== null && !pass.isAdmin;
@@ -92,7 +93,7 @@ export function startJoining(room) {
         password: password.value || undefined,
       });
       firstData.value = "";
-      if (calls) room.call();
+      if (calls) room.call(calls);
     } catch (error) {
       if (UNANSWERED.has(error.code)) {
         wait();
@@ -119,7 +120,7 @@ export function startJoining(room) {
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    calls = event.submitter === callButton;
+    calls = event.submitter === callButton ? {} : null;
     join();
   });
 
@@ -138,7 +139,7 @@ export function startJoining(room) {
     }
     const own = body.peers.find((peer) => peer.peer_id === body.peer_id);
     memory.beenHere = true;
-    remember(roomName, body.peer_id, own?.username ?? client.username);
+    remember(roomName, body.peer_id, own?.username ?? client.username, calls?.second);
     peerId.value = body.peer_id;
     document.querySelector("[data-my-name]").textContent = own?.username ?? client.username;
     document.querySelector("[data-my-id]").textContent = body.peer_id;
@@ -178,6 +179,11 @@ export function startJoining(room) {
   // Until here, the browser would have sent the form by itself.
   button.disabled = callButton.disabled = false;
   if (isReady && memory.rooms.includes(roomName)) join();
+  else if (isReady && isSecond(roomName)) {
+    username.value = "Guest";
+    calls = { second: true };
+    join();
+  }
 }
 
 /** Put in the name by which the room knows a peer, once the page shows who is or was there. */
@@ -211,11 +217,11 @@ function remembered() {
   };
 }
 
-function remember(roomName, peerId, username) {
+function remember(roomName, peerId, username, isPassing) {
   const { rooms } = remembered();
   const kept = { peerId, username, rooms: [...new Set([...rooms, roomName])] };
   sessionStorage.setItem("presence", JSON.stringify(kept));
-  localStorage.setItem("presence-username", username);
+  if (!isPassing) localStorage.setItem("presence-username", username);
 }
 
 function forget(roomName) {

@@ -49,7 +49,7 @@ room.client = client;
 room.log = startConsole(room);
 startPeople(room);
 startJoining(room);
-startInvite();
+startInvite(room);
 startLobby(room);
 startData(room);
 startRoomData(room);

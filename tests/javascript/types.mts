@@ -35,6 +35,7 @@ for (const connection of client.call(everyone)) {
   console.log(path === "relayed", (roundTripTime ?? 0) + 1);
   await connection.send(new Uint8Array([1, 2, 3]));
   connection.on("stream", (stream) => (document.createElement("video").srcObject = stream));
+  connection.on("stream", (stream) => console.log(connection.nameOf(stream)?.length));
 }
 try {
   client.call("bob").close();
@@ -46,6 +47,7 @@ await client.signal("bob", description);
 const media = new MediaStream();
 const call = client.call(everyone, media);
 call.replaceTrack(media.getTracks()[0]!, media.getTracks()[1]!);
+call.addStream(media, "screen");
 call.on("stream", (stream, { peerId }) => console.log(stream.id, peerId.length));
 await client.ban("bob", { roomName: "room", seconds: 60 });
 console.log((await client.rooms())["room"]?.active_peer_count);

@@ -36,9 +36,10 @@ def test_people_meet_call_and_share_files_below_a_path(
             visitor.join(name)
         ada, bo = visitors
         for visitor in visitors:
-            visitor.page.select_option("#call-source", "synthetic")
-            visitor.page.click("#call-button")
-        ada.sees("#links .connected", "Bo: connected")
+            visitor.call()
+        ada.sees_in_call("Bo")
+        for visitor in visitors:
+            visitor.fold_call()
         ada.page.set_input_files("#file-input", str(SAMPLES / "photo.png"))
         bo.sees("#files .file", "photo.png")
         picture = bo.page.locator("#files .file").locator("img")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.signalling.conftest import ON_EVENTLET, NewPage
 from tests.signalling.pictures import PAINT, open_pages, sees
 
@@ -88,6 +89,28 @@ def test_a_track_is_replaced_and_paused_in_its_place(
     sees(ben, {"ann": ["lime"]})
     ann.run("() => call.removeTrack(call.tracks[0])")
     sees(ben, {"ann": []})
+
+
+@ON_EVENTLET
+def test_a_stream_with_a_name_is_told_apart_and_goes_on_when_the_camera_is_hidden(
+    server: LiveServer, client_page: NewPage, room: str
+) -> None:
+    pages = open_pages(client_page, server, ["ann", "ben"])
+    for name, page in pages.items():
+        page.join(room, name)
+        page.run("() => { window.call = client.call(everyone) }")
+    ann, ben = pages["ann"], pages["ben"]
+    ann.run("() => { call.addStream(painted('red')); call.addStream(painted('lime'), 'screen') }")
+    sees(ben, {"ann": ["lime", "red"]})
+    names = "connections.ann.remoteStreams.map((one) => connections.ann.nameOf(one)).sort()"
+    assert ben.run(names) == [None, "screen"]
+    ann.run("() => { call.hide(); call.mute() }")
+    eventually(lambda: ben.run("connections.ann.hidden") is True, "ann's camera is off")
+    sent = "connections.ben.pc.getSenders().filter((one) => one.track).length"
+    assert ann.run(sent) == 1
+    assert ben.run(names) == [None, "screen"]
+    ann.run("() => { call.removeStream(call.streams[1]); call.show() }")
+    sees(ben, {"ann": ["red"]})
 
 
 @ON_EVENTLET

@@ -84,6 +84,23 @@ class Visitor:
         """Wait until the page says that one is in the room."""
         self.sees("#leave-button")
 
+    def call(self, camera: str = "test", microphone: str = "none") -> None:
+        """Look at oneself first, choose what to send, and join the call."""
+        self.page.click("#call-check")
+        self.page.select_option("#preview-camera", camera)
+        self.page.select_option("#preview-microphone", microphone)
+        self.page.click("#preview-join")
+        self.sees("#stage")
+
+    def sees_in_call(self, name: str) -> Locator:
+        """Wait until somebody is connected to the call."""
+        return self.sees("#stage .tile[data-state=connected]:not(.own)", name)
+
+    def fold_call(self) -> None:
+        """Look at the room, while the call goes on."""
+        self.page.click("#stage-fold")
+        self.sees("#stage-open")
+
     def edit(self, text: str) -> None:
         """Type one's own user data, without saving it."""
         if not self.page.is_visible("#user-data"):

@@ -13,7 +13,8 @@ from pathlib import Path
 from presence.transport.pages.client_packages import as_commonjs
 
 _COMMON = ("tokens", "base", "controls", "pass")
-# The style sheets of each page, in the order in which they count.
+# The style sheets of each page, or of a part of one that is loaded when it is wanted, in the order
+# in which they count.
 STYLES = {
     "base": _COMMON,
     "overview": (*_COMMON, "overview"),
@@ -21,15 +22,17 @@ STYLES = {
         *_COMMON,
         *("room", "lobby", "people", "files", "activity", "call", "whiteboard", "console"),
     ),
+    "call": ("stage", "preview", "lines"),
     "doctor": (*_COMMON, "doctor"),
     "api": (*_COMMON, "api"),
     "admin": (*_COMMON, "overview", "admin"),
     "clients": (*_COMMON, "clients", "doctor"),
 }
-# The module with which the scripts of each page begin.
+# The module with which the scripts of each begin.
 SCRIPTS = {
     "overview": "js/overview.js",
     "room": "js/room.js",
+    "call": "js/call-stage.js",
     "doctor": "js/doctor.js",
     "api": "js/api-page.js",
     "admin": "js/admin.js",
@@ -68,6 +71,8 @@ def styles(folder: Path, sheets: tuple[str, ...]) -> str:
 def script(folder: Path, entry: str) -> str:
     """Return a module with every module of ours that it needs, as one module.
 
+    What it exports is the `default` of that, for who loads it when it is wanted.
+
     Each stands in a function of its own, which runs when it is first required, as ES modules do
     that import each other without a circle. Raises `ValueError` for what `as_commonjs` cannot read.
     """
@@ -88,4 +93,4 @@ def script(folder: Path, entry: str) -> str:
         text = _BLOCK_COMMENT.sub("", _LINE_COMMENT.sub("", text))
         parts[name] = f'modules["{name}"] = (exports) => {{\n{text}}};\n'
         waiting += needed
-    return f'{_BEGIN}{"".join(parts.values())}require("{entry}");\n'
+    return f'{_BEGIN}{"".join(parts.values())}export default require("{entry}");\n'
