@@ -21,6 +21,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.ports import free_port
 from local_cluster.private_postgresql import PrivatePostgresql, database_name
 from presence.config import Settings
+from presence.storage import schema
 from presence.storage.database import CannotServe
 from presence.transport.commands import listening
 from tests.support.paths import ROOT
@@ -121,7 +122,11 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_its_setting(tmp_path: 
         assert "UPLOAD_DIR=" in says
 
 
-def test_a_database_that_another_program_holds_is_told(tmp_path: Path) -> None:
+def test_a_database_that_another_program_holds_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A start waits for a minute, as another one may be bringing the tables up to date.
+    monkeypatch.setattr(schema, "_TIMEOUT_MS", 500)
     file = tmp_path / "presence.db"
     with sqlite3.connect(file, isolation_level=None) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
