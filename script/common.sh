@@ -45,7 +45,8 @@ check_venv() {
       return 1
     fi
     # What is installed by another one's Python goes to that one, be it the system's.
-    if ! .venv/bin/python -c 'import os, sys; sys.exit(not os.path.samefile(sys.prefix, ".venv"))'; then
+    if [ ! -e .venv/.made-by-presence ] &&
+      ! .venv/bin/python -c 'import os, sys; sys.exit(not os.path.samefile(sys.prefix, ".venv"))'; then
       echo "$PWD/.venv is no environment of its own: its Python keeps packages elsewhere. It was left as it is: move it away (mv .venv old.venv), then start again." >&2
       return 1
     fi
