@@ -131,7 +131,6 @@ def test_unknown_names_of_keys_in_floods_ask_once_in_a_while(
         assert sum(pool.map(flood, range(4))) > 50
     # Once in a second, however long a busy machine took.
     assert len(provider.asked()) <= time.monotonic() - began + 2
-    assert fewest_apart(provider) > 0.9
 
 
 @pytest.mark.parametrize("how", ["error", "redirect", "long", "wrong", "hang", "drip", "gone"])
