@@ -230,20 +230,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     Nothing of the world outside is changed until the runtime is started
     (``app.extensions["presence"].start()``), which the first request does if nobody did before.
     """
+    context = click.get_current_context(silent=True)
     try:
+        if settings is None and context is not None:
+            read_env_file()  # Flask has read it too, and passed over what it did not understand
         settings = settings or Settings.from_environment()
     except InvalidSetting as error:
-        context = click.get_current_context(silent=True)
         if context is None:
             raise
         if isinstance(context.command, FlaskGroup):  # which asks for a command by its name
             return doctor.without_settings(error)
         # `flask run` says it in a line.
         raise click.ClickException(str(error)) from None
-    context = click.get_current_context(silent=True)
-    if context is not None and str(context.params.get("host")).startswith("["):
-        # It takes the variable as it stands, before anything here is asked.
-        raise click.ClickException(f"For “flask run” write HOST={settings.address}, no brackets.")
     logging.getLogger("presence").setLevel(settings.log_level.upper())
     if not logging.getLogger().handlers:  # flask run, and other servers that set nothing up
         logs.set_up(settings)

@@ -7,6 +7,7 @@ framework: ``gunicorn.conf.py`` reads it before the worker has patched the stand
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 from collections.abc import Callable, Generator, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import load_dotenv
+from dotenv.parser import parse_stream
 
 from presence import setting_values as values
 from presence.setting_values import FOREVER
@@ -699,16 +701,26 @@ class Settings:
 def read_env_file(path: Path = ROOT / ".env") -> None:
     """Put what the file ``.env`` says, if there is one, into the environment, which wins over it.
 
-    Raises `InvalidSetting` for one that cannot be read.
+    Raises `InvalidSetting` for one that cannot be read, or has a line that says nothing: whoever
+    wrote it believes that something is set.
     """
     try:
-        load_dotenv(path)
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return
     except UnicodeDecodeError:
         raise InvalidSetting(f"{path} is not in UTF-8. Save it so, with an editor.") from None
     except OSError as error:
         raise InvalidSetting(
             f"{path} cannot be read: {error.strerror}. Let the user that runs the server read it."
         ) from None
+    for line in parse_stream(io.StringIO(text)):
+        if line.error:
+            raise InvalidSetting(
+                f"Line {line.original.line} of {path} sets nothing. Write NAME=value, with as many "
+                "quotes at the end as at the beginning, or # before what is not meant."
+            )
+    load_dotenv(stream=io.StringIO(text))
 
 
 def variable_of(name: str) -> str:

@@ -38,12 +38,20 @@ _SQLITE = "sqlite:///"
 
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,64}){1,8}")
 
+# How many characters of a value a refusal repeats.
+_MOST_REPEATED = 80
+
 # A name of a machine, or an IPv4 address.
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 # The same as people list it, in any script, with a port or without.
 _NAME_AND_PORT = re.compile(r"[\w.-]+(:\d{1,5})?")
 # An IPv6 address without a zone: in brackets, where a port may follow, or by itself.
 _IPV6 = re.compile(r"\[([0-9a-fA-F:.]{2,45})\](?::\d{1,5})?|([0-9a-fA-F:.]{2,45})")
+
+
+def quoted(text: str) -> str:
+    """Return a value as a refusal repeats it: in quotes, and no more of it than a line takes."""
+    return repr(text) if len(text) <= _MOST_REPEATED else f"{text[:_MOST_REPEATED]!r}…"
 
 
 def parse(text: str, default: Any) -> Any:
@@ -53,7 +61,7 @@ def parse(text: str, default: Any) -> Any:
             return True
         if text.lower() in {"0", "false", "no", "off"}:
             return False
-        raise ValueError(f"must be true or false, not {text!r}.")
+        raise ValueError(f"must be true or false, not {quoted(text)}.")
     try:
         value = type(default)(text)
         if isinstance(value, float) and not math.isfinite(value):
@@ -61,7 +69,7 @@ def parse(text: str, default: Any) -> Any:
         return value
     except ValueError:
         kind = {int: "a whole number", float: "a number"}[type(default)]
-        raise ValueError(f"must be {kind}, not {text!r}.") from None
+        raise ValueError(f"must be {kind}, not {quoted(text)}.") from None
 
 
 def check_range(value: float, *, least: float, above: float | None, most: float) -> None:
@@ -142,7 +150,7 @@ def listening_address(host: str) -> str:
     if address is None:
         raise ValueError(
             f"must be one address or name to listen on, such as 127.0.0.1, ::1, 0.0.0.0 or ::, "
-            f"not {host!r}. The port is PORT; a zone (%eth0) cannot be used."
+            f"not {quoted(host)}. The port is PORT; a zone (%eth0) cannot be used."
         )
     return str(address)
 
@@ -160,7 +168,7 @@ def check_path_prefix(prefix: str) -> None:
     if not is_path(path):
         raise ValueError(
             f"must be a path such as /presence, of letters, digits, hyphens, dots and "
-            f"underscores, not {prefix!r}."
+            f"underscores, not {quoted(prefix)}."
         )
     first = path.split("/")[1]
     if first in OWN_PATHS:
@@ -259,8 +267,8 @@ def check_origins(text: str) -> None:
     for origin in () if found == "*" else found:
         if origin != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s@]+", origin):
             raise ValueError(
-                f"must list origins, and {origin!r} is none. Write it with its scheme, and without "
-                "a path: https://app.example.org."
+                f"must list origins, and {quoted(origin)} is none. Write it with its scheme, and "
+                "without a path: https://app.example.org."
             )
 
 
@@ -270,8 +278,8 @@ def check_hosts(text: str) -> None:
         name = host.removeprefix(".")
         if host != "*" and not _NAME_AND_PORT.fullmatch(name) and ipv6(host) is None:
             raise ValueError(
-                f"must list names of servers, and {host!r} is none. Write it without scheme and "
-                "path: presence.example.org."
+                f"must list names of servers, and {quoted(host)} is none. Write it without scheme "
+                "and path: presence.example.org."
             )
 
 
@@ -281,7 +289,7 @@ def check_ice_urls(text: str, schemes: tuple[str, str]) -> None:
         if not re.fullmatch(rf"({'|'.join(schemes)})[^\s/@]+", url):
             raise ValueError(
                 f"must list addresses that begin with {' or '.join(schemes)} and go on with a "
-                f"host, such as {schemes[0]}turn.example.org:3478, and {url!r} is none."
+                f"host, such as {schemes[0]}turn.example.org:3478, and {quoted(url)} is none."
             )
 
 

@@ -9,10 +9,11 @@ is_new_enough() {
 
 # Print the path of a Python that is new enough, or explain what is missing and stop.
 find_python() {
-  local candidate
+  local candidate version
   if [ -n "${PYTHON:-}" ] && ! is_new_enough "$PYTHON"; then
     if command -v "$PYTHON" >/dev/null 2>&1; then
-      echo "Presence needs Python 3.11 or newer, and PYTHON=$PYTHON is $("$PYTHON" --version 2>&1). Name a newer one, or leave PYTHON unset." >&2
+      version=$("$PYTHON" --version 2>&1) || true
+      echo "Presence needs Python 3.11 or newer, and PYTHON=$PYTHON is ${version%%$'\n'*}. Name a newer one, or leave PYTHON unset." >&2
     else
       echo "There is no program $PYTHON, which PYTHON names. Name the path of Python 3.11 or newer, or leave PYTHON unset." >&2
     fi
@@ -34,9 +35,19 @@ check_venv() {
   if [ ! -e .venv ] && [ ! -L .venv ]; then
     return
   fi
+  if [ ! -d .venv ]; then
+    echo "$PWD/.venv is no folder, and Presence keeps its packages in one of that name. It was left as it is: move it away (mv .venv old.venv), then start again." >&2
+    return 1
+  fi
   if .venv/bin/python -m pip --version >/dev/null 2>&1; then
     if ! is_new_enough .venv/bin/python; then
       echo "$PWD/.venv has $(.venv/bin/python --version 2>&1), and Presence needs Python 3.11 or newer. It was left as it is: move it away (mv .venv old.venv), then start again." >&2
+      return 1
+    fi
+    # What is installed by another one's Python goes to that one, be it the system's.
+    if [ ! -e .venv/.made-by-presence ] &&
+      ! .venv/bin/python -c 'import os, sys; sys.exit(not os.path.samefile(sys.prefix, ".venv"))'; then
+      echo "$PWD/.venv is no environment of its own: its Python keeps packages elsewhere. It was left as it is: move it away (mv .venv old.venv), then start again." >&2
       return 1
     fi
     if [ ! -w .venv ]; then

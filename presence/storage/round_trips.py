@@ -148,9 +148,10 @@ class RoundTrips(Driver):
         known: set[str] | None = self.connection.prepared
         parts = [self._beginning] if begins else []
         if known is None:
-            # What came of the last message that prepared something is not known.
+            # What came of the last message that prepared something is not known. Not before the
+            # beginning: how a transaction reads cannot be said any more after a statement.
             known = set()
-            parts.insert(0, b"DEALLOCATE ALL")
+            parts.append(b"DEALLOCATE ALL")
         new = {own.name: own for own, _ in told if own.name not in known}
         # First of all, since a failing statement would leave the others out.
         parts += [own.preparing for own in new.values()]

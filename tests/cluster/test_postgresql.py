@@ -6,14 +6,23 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg2
+import pytest
 import requests
+from sqlalchemy import Integer, literal_column, select
+from sqlalchemy.exc import DBAPIError
 
+from app import create_app
 from local_cluster.live_server import LiveServer
 from local_cluster.private_postgresql import PrivatePostgresql, database_name
 from local_cluster.waiting import eventually
+from presence.config import Settings
+from presence.storage import database
+from presence.storage.models import db
+from presence.storage.prepared import Prepared
 from tests.support.clients import events, hears, shows
 from tests.support.rest import Rest, refusal
 
@@ -211,3 +220,25 @@ def test_peers_of_a_killed_process_are_inactive_soon_after_it_starts_again(
         seconds=15,
     )
     assert events(watcher, "peer_list_updated")[-1]["active_peers"] == 1
+
+
+def test_a_connection_whose_first_try_of_a_statement_failed_reads_and_writes_again(
+    postgresql: PrivatePostgresql, tmp_path: Path
+) -> None:
+    """As one fails that takes too long; with one connection, everybody has that one."""
+    settings = Settings(
+        database_url=postgresql.new_database(),
+        upload_dir=str(tmp_path / "up"),
+        database_connections=1,
+    )
+    failing = [Prepared(select(literal_column("1 / 0", Integer))) for _ in range(2)]
+    works = Prepared(select(literal_column("7", Integer)))
+    with create_app(settings).app_context():
+        for begin in (database.reading, database.writing):
+            for statement in failing:
+                with pytest.raises(DBAPIError, match="division by zero"), begin() as session:
+                    statement.rows(session)
+                for again in (database.reading, database.writing):
+                    with again() as session:
+                        assert works.rows(session) == [(7,)]
+        db.engine.dispose()

@@ -81,7 +81,7 @@ def test_a_second_process_on_one_file_refuses_to_start_and_disturbs_nobody(
         env={**os.environ, **server.settings, "PORT": str(free_port())},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
     assert second.returncode != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import fields
@@ -15,9 +16,9 @@ from tests.support.keys import LOCKED
 
 # No setting may have these, whatever its default is.
 WRONG: dict[type, list[str]] = {
-    int: ["many", "1.5", "-1", "9" * 30, "0x10", "1e3", "1 2"],
-    float: ["soon", "nan", "inf", "-1", "1e300", "1,5"],
-    bool: ["maybe", "2", "none"],
+    int: ["many", "1.5", "-1", "9" * 30, "9" * 5000, "0x10", "1e3", "1 2", "m" * 90_000],
+    float: ["soon", "nan", "inf", "-1", "1e300", "9" * 5000, "1,5", "m" * 90_000],
+    bool: ["maybe", "2", "none", "m" * 90_000],
     str: ["\x07", "a\u2028b", "\x1b[31m"],
 }
 # What has the wrong form, by setting; the second value says what else is set.
@@ -87,6 +88,7 @@ def test_a_value_that_cannot_be_is_answered_with_a_sentence_that_names_its_setti
         assert says.startswith(variable), (text, says)
         assert says.endswith("."), (text, says)
         assert "\n" not in says, (text, says)
+        assert len(says) < 300, (variable, len(says))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +101,23 @@ def test_a_value_of_the_wrong_form_is_answered_so_too(
         says = refusal({**others, variable: text})
         assert variable in says, (text, says)
         assert re.fullmatch(r"[^\n]+[.'-]", says), (text, says)
+
+
+def test_a_text_that_is_far_too_long_is_not_repeated_in_its_refusal() -> None:
+    """Where it is refused: the length of a secret or a list is its owner's business."""
+    for setting in fields(Settings):
+        for text in ("x" * 90_000, "://" * 30_000, f"sqlite:///{'x' * 90_000}?"):
+            with contextlib.suppress(InvalidSetting):
+                Settings.from_environment({setting.metadata["variable"]: text})
+                continue
+            assert len(refusal({setting.metadata["variable"]: text})) < 400, setting.name
+
+
+def test_what_is_empty_or_blank_is_not_set() -> None:
+    for setting in fields(Settings):
+        for text in ("", " ", " \t ", "\r"):
+            given = Settings.from_environment({setting.metadata["variable"]: text})
+            assert getattr(given, setting.name) == setting.default
 
 
 def test_every_text_setting_with_a_form_is_tried() -> None:
@@ -140,6 +159,23 @@ def test_a_file_of_settings_in_another_encoding_stops_the_start(
 ) -> None:
     env_file.write_text("PRESENCE_MODE=locked\nUPLOAD_DIR=übrig\n", encoding=encoding)
     with pytest.raises(InvalidSetting, match=f"{env_file} is not in UTF-8"):
+        read_env_file(env_file)
+
+
+@pytest.mark.parametrize(
+    "text", ["PRESENCE_MODE locked", "=locked", 'PRESENCE_MODE="locked', "PORT=1\n\n# x\na b\n"]
+)
+def test_a_line_that_sets_nothing_stops_the_start_by_its_number(env_file: Path, text: str) -> None:
+    env_file.write_text(f"{text}\nUPLOAD_DIR=up\n")
+    with pytest.raises(InvalidSetting, match=rf"^Line [14] of {env_file} sets nothing. Write "):
+        read_env_file(env_file)
+    assert not os.environ.keys() & {"PORT", "UPLOAD_DIR"}
+
+
+def test_a_folder_in_the_place_of_the_file_stops_the_start(env_file: Path) -> None:
+    read_env_file(env_file)
+    env_file.mkdir()
+    with pytest.raises(InvalidSetting, match=f"{env_file} cannot be read: Is a directory"):
         read_env_file(env_file)
 
 

@@ -57,6 +57,7 @@ class Installed:
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         python.chmod(0o755)
+        (self.code / ".venv" / ".made-by-presence").touch()
         stamp = self.code / ".venv" / ".installed-requirements.txt"
         stamp.write_text(shell("cat requirements.txt | cksum", ROOT).stdout)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_a_venv_of_an_old_python_is_kept(copy: Path) -> None:
     assert (copy / ".venv").is_dir()
 
 
+def test_what_only_looks_like_a_venv_is_kept(copy: Path) -> None:
+    """The system's own Python would be given what is installed."""
+    (copy / ".venv" / "bin").mkdir(parents=True)
+    (copy / ".venv" / "bin" / "python").symlink_to(Path(sys.base_prefix, "bin", "python3"))
+    says = refused(copy)
+    assert "its Python keeps packages elsewhere" in says
+    assert says.count("\n") == 1
+    shutil.rmtree(copy / ".venv")
+    (copy / ".venv").write_text("mine")
+    assert "is no folder" in refused(copy)
+    assert (copy / ".venv").read_text() == "mine"
+
+
 def test_one_of_our_own_that_is_half_made_is_made_anew(copy: Path) -> None:
     (copy / ".venv").mkdir()
     (copy / ".venv" / ".made-by-presence").touch()
@@ -113,7 +127,7 @@ def test_of_two_first_starts_at_once_one_waits_for_the_other(copy: Path) -> None
 
 def test_a_python_that_is_named_and_too_old_or_missing_is_told(copy: Path) -> None:
     old = program(
-        copy / "python3.10", 'case "$1" in -c) exit 1;; --version) echo Python 3.10.4;; esac'
+        copy / "python3.10", 'case "$1" in -c) exit 1;; --version) echo Python 3.10.4; echo;; esac'
     )
     says = refused(copy, env={"PYTHON": str(old)})
     assert f"PYTHON={old} is Python 3.10.4" in says

@@ -21,6 +21,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.ports import free_port
 from local_cluster.private_postgresql import PrivatePostgresql, database_name
 from presence.config import Settings
+from presence.storage import schema
 from presence.storage.database import CannotServe
 from presence.transport.commands import listening
 from tests.support.paths import ROOT
@@ -121,7 +122,11 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_its_setting(tmp_path: 
         assert "UPLOAD_DIR=" in says
 
 
-def test_a_database_that_another_program_holds_is_told(tmp_path: Path) -> None:
+def test_a_database_that_another_program_holds_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A start waits for a minute, as another one may be bringing the tables up to date.
+    monkeypatch.setattr(schema, "_TIMEOUT_MS", 500)
     file = tmp_path / "presence.db"
     with sqlite3.connect(file, isolation_level=None) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -221,7 +226,11 @@ def taken() -> Generator[int]:
 @pytest.mark.parametrize(
     ("way", "what"),
     # Where the folder is looked at: in gunicorn's worker, and in the process that is started anew.
-    [*((way, "port") for way in WAYS), ("gunicorn", "folder"), ("flask run --debug", "folder")],
+    [
+        *((way, "port") for way in WAYS),
+        *(("gunicorn", "folder"), ("flask run --debug", "folder")),
+        *((way, "setting") for way in WAYS if way != "flask run --debug"),
+    ],
 )
 def test_every_way_to_start_ends_at_once_with_the_sentence_alone(
     way: str, what: str, taken: int, tmp_path: Path
@@ -231,7 +240,7 @@ def test_every_way_to_start_ends_at_once_with_the_sentence_alone(
     settings = {
         **LiveServer.environment,
         "HOST": "127.0.0.1",
-        "PORT": str(taken if what == "port" else free_port()),
+        "PORT": {"port": str(taken), "setting": "abc"}.get(what) or str(free_port()),
         "DATABASE_URL": f"sqlite:///{tmp_path}/presence.db",
         "UPLOAD_DIR": str(uploads),
     }
@@ -248,7 +257,11 @@ def test_every_way_to_start_ends_at_once_with_the_sentence_alone(
     assert ended.returncode != 0, printed
     assert "ready" not in printed
     assert "Traceback" not in printed
-    wanted = f"PORT={taken + 1}" if what == "port" else "UPLOAD_DIR="
+    wanted = {
+        "port": f"PORT={taken + 1}",
+        "folder": "UPLOAD_DIR=",
+        "setting": "PORT must be a whole number, not 'abc'.",
+    }[what]
     (told,) = [line for line in printed.splitlines() if wanted in line]
     assert len(told) < 400
     assert not [line for line in printed.splitlines() if line != told and "ERROR" in line]

@@ -43,6 +43,8 @@ def test_a_workload_finds_every_figure_of_its_table(name: str, own: Server) -> N
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_does_the_work_it_is_compared_by(name: str) -> None:
     rival = RIVALS[name]
+    if rival.needs_node:
+        needs.program("node")
     if rival.missing():
         # Their packages are built from source, which takes too long for every run on CI.
         pytest.skip(rival.missing())

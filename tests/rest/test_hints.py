@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -192,6 +193,16 @@ def test_answers_of_sockets_carry_the_hint_with_and_without_an_acknowledgement(
             told = f"{'join_room' if event == 'join' else event}_error"
         if told:
             assert [body for name, body in client.received if name == told][-1]["hints"] == [hint]
+
+
+def test_the_list_of_rooms_has_no_key_but_names_of_rooms(live: LiveServer) -> None:
+    requests.post(f"{live.url}{ROOMS}/hints/join", json=person(), timeout=20)
+    answer = requests.get(f"{live.url}{ROOMS}/?Prefix=h&limit=1", timeout=20)
+    assert answer.json()["hints"]["peers"][0]["peer_id"] == "ada"
+    (hint,) = json.loads(answer.headers["Presence-Hints"])
+    assert "Is “prefix” meant?" in hint
+    assert answer.headers["Access-Control-Expose-Headers"].endswith("Presence-Hints")
+    assert "Presence-Hints" not in requests.get(f"{live.url}{ROOMS}?limit=1", timeout=20).headers
 
 
 def test_a_peer_may_be_named_in_the_body(live: LiveServer) -> None:

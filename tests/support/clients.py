@@ -172,6 +172,8 @@ class JavaScriptClient:
     def _read(self) -> None:
         assert self._node.stdout
         for text in self._node.stdout:
+            if not text.endswith("\n"):
+                return  # it was killed in the middle of a line
             line = json.loads(text)
             if "event" in line:
                 self.received.append((line["event"], line["data"]))

@@ -49,6 +49,7 @@ def hide() -> None:
         with contextlib.suppress(OSError):
             found |= {entry.name: os.path.abspath(entry.path) for entry in os.scandir(searched)}
     folder = tempfile.mkdtemp(prefix="presence-programs-")
+    os.chmod(folder, 0o755)  # some tests run programs as somebody else
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in found.keys() - gone:
         os.symlink(found[name], f"{folder}/{name}")

@@ -20,6 +20,7 @@ import websocket as client_library
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from presence.transport.websocket import protocol
+from tests.support import needs
 from tests.support.clients import hears, shows
 from tests.websocket.frames import client_frame
 
@@ -294,7 +295,8 @@ def test_a_websocket_opened_for_an_upgrade_may_do_nothing_else(
 def test_gunicorn_serves_it_over_tls(tmp_path: Path) -> None:
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            needs.program("openssl"),
+            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
             *("-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"),
         ],
         cwd=tmp_path,

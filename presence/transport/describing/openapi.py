@@ -113,7 +113,8 @@ def document(app: Flask, version: str) -> dict[str, Any]:
             for model in (declared.answer, declared.body, declared.form)
             if isinstance(model, type)
         }
-        if (declared.body or declared.form or declared.query) and isinstance(declared.answer, type):
+        takes_keys = declared.body or declared.form or declared.query
+        if takes_keys and isinstance(declared.answer, type) and not declared.is_of_names:
             hinted.append(declared.answer)
         need = needs.need_of(app, rule.endpoint) or needs.PUBLIC
         met = _conditions(declared, method, rule, need)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any
 
@@ -18,16 +19,26 @@ from presence.transport.wire.messages import keys_of
 # Bytes of an answer that gets hints: a longer one, such as a list of thousands, would take too long
 # to be read and written once more.
 _MOST_READ_AGAIN = 1_000_000
+HEADER = "Presence-Hints"
 
 
 def init_app(run: Runtime) -> None:
-    """Add the hints to what the app answers, be it a success or an error."""
+    """Add the hints to what the app answers, be it a success or an error.
+
+    Where the keys of the answer are names of rooms, they stand in a header.
+    """
     app = run.app
 
     @app.after_request
     def add(response: Response) -> Response:
         found = _found(app) if request.args or "sent" in g else []
-        if (
+        if found and response.status_code < 400 and _is_of_names(app):
+            response.headers[HEADER] = json.dumps(found)
+            exposed = response.headers.get("Access-Control-Expose-Headers")
+            response.headers["Access-Control-Expose-Headers"] = ", ".join(
+                filter(None, (exposed, HEADER))
+            )
+        elif (
             found
             and response.mimetype == "application/json"
             and not response.is_streamed
@@ -48,9 +59,20 @@ def note(sent: Any, known: Collection[str] | None = None) -> None:
         g.sent = (sent.keys(), known)
 
 
-def _found(app: Flask) -> list[str]:
+def _declared(app: Flask) -> Route | None:
     view = app.view_functions.get(request.endpoint or "")
     declared: Route | None = getattr(view, "declared", None)
+    return declared
+
+
+def _is_of_names(app: Flask) -> bool:
+    """Tell whether the current request is answered with an object whose keys are anybody's."""
+    declared = _declared(app)
+    return declared is not None and declared.is_of_names
+
+
+def _found(app: Flask) -> list[str]:
+    declared = _declared(app)
     if declared is None:
         return []
     found = _hints(request.args.keys(), keys_of(declared.query) if declared.query else ())

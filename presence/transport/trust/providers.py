@@ -45,7 +45,10 @@ def described(settings: Settings) -> dict[str, Issuer]:
     try:
         tables = tomllib.loads(_read(path).decode())
     except OSError as error:
-        raise CannotTrust(f"{_SETTING}: {path} cannot be read: {error.strerror}.") from None
+        raise CannotTrust(
+            f"{_SETTING}: {path} cannot be read: {error.strerror}. Name a file that the user that "
+            "runs the server can read; docs/access.md says what is in it."
+        ) from None
     except UnicodeDecodeError:
         raise CannotTrust(f"{_SETTING}: {path} is not in UTF-8. Save it so.") from None
     except tomllib.TOMLDecodeError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from presence.errors import PresenceError
 
@@ -40,6 +40,11 @@ class Route:
     also: int | None = None
     errors: Errors = ()
     uses_storage: bool = True
+
+    @property
+    def is_of_names(self) -> bool:
+        """Whether a success is an object whose keys are names that anybody may have chosen."""
+        return isinstance(self.answer, type) and issubclass(self.answer, RootModel)
 
     @property
     def takes_key(self) -> bool:
