@@ -14,6 +14,7 @@ PUBLIC_PATHS = {
     "/rooms/<room_name>",
     "/rooms/<room_name>/invitation.svg",
     "/docs/api",
+    "/docs/samples.json",
     "/admin",
     "/clients",
     "/clients/presence-client.tgz",

@@ -40,6 +40,7 @@ PAGES = {
     "/doctor/upgrade/<key>",
     "/doctor/rooms/<room_name>",
     "/docs/api",
+    "/docs/samples.json",
     "/admin",
     "/admin/live",
     "/clients",

@@ -53,6 +53,14 @@ def api_page() -> str:
     )
 
 
+@bp.get("/docs/samples.json")
+@public
+def samples() -> Body:
+    """Return a message of each event that a client sends, for the console of a room's page."""
+    messages = asyncapi_document()["components"]["messages"]
+    return {name: messages[name]["examples"][0]["payload"] for name in runtime().event_handlers}
+
+
 def _route(path: str, method: str, operation: Body, document: Body) -> Body:
     """Return what the page shows of a route."""
     components = document["components"]["schemas"]

@@ -112,7 +112,14 @@ def room_page(room_name: str) -> str:
     """Show a room: who is and was there, their data and files, and the tools to take part."""
     seen = _room(room_name)
     have = room_parts.have_of(seen)
-    return render_template("room.html", settings=runtime().settings, have=have, **seen)
+    run = runtime()
+    return render_template(
+        "room.html",
+        settings=run.settings,
+        have=have,
+        event_names=sorted(run.event_handlers),
+        **seen,
+    )
 
 
 @bp.get("/rooms/<room_name>/invitation.svg")
