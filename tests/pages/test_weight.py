@@ -87,7 +87,7 @@ def test_a_page_is_compressed_for_who_can_read_that(client: FlaskClient, path: s
 
 
 def test_a_bundle_has_every_module_that_its_page_needs_once(client: FlaskClient) -> None:
-    for name in bundles.SCRIPTS:
+    for name in (*bundles.SCRIPTS, *bundles.LATE):
         text = client.get(f"/static/all/{name}.js").text
         made = re.findall(r'^modules\["([^"]+)"\] =', text, re.MULTILINE)
         assert len(made) == len(set(made)) > 0
