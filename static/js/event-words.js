@@ -9,13 +9,14 @@ const HIDDEN = "•••";
 
 // Names of what nobody is to read over a shoulder, or in a file that is passed on.
 const SECRET = /(?:^|_)(?:password|passphrase|token|secret|credential|signature|authorization)s?$/i;
-const MAY_HIDE = /password|passphrase|token|secret|credential|signature|authorization/i;
+// A key that ends so, in JSON: most of what comes has none, and need not be parsed for it.
+const MAY_HIDE = /(?:password|passphrase|token|secret|credential|signature|authorization)s?"\s*:/i;
 const SIGNED = /([?&](?:signature|token)=)[\w.-]+/g;
 
 /** Return JSON with its secrets hidden: the values of keys that are called so, and signatures of addresses. */
 export function withoutSecrets(text) {
-  if (!MAY_HIDE.test(text)) return text;
-  return JSON.stringify(hide(JSON.parse(text))).replace(SIGNED, `$1${HIDDEN}`);
+  const hidden = MAY_HIDE.test(text) ? JSON.stringify(hide(JSON.parse(text))) : text;
+  return hidden.replace(SIGNED, `$1${HIDDEN}`);
 }
 
 function hide(value) {
