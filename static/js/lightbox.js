@@ -10,6 +10,7 @@ export function openLightbox(files, link) {
   pictures = [...files.querySelectorAll(".file:not([hidden]) [data-view]")].map((one) => ({
     address: one.href,
     preview: one.dataset.preview,
+    isPicture: one.dataset.view === "picture",
     name: one.querySelector(".file-name").textContent,
     id: one.closest(".file").id,
   }));
@@ -19,12 +20,12 @@ export function openLightbox(files, link) {
 }
 
 function show() {
-  const { address, preview, name } = pictures[at];
+  const { address, preview, isPicture, name } = pictures[at];
   const picture = dialog.querySelector("img");
   dialog.dataset.state = "loading";
   dialog.querySelector("iframe")?.remove();
-  picture.hidden = Boolean(preview);
-  if (preview) {
+  picture.hidden = !isPicture;
+  if (!isPicture) {
     picture.removeAttribute("src");
     const frame = document.createElement("iframe");
     frame.title = name;
@@ -32,7 +33,7 @@ function show() {
     frame.addEventListener("load", () => (dialog.dataset.state = "shown"));
     picture.after(frame);
   } else {
-    picture.src = address;
+    picture.src = preview;
     picture.alt = name;
   }
   dialog.querySelector("bdi").textContent = name;

@@ -82,16 +82,16 @@ def test_it_goes_with_its_file_and_is_asked_for_of_pictures_alone(live: LiveServ
     assert thumbnail(live, text).status_code == 404
 
 
-def test_a_pdf_alone_is_shown_within_pages_and_nothing_in_it_runs(live: LiveServer) -> None:
+def test_a_pdf_is_shown_within_pages_and_nothing_in_it_runs(live: LiveServer) -> None:
     content = (SAMPLES / "notes.pdf").read_bytes()
     filename = upload(live, "notes.pdf", content)
     answer = requests.get(f"{live.url}/uploads/{filename}/preview", timeout=10)
     assert (answer.content, answer.headers["Content-Type"]) == (content, "application/pdf")
     assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
     assert "Content-Disposition" not in answer.headers
-    picture = upload(live, "photo.png", (SAMPLES / "photo.png").read_bytes())
+    text = upload(live, "notes.txt", (SAMPLES / "notes.txt").read_bytes())
     (live.uploads / filename).unlink()
-    for name in (picture, filename, "nothing.pdf"):
+    for name in (text, filename, "nothing.pdf"):
         assert requests.get(f"{live.url}/uploads/{name}/preview", timeout=10).status_code == 404
 
 

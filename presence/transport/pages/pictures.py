@@ -84,10 +84,13 @@ def thumbnail(filename: str) -> Response:
 @bp.get("/uploads/<filename>/preview")
 @needs(LIST, by_link=True)
 def preview(filename: str) -> Response:
-    """Return a PDF to be shown within a page of this server, for whoever may have the file."""
+    """Return a picture or a PDF to be shown within a page, for whoever may have the file.
+
+    From this server also where files are in a bucket: a page loads nothing from other hosts.
+    """
     run = runtime()
     file = _file(filename)
-    if file.content_type != file_types.PDF.content_type:
+    if file.content_type not in {*file_types.IMAGE_TYPES, file_types.PDF.content_type}:
         raise UploadedFileNotFound(filename)
     opened = ExitStack()
     try:
