@@ -38,7 +38,9 @@ function show() {
   }
   dialog.querySelector("bdi").textContent = name;
   dialog.querySelector("[data-place]").textContent = pictures.length > 1 ? `${at + 1} of ${pictures.length}` : "";
-  dialog.querySelector("a").href = address;
+  const link = dialog.querySelector("a");
+  link.href = address;
+  link.textContent = isPicture ? "New tab" : "Download";
   for (const button of dialog.querySelectorAll("[data-step]")) button.hidden = pictures.length < 2;
 }
 

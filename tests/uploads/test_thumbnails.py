@@ -88,7 +88,7 @@ def test_a_pdf_is_shown_within_pages_and_nothing_in_it_runs(live: LiveServer) ->
     answer = requests.get(f"{live.url}/uploads/{filename}/preview", timeout=10)
     assert (answer.content, answer.headers["Content-Type"]) == (content, "application/pdf")
     assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
-    assert "Content-Disposition" not in answer.headers
+    assert answer.headers["Content-Disposition"] == "inline; filename*=UTF-8''notes.pdf"
     text = upload(live, "notes.txt", (SAMPLES / "notes.txt").read_bytes())
     (live.uploads / filename).unlink()
     for name in (text, filename, "nothing.pdf"):

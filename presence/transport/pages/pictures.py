@@ -12,6 +12,7 @@ import io
 import re
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 from flask import Blueprint, Response, send_file
 
@@ -100,6 +101,8 @@ def preview(filename: str) -> Response:
     response = Response(iter(lambda: body.read(_PIECE), b""), mimetype=file.content_type)
     response.call_on_close(opened.close)
     response.content_length = file.size
+    called = quote(file.original_name, safe="")
+    response.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{called}"
     # A viewer of the browser shows it, and nothing in it runs.
     policy = "sandbox; default-src 'none'; frame-ancestors 'self'"
     return _private(response, policy, _FILE_SECONDS)
