@@ -55,6 +55,10 @@ class DatabaseBusy(Exception):
     """No write transaction could be begun in time."""
 
 
+class RowsBusy(DatabaseBusy):
+    """Somebody else held rows for too long; nothing was written."""
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Attach the database of `settings` to the app, with the settings each engine needs."""
     url = settings.resolved_database_url
@@ -127,6 +131,8 @@ def writing(*, upkeep: bool = False) -> Generator[Session]:
             yield session
             transactions.commit(session)
     except DBAPIError as error:
+        if postgresql.is_locked(error):
+            raise RowsBusy from error
         if postgresql.is_busy(error):
             raise DatabaseBusy from error
         raise

@@ -30,8 +30,9 @@ _PROBE_SECONDS = 1.0
 _TURN_SECONDS = 2.5
 _turnstiles: WeakKeyDictionary[Engine, Turnstile] = WeakKeyDictionary()
 # The codes of errors that say "somebody else was faster, or slower" (PostgreSQL, appendix A):
-# serialization_failure, deadlock_detected, lock_not_available and query_canceled.
-_BUSY = {"40001", "40P01", "55P03", "57014"}
+# serialization_failure, deadlock_detected and lock_not_available; and query_canceled.
+_LOCKED = {"40001", "40P01", "55P03"}
+_BUSY = {*_LOCKED, "57014"}
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -122,6 +123,11 @@ def turn(engine: Engine) -> Generator[None]:
 def is_busy(error: DBAPIError) -> bool:
     """Tell whether a statement failed only because others held what it needed."""
     return getattr(error.orig, "pgcode", None) in _BUSY
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Tell whether a statement failed because of what others hold, and soon may not any more."""
+    return getattr(error.orig, "pgcode", None) in _LOCKED
 
 
 def take_all_the_time(connection: Any) -> None:

@@ -52,7 +52,7 @@ ROOMS = {
         {"describing"},
         {"pages", "commands"},
     ],
-    "domain": [{"values"}, {"permissions"}, {"outbox"}, {"rooms"}, {"peers"}, {"files"}],
+    "domain": [{"values"}, {"permissions"}, {"outbox"}, {"rooms"}, {"peers"}, {"data", "files"}],
 }
 
 # A list that is read by looking a line up.

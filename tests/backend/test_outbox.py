@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from presence.domain.data import peer_data, room_data
+from presence.domain.data.room_data import Wish
 from presence.domain.files import file_types, files
 from presence.domain.outbox import outbox
 from presence.domain.outbox.outbox import Wanted
-from presence.domain.peers import moderation, peers, recovery, room_data, sessions
+from presence.domain.peers import moderation, peers, recovery, sessions
 from presence.domain.peers.limits import Limits
-from presence.domain.peers.room_data import Wish
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.rooms import lists, rooms
@@ -183,7 +184,7 @@ class History:
         self.join(RestPresence(self.chance.choice([-1, 60])))
 
     def update(self) -> None:
-        peers.update_user_data(
+        peer_data.update(
             self.session, room_name=self.room, peer_id=self.peer, new_data=self.data, limits=LIMITS
         )
 
@@ -197,13 +198,9 @@ class History:
         room, peer_id = sessions.peer_of(self.session, sid)
         head = lists.head(self.session, room)
         (peer,) = [p for p in lists.changed(self.session, head.id, -1) if p.peer_id == peer_id]
-        peers.update_data_of_socket(
-            self.session,
-            sid,
-            known=(room, Known(peer, head.version - self.chance.choice([0, 0, 1]))),
-            new_data=self.data,
-            limits=LIMITS,
-        )
+        known = Known(peer, head.version - self.chance.choice([0, 0, 1]))
+        wish = peer_data.Wish(sid, self.data)
+        peer_data.update_of_socket(self.session, wish, known=(room, known), limits=LIMITS)
 
     def leave(self) -> None:
         if self.sids and self.chance.random() < 0.5:

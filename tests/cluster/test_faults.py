@@ -75,6 +75,25 @@ def test_of_200_that_join_over_two_workers_exactly_100_get_in(new_cluster: NewCl
     assert "deadlock" not in cluster.postgresql.log_text()
 
 
+def test_a_room_that_is_made_and_removed_at_once_keeps_nobody_waiting_for_another(
+    new_cluster: NewCluster,
+) -> None:
+    cluster = new_cluster(PRESENCE_REQUESTS_PER_MINUTE=0)
+    room = "/api/webrtc/rooms/r"
+
+    def act(number: int) -> int:
+        url = f"{cluster.workers[number % 2].url}{room}"
+        if number % 3 == 0:
+            return requests.delete(url, timeout=60).status_code
+        peer = {"peer_id": f"peer {number}", "username": "P"}
+        return requests.post(f"{url}/join", json=peer, timeout=60).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        statuses = list(pool.map(act, range(300 * ROUNDS)))
+    assert set(statuses) <= {200, 404}
+    assert "deadlock" not in cluster.postgresql.log_text()
+
+
 def test_when_a_worker_is_killed_its_peers_are_inactive_soon_and_its_clients_back_elsewhere(
     new_cluster: NewCluster, connect: Connect
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -118,6 +119,59 @@ def test_a_room_that_somebody_else_has_locked_is_answered_with_503_and_the_other
         thread.join()
     assert rest.join("locked", "b").status_code == 200
     assert "Traceback" not in server.log_text()
+
+
+def test_updates_wait_for_no_room_but_their_own(
+    postgresql: PrivatePostgresql, new_server: NewServer, connect: Connect
+) -> None:
+    server = on(postgresql, new_server)
+    clients = {}
+    for number in range(6):
+        clients[number] = connect(server)
+        room = "locked" if number < 2 else f"free {number}"
+        body = {"room_name": room, "peer_id": f"p{number}", "username": "P"}
+        assert clients[number].call("join_room", body)["ok"]
+    name = database_name(server.settings["DATABASE_URL"])
+    holder = psycopg2.connect(host=str(postgresql.folder), user="presence", dbname=name)
+    done = threading.Event()
+    answers: dict[int, list[tuple[str | None, float]]] = {number: [] for number in clients}
+
+    def write(number: int) -> None:
+        while not done.is_set():
+            began = time.monotonic()
+            data = {"times": len(answers[number])}
+            answer = clients[number].call("update_user_data", {"user_data": data})
+            answers[number].append((answer.get("code"), began))
+
+    writers = [threading.Thread(target=write, args=[number]) for number in clients]
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM rooms WHERE name = 'locked' FOR UPDATE")
+        for number in (0, 2, 3, 4, 5):
+            writers[number].start()
+        eventually(lambda: all(map(answers.get, range(2, 6))), "the others are answered")
+        writers[1].start()  # finds its room held in the process, too
+        eventually(lambda: answers[0] or answers[1], "one that waits is answered")
+        answered_at = time.monotonic()
+        assert [code for code, _ in answers[0] + answers[1]] == ["storage_unavailable"]
+        for number in range(2, 6):
+            codes, began = zip(*answers[number], strict=True)
+            assert set(codes) == {None}
+            gaps = [after - before for before, after in itertools.pairwise([*began, answered_at])]
+            assert max(gaps) < 1.5, "less than the locked room is waited for"
+        holder.close()
+        eventually(lambda: answers[0] and answers[0][-1][0] is None, "it works again")
+    finally:
+        holder.close()
+        done.set()
+        for writer in filter(threading.Thread.is_alive, writers):
+            writer.join()
+    rest = Rest(server)
+    for number, client in clients.items():
+        assert client.connected
+        room = "locked" if number < 2 else f"free {number}"
+        good = [times for times, (code, _) in enumerate(answers[number]) if code is None]
+        assert rest.peer(room, f"p{number}")["user_data"] == {"times": good[-1]}
 
 
 def test_few_connections_serve_many_rooms_at_once(

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
+from presence.domain.data import room_data
+from presence.domain.data.room_data import Wish
 from presence.domain.files import files
-from presence.domain.peers import moderation, peers, room_data
+from presence.domain.peers import moderation, peers
 from presence.domain.peers.limits import Limits
-from presence.domain.peers.room_data import Wish
 from presence.domain.rooms import broadcasts, quotas
 from presence.domain.rooms.broadcasts import Said
 from presence.domain.rooms.quotas import NO_QUOTAS, Quotas

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from presence.config import Settings
-from presence.domain.peers import room_data, workers
+from presence.domain.data import room_data
+from presence.domain.peers import workers
 from presence.domain.rooms import rooms
 from presence.storage import database, schema
 from presence.transport.wire import room_list, serializers
@@ -20,9 +21,9 @@ from presence.transport.wire.room_list import RoomList
 WORKER = "w" * 32
 
 
-def make_app(folder: Path) -> Flask:
+def make_app(folder: Path, url: str | None = None) -> Flask:
     """An app over an empty database with one worker, not serving."""
-    url = f"sqlite:///{folder}/test.db"
+    url = url or f"sqlite:///{folder}/test.db"
     app = create_app(Settings(database_url=url, upload_dir=str(folder / "uploads")))
     with app.app_context():
         schema.upgrade()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,14 +23,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from presence.domain.peers import moderation, peers, room_data, sessions
+from local_cluster.private_postgresql import PrivatePostgresql
+from presence.domain.data import peer_data, room_data
+from presence.domain.data.peer_data import Wish
+from presence.domain.peers import moderation, peers, sessions
 from presence.domain.peers.limits import Limits
+from presence.domain.peers.results import Updated
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
 from presence.domain.rooms.lists import Change
 from presence.domain.rooms.quotas import NO_QUOTAS
 from presence.errors import PresenceError
 from presence.storage import database
+from presence.storage.models import db
 from presence.transport.live.room_lists import RoomLists
 from presence.transport.wire import serializers
 from tests.rooms.kept_lists import WORKER, make_app, read_anew, shown
@@ -53,13 +59,17 @@ class Process:
 
 
 class Histories(RuleBasedStateMachine):
-    """Three processes that write two rooms."""
+    """Three processes that write two rooms, of a database that `url` makes."""
+
+    url: Callable[[], str] | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(TemporaryDirectory()))
-        self.stack.enter_context(make_app(folder).app_context())
+        url = type(self).url
+        self.stack.enter_context(make_app(folder, url() if url else None).app_context())
+        self.stack.callback(db.engine.dispose)
         self.processes = [Process() for _ in range(3)]
         self.sids = itertools.count(1)
         # What each room showed at each of its versions.
@@ -76,16 +86,24 @@ class Histories(RuleBasedStateMachine):
                 done = verb(session, *args, **kwargs)
         except PresenceError:
             pass
+        self.look()
+        change = getattr(done, "change", None)
+        if change is not None:
+            self.tell(number, change)
+        return done
+
+    def look(self) -> None:
+        """Note what every room shows now, which is what it showed at this version before."""
         with database.reading() as session:
             for head in lists.heads(session):
                 now = read_anew(session, head.name)
                 assert self.truth.setdefault((head.name, head.version), now) == now
-        change = getattr(done, "change", None)
-        if change is not None:
-            self.processes[number].lists.put(change)
-            for other in {0, 1, 2} - {number}:
-                self.processes[other].inbox[number].append(change)
-        return done
+
+    def tell(self, number: int, change: Change) -> None:
+        """Let a process know what it has changed, and the others hear of it some time."""
+        self.processes[number].lists.put(change)
+        for other in {0, 1, 2} - {number}:
+            self.processes[other].inbox[number].append(change)
 
     @rule(number=PROCESSES, room=ROOMS, name=st.none() | NAMES, data=DATA, replace=st.booleans())
     def update_room(
@@ -132,17 +150,45 @@ class Histories(RuleBasedStateMachine):
         known = process.lists.known(*seat)
         updated = self.do(
             number,
-            peers.update_data_of_socket,
-            sid,
+            peer_data.update_of_socket,
+            Wish(sid, data, replace=replace),
             known=(seat[0], known) if known else None,
-            new_data=data,
-            replace=replace,
             limits=LIMITS,
         )
         if updated is not None:
             stored = self.truth[updated.room_name, updated.version]["peers"]
             (own,) = [peer for peer in stored if peer["peer_id"] == updated.peer_id]
             assert own["user_data"] == updated.user_data
+
+    @rule(number=PROCESSES, indexes=st.lists(st.integers(0, 9), min_size=2, max_size=4), data=DATA)
+    def update_together(self, number: int, indexes: list[int], data: Any) -> None:
+        process = self.processes[number]
+        wishes = []
+        for index in indexes:
+            seats = list(process.seats.items())
+            sid, seat = seats[index % len(seats)] if seats else ("none", ("r", "a"))
+            known = process.lists.known(*seat)
+            if known is not None:
+                wishes.append((Wish(sid, {**data, "y": index}), seat[0], known))
+        with database.writing() as session:
+            outcomes = peer_data.update_of_sockets(session, wishes, LIMITS)
+        done = [outcome for outcome in outcomes if isinstance(outcome, Updated)]
+        assert len(outcomes) == len(wishes)
+        for updated in done:
+            # Each has made a version of its own of the one before it.
+            before = self.truth[updated.room_name, updated.version - 1]
+            own = orjson.loads(orjson.dumps(serializers.listed_peer(updated.change.peers[0])))
+            peers_then = [
+                own if peer["peer_id"] == updated.peer_id else peer for peer in before["peers"]
+            ]
+            after = {**before, "version": updated.version, "peers": peers_then}
+            (was,) = [peer for peer in before["peers"] if peer["peer_id"] == updated.peer_id]
+            (wish,) = [w for w, outcome in zip(wishes, outcomes, strict=True) if outcome is updated]
+            assert updated.user_data == {**was["user_data"], **wish[0].new_data}
+            self.truth[updated.room_name, updated.version] = after
+        self.look()
+        for updated in done:
+            self.tell(number, updated.change)
 
     @rule(number=PROCESSES, index=st.integers(0, 9), leaves=st.booleans(), is_hinted=st.booleans())
     def end(self, number: int, index: int, leaves: bool, is_hinted: bool) -> None:
@@ -200,11 +246,23 @@ class Histories(RuleBasedStateMachine):
                     assert body in self.truth[room, known.version]["peers"]
 
 
+def run(histories: type[Histories], examples: int) -> None:
+    run_state_machine_as_test(
+        histories, settings=settings(max_examples=examples, stateful_step_count=40, deadline=None)
+    )
+
+
 @pytest.mark.timeout(60 + 6 * EXAMPLES)
 def test_copies_show_what_was_there_whatever_was_told_late_or_not_at_all() -> None:
-    run_state_machine_as_test(
-        Histories, settings=settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
-    )
+    run(Histories, EXAMPLES)
+
+
+@pytest.mark.timeout(60 + 6 * EXAMPLES)
+def test_on_postgresql_they_do_so_too(postgresql: PrivatePostgresql) -> None:
+    class OnPostgresql(Histories):
+        url = postgresql.new_database
+
+    run(OnPostgresql, max(3, EXAMPLES // 5))
 
 
 @pytest.fixture
@@ -229,9 +287,8 @@ def test_one_process_reads_nothing_that_it_wrote(session: Any) -> None:
         kept.put(joined.change)
     known = kept.known("r", "p3")
     assert known is not None
-    updated = peers.update_data_of_socket(
-        session, "sid3", known=("r", known), new_data={"a": 1}, limits=LIMITS
-    )
+    wish = Wish("sid3", {"a": 1})
+    updated = peer_data.update_of_socket(session, wish, known=("r", known), limits=LIMITS)
     kept.put(updated.change)
     ended = sessions.end_socket(session, "sid2", in_room="r")
     assert ended is not None

@@ -13,11 +13,15 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from presence.config import InvalidSetting, Settings
+from presence.domain.data import peer_data
+from presence.domain.data.peer_data import Wish
 from presence.domain.files import file_types, files, word_documents
 from presence.domain.peers import peers, sessions, workers
 from presence.domain.peers.limits import Limits
+from presence.domain.peers.results import Updated
 from presence.domain.peers.sessions import Presence, RestPresence, SocketPresence
-from presence.domain.rooms import overview, rooms
+from presence.domain.rooms import lists, overview, rooms
+from presence.domain.rooms.lists import Known
 from presence.domain.values import clock, json_values, names, user_data
 from presence.errors import (
     FileTooComplex,
@@ -74,7 +78,7 @@ def test_a_late_disconnect_ends_only_its_own_session(session: Session) -> None:
 def test_every_change_raises_the_version_by_one(session: Session) -> None:
     versions = [join(session, "r", "a", "sid").version]
     versions.append(
-        peers.update_user_data(
+        peer_data.update(
             session, room_name="r", peer_id="a", new_data={"x": 1}, limits=LIMITS
         ).version
     )
@@ -84,6 +88,60 @@ def test_every_change_raises_the_version_by_one(session: Session) -> None:
     versions.append(rooms.view(session, "r").version)
     versions.append(peers.erase(session, "r", "a").version)
     assert versions == [1, 2, 3, 4, 5, 6]
+
+
+def test_several_updates_in_one_step_are_what_each_alone_would_have_been(app: Flask) -> None:
+    with app.app_context():
+        schema.upgrade()
+        with database.writing() as session:
+            workers.register(session, WORKER, alone=True)
+            for room, peer_id in (("r", "a"), ("r", "b"), ("s", "c"), ("é", "a"), ("é", "gone")):
+                join(session, room, peer_id, f"{room}-{peer_id}", kept=1)
+        with database.writing() as session:
+            knowns = {
+                (room, peer.peer_id): Known(peer, rooms.view(session, room).version)
+                for room in ("r", "s", "é")
+                for peer in lists.changed(session, rooms.identify(session, room)[0], -1)
+            }
+            sessions.end_socket(session, "é-gone")
+        with database.writing() as session:
+            peer_data.update(session, room_name="s", peer_id="c", new_data={"x": 0}, limits=LIMITS)
+
+        def wish(room: str, peer_id: str, **data: Any) -> tuple[Wish, str, Known]:
+            return Wish(f"{room}-{peer_id}", data), room, knowns[room, peer_id]
+
+        wishes = [
+            wish("r", "b", x="é"),
+            wish("é", "a", x=1),
+            wish("s", "c", x=1),  # it has changed since
+            wish("r", "a", x="y" * 1000),  # more than it may keep
+            wish("é", "gone", x=1),  # its socket stands for nobody any more
+            wish("r", "a", x=1),
+            wish("r", "b", x=2),  # is in this step already
+            (Wish("r-a", {"x": 1}), "nowhere", knowns["r", "a"]),
+        ]
+        with database.writing() as session:
+            outcomes = peer_data.update_of_sockets(session, wishes, LIMITS)
+        kinds = [type(outcome) for outcome in outcomes]
+        nothing = type(None)
+        assert kinds == [
+            *(Updated, Updated, nothing, UserDataTooLarge, nothing, nothing, nothing, nothing)
+        ]
+        first, second = outcomes[:2]
+        assert isinstance(first, Updated)
+        assert isinstance(second, Updated)
+        assert (first.version, first.user_data) == (3, {"kept": 1, "x": "é"})
+        assert second.user_data == {"kept": 1, "x": 1}
+        with database.reading() as session:
+            stored = {
+                (room, peer.peer_id): (peer.user_data, peer.changed_version)
+                for room in ("r", "s", "é")
+                for peer in rooms.view(session, room).peers
+            }
+            assert rooms.view(session, "r").version == 3
+        assert stored["r", "b"] == ({"kept": 1, "x": "é"}, 3)
+        assert stored["s", "c"] == ({"kept": 1, "x": 0}, 2)
+        assert stored["r", "a"][0] == stored["é", "gone"][0] == {"kept": 1}
 
 
 def test_a_full_room_counts_active_peers_only(session: Session) -> None:

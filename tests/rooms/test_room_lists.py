@@ -21,8 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from presence.domain.data import peer_data, room_data
 from presence.domain.files import file_types, files
-from presence.domain.peers import peers, room_data, sessions, workers
+from presence.domain.peers import peers, sessions, workers
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.rooms import lists, rooms
@@ -85,7 +86,7 @@ class Histories(RuleBasedStateMachine):
     @rule(room=ROOMS, name=NAMES, data=DATA, replace=st.booleans())
     def update(self, room: str, name: str, data: Any, replace: bool) -> None:
         self.do(
-            peers.update_user_data,
+            peer_data.update,
             room_name=room,
             peer_id=name,
             new_data=data,
@@ -181,6 +182,7 @@ class Histories(RuleBasedStateMachine):
             assert self.tags.setdefault(tag, body) == body
 
 
+@pytest.mark.timeout(60 + 6 * EXAMPLES)
 def test_kept_lists_show_what_is_stored_whatever_happened() -> None:
     run_state_machine_as_test(
         Histories, settings=settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)

@@ -14,7 +14,18 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import String, Text, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    Insert,
+    String,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from presence.domain.permissions.room_patterns import RoomPattern
@@ -170,6 +181,33 @@ def telling(kind: str, *conditions: Any) -> Prepared:
     )
     return Prepared(
         insert(Outbox).from_select(_COLUMNS, found.where(Peer.room_id == Room.id, *conditions))
+    )
+
+
+def noted(session: Session, facts: dict[str, Any]) -> tuple[str, str]:
+    """Return the id and the facts of an event that a statement with `telling_of` writes."""
+    session.info[WANTED].stir()
+    return _new_id(), orjson.dumps(facts).decode()
+
+
+def telling_of(kind: str, changes: Any) -> Insert:
+    """Return what tells of the rows of a statement, of which it becomes a part.
+
+    They have ``own_id`` and ``about`` as `noted` returns them, null where nothing is told, and
+    ``room_name``, ``version``, ``who`` and their ``place`` among those of their room.
+    """
+    row = changes.c
+    found = select(
+        row.own_id,
+        literal(kind),
+        bindparam("now", type_=UtcDateTime),
+        row.room_name,
+        row.version,
+        row.who,
+        row.about,
+    )
+    return insert(Outbox).from_select(
+        _COLUMNS, found.where(row.about.is_not(None)).order_by(row.place)
     )
 
 

@@ -12,7 +12,7 @@ from presence.domain.outbox import outbox
 from presence.domain.peers import lobbies, looks, passwords, sessions
 from presence.domain.peers.looks import PeerRow, Seen
 from presence.domain.peers.sessions import Ended, Presence, RestPresence
-from presence.domain.rooms import activity, rooms
+from presence.domain.rooms import activity, quotas, rooms
 from presence.domain.rooms.lists import Change, Head, ListedPeer
 from presence.domain.rooms.rooms import LockedRoom, Maker
 from presence.domain.values import user_data
@@ -55,19 +55,7 @@ def lock(
         if seen is None:
             if wanted.only_made:
                 raise RoomNotMade(name)
-            version = rooms.make_soon(
-                session,
-                name,
-                wanted.max_peers,
-                now,
-                max_rooms=wanted.max_rooms,
-                maker=wanted.maker,
-            )
-            seen = looks.look(session, name, peer_id, sid, now)
-            if seen is not None and seen.room.version == version:
-                rooms.told_made(session, seen.room, now)
-            elif seen is not None:
-                rooms.not_made(session)
+            seen = _make(session, wanted, now)
     if seen is not None:
         locked = {name: seen.room}
     elif wanted.only_made:
@@ -91,6 +79,25 @@ def lock(
         for other in sorted({item.room_name for item in previous} - {name}):
             locked[other] = rooms.change(session, other)
     return seen, locked, previous
+
+
+def _make(session: Session, wanted: Wanted, now: datetime) -> Seen | None:
+    """Make the room, unless somebody else is faster, and look at it.
+
+    None where it was there and is gone again. Raises `TooManyRooms` or `TooManyRoomsMade`.
+    """
+    maker = wanted.maker
+    rooms.make_soon(session, wanted.room_name, wanted.max_peers, now, maker=maker)
+    who = wanted.room_name, wanted.peer_id, wanted.sid
+    found = looks.look_at_made(session, *who, now, maker=maker.name if maker else "")
+    if found is None:
+        return None
+    seen, made = found
+    if made.is_new:
+        most = maker.max_rooms if maker else 0
+        quotas.check_made(made.rooms, wanted.max_rooms, made.of_maker, most)
+        rooms.settle_made(session, seen.room, now)
+    return seen
 
 
 def _change_all(session: Session, names: set[str], joined: str) -> dict[str, LockedRoom]:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from presence.domain.rooms import lists, rooms
+from presence.domain.rooms import lists, quotas, rooms
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.values.user_data import json_of
-from presence.storage.models import Ban, Closing, File, Peer, PeerSession, Room, UtcDateTime
-from presence.storage.prepared import Prepared
+from presence.storage.models import Ban, Closing, File, Peer, PeerSession, Room, Usage, UtcDateTime
+from presence.storage.prepared import Prepared, Row
 from presence.storage.text_columns import instant_text, text_of_instant
 
 
@@ -69,6 +69,14 @@ class Seen(NamedTuple):
     peer: PeerRow | None
 
 
+class Made(NamedTuple):
+    """Whether a room was made by this transaction, and how many there are, and its maker's."""
+
+    is_new: bool
+    rooms: int
+    of_maker: int
+
+
 class SeenSocket(NamedTuple):
     """A room that the transaction has locked, and the peer of it that a socket stands for."""
 
@@ -82,10 +90,16 @@ def look(
 ) -> Seen | None:
     """Return a locked room with one of its peers; None where there is no such room."""
     row = _LOOK.row(session, room_name=room_name, who=peer_id, of_sid=sid, now=now)
-    if row is None:
-        return None
-    peer = PeerRow(*row[12:]) if row[12] is not None else None
-    return Seen._make((rooms.LockedRoom(*row[:5]), *row[5:12], peer))
+    return _seen(row) if row is not None else None
+
+
+def look_at_made(
+    session: Session, room_name: str, peer_id: str, sid: str | None, now: datetime, *, maker: str
+) -> tuple[Seen, Made] | None:
+    """Like `look`, of a room that `rooms.make_soon` has made, unless it was there by then."""
+    asked = {"room_name": room_name, "who": peer_id, "of_sid": sid, "now": now}
+    row = _LOOK_AT_MADE.row(session, **asked, maker=maker)
+    return (_seen(row[3:]), Made(*row[:3])) if row is not None else None
 
 
 def look_at_socket(session: Session, sid: str) -> SeenSocket | None:
@@ -94,6 +108,11 @@ def look_at_socket(session: Session, sid: str) -> SeenSocket | None:
     if row is None:
         return None
     return SeenSocket(rooms.LockedRoom(*row[:5]), row[5], PeerRow(*row[6:]))
+
+
+def _seen(row: Row) -> Seen:
+    peer = PeerRow(*row[12:]) if row[12] is not None else None
+    return Seen._make((rooms.LockedRoom(*row[:5]), *row[5:12], peer))
 
 
 def find(session: Session, room: rooms.LockedRoom, peer_id: str) -> PeerRow | None:
@@ -108,7 +127,7 @@ def knows(session: Session, room_id: int, peer_id: str) -> bool:
 
 
 # Beside those that the conditions are about.
-_Other, _Own = aliased(Peer), aliased(PeerSession)
+_Other, _Own, _Made = aliased(Peer), aliased(PeerSession), aliased(Room)
 
 
 def _count_sessions(*conditions: Any) -> Any:
@@ -135,29 +154,42 @@ _COLUMNS = (
     select(func.count()).where(File.peer_row_id == Peer.id).scalar_subquery(),
 )
 _ROOM = (Room.id, Room.name, Room.max_peers, Room.version, Room.active_peers)
-_LOOK = Prepared(
-    select(
-        *_ROOM,
-        instant_text(Room.created_at),
-        exists().where(PeerSession.sid == bindparam("of_sid")),
-        exists().where(PeerSession.expires_at <= bindparam("now", type_=UtcDateTime)),
-        or_(
-            exists().where(Ban.room_name == Room.name, Ban.peer_id == bindparam("who")),
-            exists().where(Closing.room_name == Room.name),
+_SEEN = (
+    *_ROOM,
+    instant_text(Room.created_at),
+    exists().where(PeerSession.sid == bindparam("of_sid")),
+    exists().where(PeerSession.expires_at <= bindparam("now", type_=UtcDateTime)),
+    or_(
+        exists().where(Ban.room_name == Room.name, Ban.peer_id == bindparam("who")),
+        exists().where(Closing.room_name == Room.name),
+    ),
+    Room.password_hash,
+    Room.has_lobby,
+    case(
+        (
+            Peer.id.is_(None),
+            select(func.count()).where(_Other.room_id == Room.id).scalar_subquery(),
         ),
-        Room.password_hash,
-        Room.has_lobby,
-        case(
-            (
-                Peer.id.is_(None),
-                select(func.count()).where(_Other.room_id == Room.id).scalar_subquery(),
-            ),
-            else_=0,
-        ),
-        *_COLUMNS,
+        else_=0,
+    ),
+    *_COLUMNS,
+)
+
+
+def _looking(*columns: Any) -> Prepared:
+    return Prepared(
+        select(*columns)
+        .outerjoin(Peer, and_(Peer.room_id == Room.id, Peer.peer_id == bindparam("who")))
+        .where(Room.name == bindparam("room_name"))
     )
-    .outerjoin(Peer, and_(Peer.room_id == Room.id, Peer.peer_id == bindparam("who")))
-    .where(Room.name == bindparam("room_name"))
+
+
+_LOOK = _looking(*_SEEN)
+_LOOK_AT_MADE = _looking(
+    quotas.IS_BEING_MADE,
+    select(Usage.rooms).scalar_subquery(),
+    select(func.count()).where(_Made.made_by == bindparam("maker")).scalar_subquery(),
+    *_SEEN,
 )
 _LOOK_AT_SOCKET = Prepared(
     select(*_ROOM, _Own.id, *_COLUMNS)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain.outbox import outbox
 from presence.domain.peers import looks, sessions
 from presence.domain.peers.looks import PeerRow
 from presence.domain.peers.sessions import Ended
@@ -67,32 +66,6 @@ def store(
         of_version=peer.data_version if user_data is None else room.version,
         version=room.version,
     )
-
-
-def store_known(
-    session: Session,
-    whose: dict[str, str],
-    version: int,
-    *,
-    now: datetime,
-    user_data: dict[str, Any],
-    is_changed: bool,
-    told: dict[str, Any] | None = None,
-) -> tuple[int, int] | None:
-    """Store the data of a socket's peer if it has not changed since a version of its room.
-
-    `whose` names the room (``room_name``), the peer (``who``) and the socket (``of_sid``). The room
-    is locked and gets its next version, and the transaction ends. Backends are `told` of it, if
-    that is given. Returns the room's row id and
-    that version, or None where nothing was stored.
-    """
-    _CHANGE_ROOM_OF_KNOWN.later(session, **whose, known=version)
-    if told is not None:
-        outbox.tell_with(session, _TELL_KNOWN, told, **whose, known=version, now=now)
-    row = _STORE_KNOWN.last_row(
-        session, **whose, known=version, now=now, data=user_data, is_changed=is_changed
-    )
-    return (row[0], row[1]) if row else None
 
 
 def saw(session: Session, peer_row_id: int, now: datetime) -> None:
@@ -161,41 +134,6 @@ _STORE = Prepared(
         data_version=bindparam("of_version"),
         changed_version=bindparam("version"),
     )
-)
-# In all these statements, for the first may wait for somebody else who changes the peer.
-_IS_AS_KNOWN = (
-    Peer.peer_id == bindparam("who"),
-    Peer.changed_version <= bindparam("known"),
-    exists().where(PeerSession.sid == bindparam("of_sid"), PeerSession.peer_row_id == Peer.id),
-)
-_CHANGE_ROOM_OF_KNOWN = Prepared(
-    update(Room)
-    .where(
-        Room.name == bindparam("room_name"),
-        exists().where(Peer.room_id == Room.id, *_IS_AS_KNOWN),
-    )
-    .values(version=Room.version + 1)
-)
-_TELL_KNOWN = outbox.telling(
-    outbox.PEER_UPDATED, Room.name == bindparam("room_name"), *_IS_AS_KNOWN
-)
-_STORE_KNOWN = Prepared(
-    update(Peer)
-    .where(
-        Peer.room_id
-        == select(Room.id).where(Room.name == bindparam("room_name")).scalar_subquery(),
-        *_IS_AS_KNOWN,
-    )
-    .values(
-        last_seen=bindparam("now"),
-        user_data=bindparam("data"),
-        data_version=case(
-            (bindparam("is_changed", type_=Boolean), rooms.VERSION_OF_PEER),
-            else_=Peer.data_version,
-        ),
-        changed_version=rooms.VERSION_OF_PEER,
-    )
-    .returning(Peer.room_id, Peer.changed_version)
 )
 _SAW = Prepared(
     update(Peer)

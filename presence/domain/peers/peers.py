@@ -1,17 +1,14 @@
-"""Peers: joining a room, leaving it, changing user data, being looked up and being erased."""
+"""Peers: joining a room, leaving it, being looked up and being erased."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from presence.domain.outbox import outbox
 from presence.domain.peers import (
     entering,
     looks,
@@ -22,17 +19,15 @@ from presence.domain.peers import (
 )
 from presence.domain.peers.entering import Wanted
 from presence.domain.peers.limits import Limits
-from presence.domain.peers.results import Erased, Joined, Left, Updated
+from presence.domain.peers.results import Erased, Joined, Left
 from presence.domain.peers.sessions import Ended, Presence, SocketPresence
 from presence.domain.permissions import bans
 from presence.domain.rooms import activity, erasure, occupancy, rooms
 from presence.domain.rooms.erasure import NOBODY
-from presence.domain.rooms.lists import Change, Known
 from presence.domain.rooms.rooms import LockedRoom, Maker
 from presence.domain.values import clock, user_data
-from presence.errors import Conflict, NotJoined, RoomFull
+from presence.errors import NotJoined, RoomFull
 from presence.storage.models import Peer, PeerSession, Room
-from presence.storage.text_columns import text_of_instant
 
 
 def join(
@@ -211,90 +206,6 @@ def leave_socket(session: Session, sid: str, in_room: str | None = None) -> Left
     return _leave(session, room, peer.peer_id, own)
 
 
-def update_data_of_socket(
-    session: Session,
-    sid: str,
-    *,
-    known: tuple[str, Known] | None,
-    new_data: dict[str, Any],
-    remove: Iterable[str] = (),
-    replace: bool = False,
-    if_version: int | None = None,
-    limits: Limits,
-) -> Updated:
-    """Like `update_user_data`, of the peer that a socket stands for; raises `NotJoined` too.
-
-    `known` is the name of its room and the peer, as the process of the socket remembers them: where
-    that is still so, everything is one step, with which the transaction ends.
-    """
-    if known is not None and if_version is None:
-        stored = orjson.loads(known[1].peer.user_data)
-        merged = user_data.merge(
-            stored, new_data, remove=remove, replace=replace, max_bytes=limits.max_user_data_bytes
-        )
-        if limits.is_full:
-            user_data.check_room_for(stored, merged)
-        updated = _store_known(session, sid, known, stored, merged)
-        if updated is not None:
-            return updated
-    room_name, peer_id = sessions.peer_of(session, sid)
-    return update_user_data(
-        session,
-        room_name=room_name,
-        peer_id=peer_id,
-        new_data=new_data,
-        remove=remove,
-        replace=replace,
-        if_version=if_version,
-        limits=limits,
-    )
-
-
-def update_user_data(
-    session: Session,
-    *,
-    room_name: str,
-    peer_id: str,
-    new_data: dict[str, Any],
-    remove: Iterable[str] = (),
-    replace: bool = False,
-    if_version: int | None = None,
-    renew_seconds: float | None = None,
-    limits: Limits,
-) -> Updated:
-    """Merge `new_data` into what is stored for a peer, active or not.
-
-    `remove` and `replace` are as in `user_data.merge`; with `if_version` the peer's data must not
-    have changed since that version of the room; `renew_seconds` renews the peer's REST session if
-    it has one. Raises `RoomNotFound`, `PeerNotFound`, `Conflict`, `UserDataTooLarge` or
-    `DatabaseFull`.
-    """
-    now = clock.now()
-    room = rooms.change(session, room_name)
-    peer = peer_rows.get(session, room, peer_id)
-    if if_version is not None and peer.data_version > if_version:
-        raise Conflict(peer.user_data, peer.data_version)
-    merged = user_data.merge(
-        peer.user_data,
-        new_data,
-        remove=remove,
-        replace=replace,
-        max_bytes=limits.max_user_data_bytes,
-    )
-    if limits.is_full:
-        user_data.check_room_for(peer.user_data, merged)
-    changed = user_data.changed_keys(peer.user_data, merged)
-    peer_rows.store(session, peer, room, now=now, user_data=merged if changed else None)
-    outbox.tell_changed(session, room, now, peer, (peer.username, merged))
-    if renew_seconds is not None:
-        sessions.renew(session, peer.id, renew_seconds, now)
-    shown = peer.listed(session, user_data=merged, last_seen=now)
-    change = Change(room.name, room.id, room.version - 1, room.version, (shown,))
-    return Updated(
-        room.name, peer.peer_id, peer.username, merged, changed, room.version, now, change
-    )
-
-
 def erase(session: Session, room_name: str, peer_id: str) -> Erased:
     """Delete a peer with its user data, sessions, secrets, activity and file rows.
 
@@ -354,39 +265,6 @@ def _left_by_joining(
         activity.record_lost(session, room, {item.peer_row_id}, now, sessions.LEFT)
         occupancy.note(session, room, now)
     return left
-
-
-def _store_known(
-    session: Session,
-    sid: str,
-    known: tuple[str, Known],
-    stored: dict[str, Any],
-    merged: dict[str, Any],
-) -> Updated | None:
-    """Store a peer's data if it has not changed since it was known; None, and nothing, if it has.
-
-    Everything that lists show of a peer raises the version of its last change, its sessions too.
-    """
-    room_name, (peer, as_of), now = *known, clock.now()
-    changed = user_data.changed_keys(stored, merged)
-    facts = None
-    if changed and outbox.wants(session, outbox.PEER_UPDATED, room_name):
-        facts = {"username": peer.username, "user_data": merged, "changed": changed}
-    row = peer_rows.store_known(
-        session,
-        {"room_name": room_name, "who": peer.peer_id, "of_sid": sid},
-        as_of,
-        now=now,
-        user_data=merged,
-        is_changed=bool(changed),
-        told=facts,
-    )
-    if row is None:
-        return None
-    room_id, version = row
-    shown = peer._replace(user_data=user_data.json_of(merged), last_seen=text_of_instant(now))
-    change = Change(room_name, room_id, version - 1, version, (shown,))
-    return Updated(room_name, peer.peer_id, peer.username, merged, changed, version, now, change)
 
 
 def _sids(ended: list[Ended]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ScalarSelect, bindparam, case, func, select, update
+from sqlalchemy import ScalarSelect, bindparam, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from presence.errors import (
@@ -41,6 +41,12 @@ class Quotas:
 
 
 NO_QUOTAS = Quotas()
+
+# What the broadcasts of a room are counted from while a transaction is making it.
+BEING_MADE = -1
+IS_BEING_MADE = Room.last_broadcast == BEING_MADE
+# What a room that is made begins with.
+FIRST_VERSION = select(Usage.first_version).scalar_subquery()
 
 
 def check(session: Session, room_name: str, peer_id: str, size: int, quotas: Quotas) -> None:
@@ -108,13 +114,24 @@ def add_rooms(session: Session, number: int, max_rooms: int) -> int:
     return first
 
 
-def check_maker(session: Session, maker: str, number: int, max_rooms: int) -> None:
-    """Raise `TooManyRoomsMade` if somebody who makes `number` rooms would have made too many.
+def add_room_soon(session: Session, room_name: str) -> None:
+    """Count a room if this transaction is making it, with the next that is asked."""
+    _ADD_ROOM.later(session, room_name=room_name)
+
+
+def check_made(rooms: int, max_rooms: int, of_maker: int, max_of_maker: int) -> None:
+    """Raise `TooManyRooms` or `TooManyRoomsMade` where there are too many with one just made."""
+    _hold(rooms, max_rooms, TooManyRooms)
+    _hold(of_maker, max_of_maker, TooManyRoomsMade)
+
+
+def check_maker(session: Session, maker: str, max_rooms: int) -> None:
+    """Raise `TooManyRoomsMade` if somebody has made too many.
 
     Called after `add_rooms`, which lets one transaction count at a time.
     """
     made = session.scalar(select(func.count(Room.id)).where(Room.made_by == maker)) or 0
-    _hold(made + number, max_rooms, TooManyRoomsMade)
+    _hold(made, max_rooms, TooManyRoomsMade)
 
 
 def remove_room(session: Session, version: int, size: int) -> None:
@@ -235,4 +252,9 @@ _ADD_ROOMS = Prepared(
     update(Usage)
     .values(rooms=Usage.rooms + bindparam("number"))
     .returning(Usage.rooms, Usage.first_version)
+)
+_ADD_ROOM = Prepared(
+    update(Usage)
+    .where(exists().where(Room.name == bindparam("room_name"), IS_BEING_MADE))
+    .values(rooms=Usage.rooms + 1)
 )

@@ -151,7 +151,7 @@ def change_or_make(
         # other.
         first_version = quotas.add_rooms(session, len(made), max_rooms)
         if maker is not None:
-            quotas.check_maker(session, maker.name, 0, maker.max_rooms)
+            quotas.check_maker(session, maker.name, maker.max_rooms)
     for name in made:
         locked[name] = replace(locked[name], version=first_version + 1, is_new=True)
         session.execute(
@@ -169,43 +169,30 @@ def change_or_make(
 
 
 def make_soon(
-    session: Session,
-    name: str,
-    max_peers: int,
-    now: datetime,
-    *,
-    max_rooms: int,
-    maker: Maker | None,
-) -> int:
-    """Make a room with the next that is asked of the database, and change it.
+    session: Session, name: str, max_peers: int, now: datetime, *, maker: Maker | None
+) -> None:
+    """Make a room where there is none, with the next that is asked of the database; change it.
 
-    Returns the version that it gets by that: where it has another one then, somebody else was
-    faster, and `not_made` is to be called, else `told_made`. Raises `TooManyRooms` or
-    `TooManyRoomsMade`.
+    A room that is still being made then (`quotas.IS_BEING_MADE`) was made by this transaction, and
+    is counted; it is to be settled (`settle_made`) once it is known that it may be there. It is
+    locked before it is counted, as rooms always are.
     """
-    first_version = quotas.add_rooms(session, 1, max_rooms)
-    if maker is not None:
-        quotas.check_maker(session, maker.name, 1, maker.max_rooms)
-    _MAKE.later(
-        session,
-        room_name=name,
-        places=max_peers,
-        now=now,
-        first=first_version,
-        maker=maker.name if maker else None,
-    )
+    made_by = maker.name if maker else None
+    _MAKE.later(session, room_name=name, places=max_peers, now=now, maker=made_by)
     change_soon(session, name)
-    return first_version + 1
+    quotas.add_room_soon(session, name)
+    _BEGIN.later(session, room_name=name)
+
+
+def settle_made(session: Session, room: LockedRoom, now: datetime) -> None:
+    """Let a room that `make_soon` has made be one like all others, and tell backends of it."""
+    _SETTLE.later(session, room_id=room.id)
+    told_made(session, room, now)
 
 
 def told_made(session: Session, room: LockedRoom, now: datetime) -> None:
     """Tell backends of a room that this transaction has made."""
     outbox.tell(session, outbox.ROOM_MADE, room, now, max_peers=room.max_peers)
-
-
-def not_made(session: Session) -> None:
-    """Count one room less, which somebody else has made."""
-    quotas.add_rooms(session, -1, 0)
 
 
 def identify(session: Session, name: str) -> tuple[int, int]:
@@ -295,13 +282,22 @@ _MAKE = Prepared(
             name=bindparam("room_name"),
             max_peers=bindparam("places"),
             created_at=bindparam("now"),
-            version=bindparam("first"),
-            last_broadcast=bindparam("first"),
-            gone_broadcast=bindparam("first"),
+            version=0,
+            last_broadcast=quotas.BEING_MADE,
             made_by=bindparam("maker"),
         )
         .on_conflict_do_nothing()
     )
+)
+_BEGIN = Prepared(
+    update(Room)
+    .where(Room.name == bindparam("room_name"), quotas.IS_BEING_MADE)
+    .values(version=quotas.FIRST_VERSION + 1)
+)
+_SETTLE = Prepared(
+    update(Room)
+    .where(Room.id == bindparam("room_id"))
+    .values(last_broadcast=Room.version - 1, gone_broadcast=Room.version - 1)
 )
 # As strongly as an update does; SQLite locks all there is when the transaction begins.
 _LOCK = Prepared(

@@ -10,6 +10,7 @@ from presence.domain.rooms.lists import Change, ListedPeer
 from presence.transport.cluster.messaging import Messenger
 from presence.transport.engine.sockets import Sockets
 from presence.transport.live.announcer import Announcer
+from presence.transport.live.told_versions import Notice
 from presence.transport.live.watchers import Watchers
 from presence.transport.wire.room_list import RoomList
 from presence.transport.wire.serializers import Body
@@ -32,10 +33,10 @@ class RoomChanges:
         # Called with the name of a room that changed elsewhere.
         self.listeners: list[Callable[[str], None]] = []
         announcer.tell_others = self._tell_changed
-        announcer.tell_others_notice = self._tell_notice
+        announcer.tell_others_notices = self._tell_notices
         watchers.tell_others_shut_out = self._tell_shut_out
         messenger.on("changed", self._on_changed)
-        messenger.on("notice", self._on_notice)
+        messenger.on("notices", self._on_notices)
         messenger.on("listed", lambda message: watchers.tell_list(message["room_names"]))
         messenger.on(
             "shut_out",
@@ -52,10 +53,11 @@ class RoomChanges:
         if is_first:
             self._sockets.start_background_task(self._tell_lobby)
 
-    def _tell_notice(self, event: str, body: Body, room_name: str) -> None:
+    def _tell_notices(self, notices: list[Notice], room_name: str) -> None:
         """Let the workers with sockets in a room send what this one told its own."""
-        content = {"event": event, "body": body, "changes": self._untold(room_name)}
-        self._messenger.tell_room(room_name, "notice", **content)
+        told = [notice[:2] for notice in notices]
+        content = {"notices": told, "changes": self._untold(room_name)}
+        self._messenger.tell_room(room_name, "notices", **content)
 
     def _tell_shut_out(self, room_name: str, peer_id: str | None) -> None:
         self._messenger.tell_room(room_name, "shut_out", peer_id=peer_id)
@@ -93,8 +95,8 @@ class RoomChanges:
             change = Change(message["room_name"], *numbers, rows, data=data[0] if data else None)
             self._announcer.note_from_elsewhere(change)
 
-    def _on_notice(self, message: Body) -> None:
+    def _on_notices(self, message: Body) -> None:
         # In a greenlet of its own, because whoever changes the room just now is waited for.
         self._take_in(message)
-        content = (message["event"], message["body"], message["room_name"])
-        self._sockets.start_background_task(self._announcer.pass_on, *content)
+        notices = [Notice(event, body) for event, body in message["notices"]]
+        self._sockets.start_background_task(self._announcer.pass_on, notices, message["room_name"])

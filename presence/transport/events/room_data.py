@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from presence import errors
-from presence.domain.peers import room_data
-from presence.domain.peers.room_data import Wish
+from presence.domain.data import room_data
+from presence.domain.data.room_data import Wish
 from presence.domain.permissions.tokens import ROOM
 from presence.storage import database
 from presence.transport.events import dispatch

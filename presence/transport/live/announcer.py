@@ -27,7 +27,7 @@ from presence.transport.live.channels import ROOM, WATCHERS, channel
 from presence.transport.live.deltas import History
 from presence.transport.live.room_lists import RoomLists
 from presence.transport.live.room_locks import InOrder, RoomLocks
-from presence.transport.live.told_versions import ToldVersions
+from presence.transport.live.told_versions import Notice, ToldVersions
 from presence.transport.live.windows import Window
 from presence.transport.wire import room_list
 from presence.transport.wire.room_list import RoomList
@@ -73,7 +73,7 @@ class Announcer:
         # Tells whether messages wait to be handled.
         self._is_busy: Callable[[], bool] = socketio.server.eio.is_behind
         self._guard = threading.Lock()
-        self._locks = RoomLocks()
+        self.locks = RoomLocks()
         self._windows: dict[str, Window] = {}
         # The sockets that get changes instead of lists, and what they were told of their rooms.
         self._delta_sids: set[str] = set()
@@ -93,8 +93,8 @@ class Announcer:
         self.listeners: list[Callable[[RoomList], None]] = []
         # Called with every room that this process changed, to let other workers know.
         self.tell_others: Callable[[RoomList], None] | None = None
-        # Called with every notice of a change of this process: event, body and room.
-        self.tell_others_notice: Callable[[str, Body, str], None] | None = None
+        # Called with the notices of changes of this process, and their room.
+        self.tell_others_notices: Callable[[list[Notice], str], None] | None = None
 
     def in_order(self, *room_names: str | None) -> InOrder:
         """Keep what this process reads or changes of rooms, and sends of it, in one order.
@@ -102,7 +102,7 @@ class Announcer:
         Without it, a thread that read version 5 could send it after another has sent version 6.
         Take it around a change together with the messages about it, before `database.writing`.
         """
-        return self._locks.of({name for name in room_names if name is not None})
+        return self.locks.of({name for name in room_names if name is not None})
 
     def note(self, change: Change | None) -> None:
         """Take in what a transaction of this process has changed, as far as it knows that.
@@ -190,34 +190,39 @@ class Announcer:
 
         To be called within `in_order`.
         """
-        self._notify(event, body, room_name, skip)
-        if self.tell_others_notice is not None:
-            self.tell_others_notice(event, body, room_name)
+        self.emit_all([Notice(event, body, skip)], room_name)
 
-    def pass_on(self, event: str, body: Body, room_name: str) -> None:
-        """Send a notice of a change of another process to the sockets of this one."""
+    def emit_all(self, notices: list[Notice], room_name: str) -> None:
+        """Like `emit`, of several changes of a room, which others hear of in one message."""
+        self._notify(notices, room_name)
+        if self.tell_others_notices is not None:
+            self.tell_others_notices(notices, room_name)
+
+    def pass_on(self, notices: list[Notice], room_name: str) -> None:
+        """Send notices of changes of another process to the sockets of this one."""
         with self.in_order(room_name):
-            self._notify(event, body, room_name)
+            self._notify(notices, room_name)
 
-    def _notify(self, event: str, body: Body, room_name: str, skip: str | None = None) -> None:
-        """Send a notice as the room is by now, unless the room or the peer is no more."""
-        if body["version"] < self._told.newest(room_name):
-            try:
-                newest = self._told.newest(room_name)
-                late = told_versions.as_shown(event, body, self.read(room_name, newest))
-            except RoomNotFound:
-                return
-            if late is None:
-                return
-            body = late
-        self._told.note_notice(room_name, body["version"])
-        hearers = {sid: eio_sid for sid, eio_sid in self._sockets(room_name) if sid != skip}
-        if self.may_open_files is not None and "file_url" in body:
-            # A signed address opens a file for whoever has it.
-            shut = [sid for sid in hearers if not self.may_open_files(sid)]
-            eio_sids = [hearers.pop(sid) for sid in shut]
-            self._notices.send(room_name, eio_sids, packets.event(event, unsigned(body)))
-        self._notices.send(room_name, list(hearers.values()), packets.event(event, body))
+    def _notify(self, notices: list[Notice], room_name: str) -> None:
+        """Send notices as the room is by now, unless the room or the peer is no more."""
+        hearers = dict(self._sockets(room_name))
+        for event, notice, skip in notices:
+            body, newest = notice, self._told.newest(room_name)
+            if body["version"] < newest:
+                try:
+                    late = told_versions.as_shown(event, body, self.read(room_name, newest))
+                except RoomNotFound:
+                    return
+                if late is None:
+                    continue
+                body = late
+            self._told.note_notice(room_name, body["version"])
+            to = {sid: eio_sid for sid, eio_sid in hearers.items() if sid != skip}
+            if self.may_open_files is not None and "file_url" in body:
+                # A signed address opens a file for whoever has it.
+                shut = [to.pop(sid) for sid in list(to) if not self.may_open_files(sid)]
+                self._notices.send(room_name, shut, packets.event(event, unsigned(body)))
+            self._notices.send(room_name, list(to.values()), packets.event(event, body))
 
     def enter(self, sid: str, view: RoomList, *, deltas: bool) -> None:
         """Note how a socket that has just been given a room's list is told of changes.
@@ -254,7 +259,7 @@ class Announcer:
 
         Makes up for what a crash or a lost message swallowed. Forgets rooms without sockets.
         """
-        self._locks.tidy()
+        self.locks.tidy()
         names = self.rooms_here()
         self._told.keep(names)
         self._notices.keep(names)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Self
 from weakref import WeakValueDictionary
 
@@ -60,6 +62,22 @@ class RoomLocks:
         """Return the locks of some rooms, to be held."""
         # Always in the same order, or two who want the same ones could wait for each other.
         return InOrder([self._of(name) for name in sorted(room_names)])
+
+    @contextmanager
+    def free_ones(self, room_names: Iterable[str], seconds: float) -> Generator[set[str]]:
+        """Hold the locks of those of some rooms that are free by then, and give their names."""
+        until = time.monotonic() + seconds
+        held: dict[str, _RoomLock] = {}
+        try:
+            for name in sorted(set(room_names)):
+                item = self._of(name)
+                is_free = item.lock.acquire(blocking=False)
+                if is_free or item.lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                    held[name] = item
+            yield set(held)
+        finally:
+            for item in held.values():
+                item.lock.release()
 
     def tidy(self) -> None:
         """Forget every lock that nobody holds or waits for."""

@@ -8,12 +8,21 @@ an older state, so they are brought up to date first.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import orjson
 
 from presence.transport.wire import room_list
 from presence.transport.wire.room_list import RoomList
 from presence.transport.wire.serializers import Body
+
+
+class Notice(NamedTuple):
+    """An event that tells of a change, its body, and who is not to hear it."""
+
+    event: str
+    body: Body
+    skip: str | None = None
 
 
 class ToldVersions:

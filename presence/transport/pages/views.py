@@ -10,8 +10,8 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 
 from presence.config import VERSION
+from presence.domain.data import room_data
 from presence.domain.files import files
-from presence.domain.peers import room_data
 from presence.domain.permissions.tokens import JOIN, LIST
 from presence.domain.rooms import activity, occupancy, overview, rooms
 from presence.domain.rooms.overview import RoomPage, Totals

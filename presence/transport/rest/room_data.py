@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, request
 
 from presence import errors
-from presence.domain.peers import room_data
-from presence.domain.peers.room_data import Wish
+from presence.domain.data import room_data
+from presence.domain.data.room_data import Wish
 from presence.domain.permissions.tokens import LIST, ROOM
 from presence.storage import database
 from presence.transport.admission import request_access

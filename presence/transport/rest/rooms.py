@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
 from presence import errors
+from presence.domain.data import peer_data
 from presence.domain.files import files
 from presence.domain.peers import lobbies, passwords, peers, rights
 from presence.domain.peers.results import Joined
@@ -239,7 +240,7 @@ def update_data(room_name: str) -> Body:
     message = messages.parse_update(hinting.json_body(), run.settings.max_user_data_bytes)
     with run.announcer.in_order(address.room_name):
         with once.writing() as session:
-            updated = peers.update_user_data(
+            updated = peer_data.update(
                 session,
                 room_name=address.room_name,
                 peer_id=address.peer_id,

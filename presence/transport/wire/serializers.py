@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 import orjson
 
+from presence.domain.data.room_data import Kept, UpdatedRoom
 from presence.domain.files.files import FileChange, StoredFile
 from presence.domain.peers.lobbies import Waiting
 from presence.domain.peers.results import Left, Updated
 from presence.domain.peers.rights import Regranted
-from presence.domain.peers.room_data import Kept, UpdatedRoom
 from presence.domain.permissions.bans import Bar
 from presence.domain.permissions.revocations import Revoked
 from presence.domain.permissions.tokens import GRANTS, Grants

@@ -1,0 +1,1 @@
+"""What peers and rooms keep for their applications: user data, and the data of rooms."""
