@@ -78,7 +78,16 @@ from presence.transport.events import (
     watching,
 )
 from presence.transport.events import room_data as room_data_events
-from presence.transport.pages import admin, api, clients, doctor_probes, static_files, views
+from presence.transport.pages import (
+    admin,
+    api,
+    clients,
+    doctor_probes,
+    last_hour,
+    pictures,
+    static_files,
+    views,
+)
 from presence.transport.pages import doctor as doctor_pages
 from presence.transport.process import (
     disk_care,
@@ -128,6 +137,8 @@ PARTS: tuple[Part, ...] = (
     starting.warn,
     starting.hear_others,
     disk_care.init_app,
+    pictures.init_app,
+    last_hour.init_app,
     sweeping.init_app,
     couriers.init_app,
     lambda run: error_handlers.init_app(run.app),
@@ -176,6 +187,7 @@ BLUEPRINTS = (
     descriptions.bp,
     health.bp,
     views.bp,
+    pictures.bp,
     admin.bp,
     doctor_pages.bp,
     doctor_probes.bp,

@@ -15,6 +15,7 @@ import logging
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -48,6 +49,74 @@ class ObjectStoreError(OSError):
         super().__init__(errno.EIO, f"the bucket cannot be used: {reason}")
         self.reason = reason
         self.is_lasting = is_lasting
+
+
+# Where thumbnails are, and what stands in the name of one that is being made.
+THUMBNAILS, _MAKING = ".thumbnails", "+"
+
+
+class Thumbnails:
+    """Small pictures of uploaded ones that this machine has made: each once, and again if need be.
+
+    They go with their files. What is left of one that another machine deleted, `strays` tells.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / THUMBNAILS
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._locking = threading.Lock()
+
+    def find(self, stored_name: str, make: Callable[[Path], bool]) -> Path | None:
+        """Return where the thumbnail of a picture is; None where there can be none.
+
+        `make` is called once for whoever asks at the same time: it writes one to a path, and tells
+        whether it could, which is remembered. What it raises is raised here, and not remembered.
+        """
+        path = self.folder / stored_name
+        if not path.exists():
+            with self._alone(stored_name):
+                if not path.exists():
+                    self._make(path, make)
+        return path if path.stat().st_size else None
+
+    def forget(self, stored_names: Iterable[str]) -> None:
+        """Remove the thumbnails of files that are gone."""
+        for name in stored_names:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def strays(self, known: Callable[[set[str]], set[str]]) -> set[str]:
+        """Return the names here that no file has any more; `known` returns those that have one."""
+        if not self.folder.is_dir():
+            return set()
+        names = {path.name for path in self.folder.iterdir() if _MAKING not in path.name}
+        return names - known(names) if names else set()
+
+    def _make(self, path: Path, make: Callable[[Path], bool]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = path.with_name(f"{path.name}{_MAKING}{secrets.token_hex(4)}")
+        try:
+            if not make(made):
+                made.write_bytes(b"")
+            made.replace(path)
+        finally:
+            made.unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self, stored_name: str) -> Generator[None]:
+        """Let one at a time be busy with a name, and keep no lock that nobody waits for."""
+        with self._locking:
+            lock, count = self._locks.get(stored_name, (threading.Lock(), 0))
+            self._locks[stored_name] = (lock, count + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._locking:
+                count = self._locks[stored_name][1] - 1
+                if count:
+                    self._locks[stored_name] = (lock, count)
+                else:
+                    del self._locks[stored_name]
 
 
 class PendingBlob:
@@ -129,6 +198,7 @@ class LocalBlobs:
         self.folder = folder
         self._min_free = min_free
         self._pending = folder / PENDING / worker_id
+        self.thumbnails = Thumbnails(folder)
 
     def has_space(self, size: int) -> bool:
         """Tell whether `size` bytes more would leave enough of the disk free."""
@@ -198,6 +268,7 @@ class LocalBlobs:
             except OSError:
                 # It is out of place and has no row; the next start removes it.
                 log.exception("the deleted file %s could not be removed yet", name)
+        self.thumbnails.forget(withdrawn)
 
     def try_writing(self) -> None:
         """Write and remove a file; raises `OSError` where no upload could be received."""
@@ -214,6 +285,14 @@ class LocalBlobs:
     def path(self, stored_name: str) -> Path:
         """Return where the bytes of a stored file are."""
         return self.folder / stored_name
+
+    @contextmanager
+    def at_hand(self, stored_name: str) -> Generator[Path]:
+        """Give a path at which a stored file can be read, for as long as one is in it.
+
+        Raises `FileNotFoundError` where it is gone, and `OSError`.
+        """
+        yield self.path(stored_name)
 
     @contextmanager
     def reading(self, stored_name: str) -> Generator[BinaryIO]:

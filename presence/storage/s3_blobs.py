@@ -14,6 +14,8 @@ its row exists.*
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -125,6 +127,7 @@ class S3Blobs(LocalBlobs):
             # They have no rows; a process that starts when this one has ended removes them.
             log.exception("%d deleted files could not be removed from the bucket yet", len(marks))
             return
+        self.thumbnails.forget(mark.name for mark in marks)
         for mark in marks:
             mark.unlink(missing_ok=True)
 
@@ -153,6 +156,14 @@ class S3Blobs(LocalBlobs):
             ExpiresIn=LINK_SECONDS,
         )
         return address
+
+    @contextmanager
+    def at_hand(self, stored_name: str) -> Generator[Path]:
+        """Give a path with a copy of an object; raises `FileNotFoundError` where it is gone."""
+        with tempfile.NamedTemporaryFile() as copy, self.reading(stored_name) as body:
+            shutil.copyfileobj(body, copy)
+            copy.flush()
+            yield Path(copy.name)
 
     @contextmanager
     def reading(self, stored_name: str) -> Generator[Any]:

@@ -30,9 +30,18 @@ async function ask(path, { method = "POST", body } = {}) {
     headers: { ...headers(), ...(body && { "Content-Type": "application/json" }) },
     body: body && JSON.stringify(body),
   });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.detail);
+  const answer = read(await response.text());
+  if (!response.ok) throw new Error(answer?.detail ?? `The server is not reached just now: something before it answered ${response.status}. Try again in a moment.`);
   return answer;
+}
+
+/** Return what an answer says as JSON; null for what no server of ours says, such as a proxy's page. */
+function read(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** Ask the visitor once; resolves with whether they mean it. */
@@ -53,9 +62,14 @@ async function perform(name, room, peer) {
     await ask(act.path(room, peer), { method: act.method });
     say(`“${peer || room}” ${act.done}`, act.undo && (() => perform(act.undo, room, peer)));
   } catch (error) {
-    say(error.message);
+    say(wordsOf(error));
   }
   load();
+}
+
+/** Return what to say of an error: a browser's own words for a lost network help nobody. */
+function wordsOf(error) {
+  return error instanceof TypeError ? "The server does not answer. Try again when it does." : error.message;
 }
 
 /** Tell what was done, with a button that takes it back if there is a way. */
@@ -76,20 +90,34 @@ get("admin").addEventListener("click", ({ target }) => {
   if (act) perform(act, room, peer);
 });
 
+get("admin").addEventListener("click", (event) => {
+  const { sort } = event.target.closest("[data-sort]")?.dataset ?? {};
+  if (sort === undefined || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  get("sort").value = sort;
+  keep("sort", sort);
+  load();
+});
+
+/** Keep in the address what is shown, so that it is the same after a reload. */
+function keep(name, value) {
+  const address = new URL(location.href);
+  if (value) address.searchParams.set(name, value);
+  else address.searchParams.delete(name);
+  history.replaceState(history.state, "", address);
+}
+
 document.addEventListener("htmx:after:request", ({ detail }) => {
   const { response, text } = detail.ctx;
-  const problem = response.status >= 400 && response.status < 500 ? JSON.parse(text).detail : "";
+  // Of an outage nothing is said here: what was there stays, and is asked for again.
+  const problem = response.status >= 400 && response.status < 500 ? (read(text)?.detail ?? "") : "";
   get("shut").hidden = !problem;
   get("shut").textContent = problem;
   get("admin").hidden = Boolean(problem);
 });
 
 get("search").addEventListener("input", () => {
-  const address = new URL(location.href);
-  const wanted = get("search").value.trim();
-  if (wanted) address.searchParams.set("search", wanted);
-  else address.searchParams.delete("search");
-  history.replaceState(history.state, "", address);
+  keep("search", get("search").value.trim());
   load();
 });
 
@@ -107,7 +135,7 @@ get("mint-form")?.addEventListener("submit", async (event) => {
     get("mint-made").hidden = false;
     get("mint-copy").focus();
   } catch (error) {
-    get("mint-problem").textContent = error.message;
+    get("mint-problem").textContent = wordsOf(error);
   }
 });
 get("mint-copy")?.addEventListener("click", ({ currentTarget }) => copy(get("mint-link").value, currentTarget));

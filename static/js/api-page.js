@@ -1,30 +1,54 @@
-// The search on the page of the API, and a button that copies each example.
+// The page of the API: its search, the language of its samples, buttons that copy them and that try
+// a route here.
 
-const search = document.querySelector("#api-search");
-const found = document.querySelector("#api-found");
+const KEY = "presence-language";
+const LANGUAGES = ["curl", "JavaScript", "Python"];
+
+const get = (id) => document.getElementById(id);
+const search = get("api-search");
+const found = get("found");
 const entries = [...document.querySelectorAll("[data-entry]")];
-const texts = new Map(entries.map((entry) => [entry, entry.textContent.toLowerCase()]));
+const cards = entries.filter((entry) => entry.localName === "article");
+const homes = new Map(cards.map((card) => [card, card.parentElement]));
+const text = (element) => element?.textContent.toLowerCase() ?? "";
+const texts = new Map(entries.map((entry) => [entry, text(entry)]));
+const titles = new Map(entries.map((entry) => [entry, text(entry.querySelector("h3 code, dt"))]));
 
-/** Show only the entries that have every word that was typed. */
+/** Show only the entries that have every word that was typed, those first whose title has them. */
 function show() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const has = (where, entry) => words.every((word) => where.get(entry).includes(word));
   let count = 0;
   for (const entry of entries) {
-    entry.hidden = !words.every((word) => texts.get(entry).includes(word));
+    entry.hidden = !has(texts, entry);
     if (!entry.hidden) count += 1;
     const link = document.querySelector(`.contents [data-for="${entry.id}"]`);
     if (link) link.hidden = entry.hidden;
   }
+  // Back to where they belong, in their order; then out of there again, the best first.
+  for (const card of cards) homes.get(card).append(card);
+  if (words.length) {
+    const shown = cards.filter((card) => !card.hidden);
+    const rank = (card) => (titles.get(card) === words.join(" ") ? 0 : has(titles, card) ? 1 : 2);
+    found.append(...shown.sort((one, other) => rank(one) - rank(other)));
+  }
+  found.hidden = !words.length;
   for (const group of document.querySelectorAll("[data-group]")) {
     group.hidden = words.length > 0 && !group.querySelector("[data-entry]:not([hidden])");
   }
-  found.textContent = words.length ? `${count} of ${entries.length} entries` : "";
+  for (const head of document.querySelectorAll("[data-head]")) {
+    head.hidden = words.length > 0 && !head.nextElementSibling.querySelector("li:not([hidden])");
+  }
+  get("api-found").textContent = words.length ? `${count} of ${entries.length} entries` : "";
 }
 
-search.hidden = false;
-search.addEventListener("input", show);
+get("api-bar").hidden = false;
+search.addEventListener("input", () => {
+  show();
+  if (search.value && get("entries").getBoundingClientRect().top < 0) get("entries").scrollIntoView();
+});
 // A browser keeps what was typed when it comes back to a page.
-show();
+if (search.value) show();
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select");
@@ -36,27 +60,78 @@ document.addEventListener("keydown", (event) => {
 
 // What a link leads to is shown, whatever is typed in the search.
 window.addEventListener("hashchange", () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target?.closest("[hidden]")) {
+  const target = get(decodeURIComponent(location.hash.slice(1)));
+  if (target && (target.closest("[hidden]") || found.contains(target))) {
     search.value = "";
     show();
     target.scrollIntoView();
   }
 });
 
+/** Show every sample in one language; what has none in it is shown in the next that it has. */
+function choose(language) {
+  for (const button of document.querySelectorAll("[data-choose]")) button.ariaPressed = String(button.dataset.choose === language);
+  for (const samples of document.querySelectorAll("[data-languages]")) {
+    const all = [...samples.children];
+    const shown = all.find((one) => one.dataset.language === language) ?? all[0];
+    for (const one of all) one.hidden = one !== shown;
+  }
+}
+
+for (const button of document.querySelectorAll("[data-choose]")) {
+  button.addEventListener("click", () => {
+    choose(button.dataset.choose);
+    localStorage.setItem(KEY, button.dataset.choose);
+  });
+}
+const kept = localStorage.getItem(KEY);
+choose(LANGUAGES.includes(kept) ? kept : LANGUAGES[0]);
+
+// On a phone the contents lie over the page, until one has chosen.
+const button = get("contents-button");
+function open(isOpen) {
+  button.ariaExpanded = String(isOpen);
+  get("contents").classList.toggle("open", isOpen);
+}
+button.addEventListener("click", () => {
+  open(button.ariaExpanded !== "true");
+  if (button.ariaExpanded === "true") get("contents").querySelector("a").focus();
+});
+get("contents").addEventListener("click", ({ target }) => target.closest("a") && open(false));
+document.addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || button.ariaExpanded !== "true") return;
+  open(false);
+  button.focus();
+});
+
+for (const one of document.querySelectorAll("[data-try]")) {
+  one.hidden = false;
+  one.addEventListener("click", async () => {
+    one.disabled = true;
+    try {
+      const { startTrying } = await import("./try-it.js");
+      await startTrying(one);
+      one.hidden = true;
+    } catch {
+      one.disabled = false;
+      one.textContent = "The server does not answer. Try again";
+    }
+  });
+}
+
 // Browsers lend the clipboard to secure pages only; elsewhere the text can be selected.
 if (navigator.clipboard) {
   for (const sample of document.querySelectorAll(".sample")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "small quiet copy";
-    button.textContent = "Copy";
-    button.setAttribute("aria-label", `Copy: ${sample.querySelector("figcaption").textContent}`);
-    button.addEventListener("click", async () => {
+    const copy = document.createElement("button");
+    copy.type = "button";
+    copy.className = "small quiet copy";
+    copy.textContent = "Copy";
+    copy.setAttribute("aria-label", `Copy: ${sample.querySelector("figcaption").textContent}`);
+    copy.addEventListener("click", async () => {
       await navigator.clipboard.writeText(sample.querySelector("code").textContent);
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 1500);
+      copy.textContent = "Copied";
+      setTimeout(() => (copy.textContent = "Copy"), 1500);
     });
-    sample.append(button);
+    sample.append(copy);
   }
 }

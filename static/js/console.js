@@ -1,14 +1,14 @@
-// The event console: what went in and out, to filter, pause, open, copy and send again.
+// The event console: what went in and out, to filter, pause, open, copy and keep as a file.
 
+import { startSending } from "./console-sending.js";
 import { copy } from "./copying.js";
-import { parseExactly } from "./exact-numbers.js";
+import { digest, withoutSecrets } from "./event-words.js";
 import { linesForReceived, linesForSent } from "./same-in-code.js";
 
 const KEPT = 500;
 const SHOWN = 150;
 const DRAW_MS = 250;
 const FILTER_MS = 120;
-const PREVIEW = 160;
 // What the page itself needs to stay live would bury what one is looking for.
 const OWN = new Set(["watch", "room_changed", "state", "states_changed"]);
 // There are twenty of these a second: they are kept only while they are looked at.
@@ -16,7 +16,7 @@ const FLEETING = new Set(["state", "states_changed"]);
 const ARROWS = { in: ["←", "received"], out: ["→", "sent"], note: ["•", "note"], http: ["→", "sent over HTTP"] };
 
 /** Make the console work; returns the function that adds an entry to it. */
-export function startConsole({ client }) {
+export function startConsole({ client, name: room }) {
   const list = document.getElementById("events");
   const filter = document.getElementById("events-filter");
   const direction = document.getElementById("events-direction");
@@ -39,7 +39,7 @@ export function startConsole({ client }) {
     if (direction.value && direction.value !== item.direction.replace("http", "out")) return false;
     const wanted = filter.value.trim().toLowerCase();
     if (!wanted) return true;
-    item.haystack ??= `${item.name}\n${item.text}`.toLowerCase();
+    item.haystack ??= `${item.name}\n${item.text}\n${item.answer?.text ?? ""}`.toLowerCase();
     return item.haystack.includes(wanted);
   };
 
@@ -49,7 +49,8 @@ export function startConsole({ client }) {
   }
 
   /** Return the row of an entry, always the same one, so that what was opened in it stays open. */
-  const rowOf = (item) => (item.row ??= row(item));
+  const rowOf = (item) => (item.element ??= row(item, nameOf));
+  const nameOf = (id) => client?.peers.find((peer) => peer.peer_id === id)?.username ?? id;
 
   /** Take the oldest rows away, but none that somebody has opened. */
   function trim() {
@@ -64,14 +65,23 @@ export function startConsole({ client }) {
 
   function add(item) {
     if (!ownToo.checked && FLEETING.has(item.name)) return;
+    item.text = withoutSecrets(item.text);
+    if (item.request) return answered(item.request, item);
     // Who one was when it happened, for the lines that repeat it.
     const left = /^leave(_room)?$/.test(item.name) ? lastRoom : null;
-    item.me = { roomName: client?.roomName ?? item.roomName ?? left, peerId: client?.peerId ?? "" };
+    item.me = { room, roomName: client?.roomName ?? item.roomName ?? left, peerId: client?.peerId ?? "" };
     if (!paused) entries.push(item);
     keep();
     fresh.push(item);
     if (fresh.length > KEPT) fresh = fresh.slice(-KEPT);
     drawing ??= setTimeout(draw, DRAW_MS);
+  }
+
+  /** Put an answer into the row of what it answers, with the time that it took. */
+  function answered(request, item) {
+    request.answer = item;
+    request.haystack = undefined;
+    if (request.row) showAnswer(request);
   }
 
   function draw() {
@@ -93,7 +103,7 @@ export function startConsole({ client }) {
   function redraw() {
     if (!paused) fresh = [];
     const shown = entries.filter(matches);
-    const opened = shown.slice(0, -SHOWN).filter((item) => item.row?.firstElementChild.open);
+    const opened = shown.slice(0, -SHOWN).filter((item) => item.row?.open);
     list.replaceChildren(...[...opened, ...shown.slice(-SHOWN)].map(rowOf));
     list.scrollTop = list.scrollHeight;
     empty.hidden = shown.length > 0;
@@ -126,46 +136,84 @@ export function startConsole({ client }) {
   });
 
   document.getElementById("events-copy").addEventListener("click", (event) => {
-    copy(JSON.stringify(entries.filter(matches).map(asJson), null, 2), event.currentTarget);
+    copy(asLines(), event.currentTarget);
   });
+  document.getElementById("events-save").addEventListener("click", () => {
+    const link = make("a");
+    link.href = URL.createObjectURL(new Blob([asLines()], { type: "application/jsonl" }));
+    link.download = "events.jsonl";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  });
+
+  /** Return what is shown, or would be if there were no end of rows, as JSON lines. */
+  const asLines = () => entries.filter(matches).map((item) => `${JSON.stringify(asJson(item))}\n`).join("");
 
   startSending(client, news);
   return add;
 }
 
-function asJson({ at, direction, name, isAck, text }) {
+function asJson({ at, direction, name, isAck, text, answer }) {
   const event = { at: at.toISOString(), direction, event: name };
   if (isAck) event.ack = true;
-  return { ...event, args: JSON.parse(text) };
+  event.args = JSON.parse(text);
+  if (answer) Object.assign(event, { answer: JSON.parse(answer.text)[0], ms: answer.at - at });
+  return event;
 }
 
 /** Return the row of an entry; what is inside is made when it is opened. */
-function row(item) {
+function row(item, nameOf) {
   const [arrow, spoken] = ARROWS[item.direction];
   const summary = make("summary", "event-line");
+  const { who, what } = digest(item.text, item.me, nameOf);
+  const line = make("span", "event-preview");
+  if (who) line.append(make("bdi", "event-who", who), " ");
+  line.append(what);
   summary.append(
     make("time", "event-time", clock(item.at)),
     make("span", "event-arrow", arrow),
     make("span", "hidden-label", spoken),
     make("span", "event-name", item.isAck ? `${item.name} · ack` : item.name),
-    make("span", "event-preview", preview(item.text)),
+    line,
+    make("span", "event-answer"),
   );
   const details = make("details");
   details.append(summary);
+  item.row = details;
+  if (item.answer) showAnswer(item);
   details.addEventListener("toggle", () => details.open && fill(details, item), { once: true });
   const element = make("li", `event ${item.direction}`);
   element.append(details);
   return element;
 }
 
+/** Say at the end of a row what its request was answered, and how soon. */
+function showAnswer({ at, answer, row }) {
+  const [value] = JSON.parse(answer.text);
+  const isRefused = value?.ok === false;
+  const words = row.querySelector(".event-answer");
+  words.textContent = `${isRefused ? value.code : "ok"} · ${answer.at - at} ms`;
+  words.classList.toggle("refused", isRefused);
+  const body = row.querySelector(".event-body");
+  if (body && !body.querySelector(".answer")) body.firstElementChild.after(...answerOf(answer));
+}
+
+function answerOf({ text }) {
+  return [make("p", "faint", "Answer"), shown(JSON.parse(text)[0], "answer")];
+}
+
+function shown(value, className = "") {
+  const pre = make("pre", className, JSON.stringify(value, null, 2));
+  pre.tabIndex = 0;
+  return pre;
+}
+
 function fill(details, item) {
   if (details.querySelector("pre")) return;
   const value = asJson(item);
-  const args = value.args.length === 1 ? value.args[0] : value.args;
   const body = make("div", "event-body");
-  const pre = make("pre", "", JSON.stringify(args, null, 2));
-  pre.tabIndex = 0;
-  body.append(pre);
+  body.append(shown(value.args.length === 1 ? value.args[0] : value.args));
+  if (item.answer) body.append(...answerOf(item.answer));
   const lines = item.lines ?? linesFor(item, value.args);
   for (const { label, code } of lines) {
     const line = make("div", "event-code");
@@ -182,50 +230,6 @@ function linesFor(item, args) {
   return [];
 }
 
-/** Make the form that sends any event work. */
-function startSending(client, news) {
-  const form = document.getElementById("send-form");
-  const name = document.getElementById("send-name");
-  const data = document.getElementById("send-data");
-  const problem = document.getElementById("send-problem");
-  document.getElementById("send-button").disabled = false;
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    problem.textContent = "";
-    data.removeAttribute("aria-invalid");
-    let value;
-    try {
-      value = data.value.trim() ? parseExactly(data.value) : {};
-    } catch (error) {
-      problem.textContent = error instanceof SyntaxError ? `This is not JSON yet: ${error.message}` : error.message;
-      data.setAttribute("aria-invalid", "true");
-      data.focus();
-      return;
-    }
-    if (!client.socket?.connected) {
-      problem.textContent = "There is no connection just now. Send it again when it is back.";
-      return;
-    }
-    const answered = (answer) => {
-      news.textContent = answer?.ok ? `${name.value} was accepted.` : "";
-      problem.textContent = answer?.ok ? "" : (answer?.detail ?? "");
-    };
-    send(client, name.value.trim(), value, answered);
-  });
-}
-
-function send(client, name, value, answered) {
-  const { room_name, peer_id, username, user_data } = value ?? {};
-  if (/^join(_room)?$/.test(name) && room_name && peer_id && username) {
-    // The client takes a join that it did not ask for as one of before a loss, and undoes it.
-    client
-      .join(room_name, { peerId: peer_id, username, userData: user_data })
-      .then(answered, ({ detail }) => answered({ ok: false, detail }));
-  } else {
-    client.socket.emit(name, value, answered);
-  }
-}
-
 function copyButton(text, label) {
   const button = make("button", "quiet small", label);
   button.type = "button";
@@ -238,11 +242,6 @@ function make(tag, className = "", text = "") {
   if (className) element.className = className;
   if (text) element.textContent = text;
   return element;
-}
-
-function preview(text) {
-  const inner = text.slice(1, PREVIEW);
-  return text.length > PREVIEW ? `${inner}…` : inner.slice(0, -1);
 }
 
 function clock(at) {

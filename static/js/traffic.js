@@ -9,11 +9,12 @@ const NAME = /^\[("(?:[^"\\]|\\.)*")/;
 /**
  * Call `tell` with every event and acknowledgement of a socket, now and after it reconnects.
  *
- * An entry has `at`, `direction` (“in”, “out” or “note”), `name`, `isAck`, and `text`, the JSON of
- * the arguments, which is not parsed here: there may be hundreds a second.
+ * An entry has `at`, `direction` (“in”, “out” or “note”), `name`, `isAck`, the `request` that an
+ * acknowledgement answers, and `text`, the JSON of the arguments, which is not parsed here: there may
+ * be hundreds a second.
  */
 export function listenToTraffic(socket, tell) {
-  // Which event an acknowledgement answers: by its id, apart for each direction.
+  // The entry that an acknowledgement answers: by its id, apart for each direction.
   const asked = { in: new Map(), out: new Map() };
 
   function packet(direction, { type, data }) {
@@ -22,14 +23,15 @@ export function listenToTraffic(socket, tell) {
     if (kind === EVENT) {
       const [start = "[", quoted = '"?"'] = NAME.exec(text) ?? [];
       const name = JSON.parse(quoted);
-      if (id) asked[direction].set(id, name);
       const rest = text.slice(start.length);
-      tell(entry(direction, name, `[${rest.replace(/^,/, "")}`));
+      const item = entry(direction, name, `[${rest.replace(/^,/, "")}`);
+      if (id) asked[direction].set(id, item);
+      tell(item);
     } else if (kind === ACK) {
       const answered = asked[direction === "in" ? "out" : "in"];
-      const name = answered.get(id) ?? "?";
+      const request = answered.get(id);
       answered.delete(id);
-      tell({ ...entry(direction, name, text), isAck: true });
+      tell({ ...entry(direction, request?.name ?? "?", text), isAck: true, request });
     }
   }
 

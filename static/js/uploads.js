@@ -1,9 +1,9 @@
-// Files on their way: chosen or dropped, several at once, each with progress, cancel and an outcome.
+// Files on their way: chosen, dropped or pasted, several at once, each with progress, cancel and an
+// outcome. What deleting and looking at them is, stands in files.js.
 
 import { isPassing } from "../client/line.js";
-import { headers } from "./pass.js";
-import { base } from "./server.js";
-import { linesForDelete, linesForUpload } from "./same-in-code.js";
+import { startFiles } from "./files.js";
+import { linesForUpload } from "./same-in-code.js";
 import { entry } from "./traffic.js";
 
 const AT_ONCE = 3;
@@ -17,7 +17,6 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
   const list = document.getElementById("uploads");
   const news = document.getElementById("upload-news");
   const problem = document.getElementById("files-problem");
-  const files = document.getElementById("files");
   const template = document.getElementById("upload-row");
   const waiting = [];
   let running = 0;
@@ -49,6 +48,16 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
     drop.classList.remove("over");
     problem.textContent = joined() ? "" : "Join the room to add files.";
     if (joined()) add(event.dataTransfer.files);
+    card.scrollIntoView({ block: "nearest" });
+  });
+
+  // A picture from the clipboard has no name of its own; text stays what the field makes of it.
+  addEventListener("paste", (event) => {
+    const pasted = [...(event.clipboardData?.files ?? [])];
+    if (!pasted.length || !joined()) return;
+    event.preventDefault();
+    const at = new Date().toTimeString().slice(0, 8).replaceAll(":", ".");
+    add(pasted.map((file) => (file.name === "image.png" ? new File([file], `pasted ${at}.png`, { type: file.type }) : file)));
     card.scrollIntoView({ block: "nearest" });
   });
 
@@ -168,37 +177,7 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
     if (place.textContent !== words) place.textContent = words;
   }
 
-  files.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-delete]");
-    // A button that is disabled loses the focus, with which one may be waiting here.
-    if (!button || button.ariaDisabled) return;
-    button.ariaDisabled = "true";
-    problem.textContent = "";
-    const filename = button.dataset.delete;
-    logHttp("delete file", { room_name: roomName, filename }, linesForDelete(filename, roomName));
-    const path = `${base}/api/webrtc/rooms/${encodeURIComponent(roomName)}/files/`;
-    try {
-      const answer = await fetch(path + encodeURIComponent(filename), { method: "DELETE", headers: headers() });
-      const body = await answer.json();
-      if (answer.ok) {
-        news.textContent = `${body.original_filename} was deleted.`;
-        takeAway(button.closest(".file"));
-      } else {
-        problem.textContent = `Not deleted. ${body.detail}`;
-      }
-    } catch {
-      problem.textContent = "Not deleted: the server does not answer. Try again when it does.";
-    }
-    button.ariaDisabled = null;
-    changed();
-  });
-
-  /** Remove a file's tile, and keep the focus near where it was. */
-  function takeAway(tile) {
-    const near = tile.nextElementSibling ?? tile.previousElementSibling;
-    if (tile.contains(document.activeElement)) (near?.querySelector("[data-delete]") ?? near?.querySelector("a") ?? input).focus();
-    tile.remove();
-  }
+  startFiles({ roomName, changed, logHttp, input, news, problem });
 }
 
 function bringsFiles({ dataTransfer }) {

@@ -113,3 +113,67 @@ def test_without_an_admins_token_the_page_says_so(visit: Visit, room: str) -> No
     assert not visitor.page.is_visible("#admin")
     assert findings(visitor) == []
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_server_is_shown_with_connections_leases_limits_and_no_secrets(
+    visit: Visit, locked: LiveServer, room: str
+) -> None:
+    victim = visit(f"{room_path(room)}#token={token('eve', room)}")
+    victim.join("Eve")
+    came = ask(locked, "POST", f"{ROOMS}/{room}/join", token("a", room), json=join(room, "a"))
+    assert came.ok
+    boss = visit(f"/admin?room={room}#token={admin('*')}")
+    row = boss.sees("#connections tr", f"eve in {room}")
+    for text in ("WebSocket", "127.0.0.1", "Chrome", "0:00:"):
+        assert text in row.inner_text(), text
+    boss.sees("#admin .plain", "lease renewed")
+    for name in ("people", "messages", "latency"):
+        label = boss.sees(f"#plot-{name} svg").get_attribute("aria-label") or ""
+        assert "over the last hour" in label
+    shown = boss.page.inner_text("#admin .settings")
+    assert "PRESENCE_MODE" in shown
+    assert "SECRET_KEY\n•••" in shown
+    assert findings(boss) == []
+    boss.page.emulate_media(forced_colors="active")
+    assert boss.page.locator("#plot-people .plot-line").evaluate(
+        "line => getComputedStyle(line).stroke !== 'none'"
+    )
+
+
+def test_tables_are_sorted_by_their_heads_and_stay_so(
+    visit: Visit, locked: LiveServer, room: str
+) -> None:
+    come(locked, f"{room}-a", "ada")
+    come(locked, f"{room}-b", "bo")
+    come(locked, f"{room}-b", "cem")
+    boss = visit(f"/admin?search={room}#token={admin('*')}")
+
+    def order() -> list[str]:
+        return [text[-1] for text in boss.page.locator("#admin tbody th a").all_inner_texts()]
+
+    head = boss.page.locator("th", has=boss.page.get_by_role("link", name="Here"))
+    head.get_by_role("link").press("Enter")
+    boss.sees("th[aria-sort=descending]", "Here")
+    assert order() == ["b", "a"]
+    head.get_by_role("link").press("Enter")
+    boss.sees("th[aria-sort=ascending]", "Here")
+    assert order() == ["a", "b"]
+    boss.page.reload()
+    boss.sees("th[aria-sort=ascending]", "Here")
+    assert order() == ["a", "b"]
+
+
+def test_what_a_proxy_answers_is_said_in_words(visit: Visit, locked: LiveServer, room: str) -> None:
+    come(locked, room, "ada")
+    boss = visit(f"/admin?room={room}#token={admin('*')}")
+    boss.sees("#people-of", "ada")
+    page = "<html><h1>502 Bad Gateway</h1></html>"
+    boss.page.route(
+        "**/kick", lambda route: route.fulfill(status=502, content_type="text/html", body=page)
+    )
+    do(boss, "Kick", "ada")
+    boss.sees("#news", "something before it answered 502. Try again")
+    boss.page.unroute_all()
+    boss.page.route("**/kick", lambda route: route.abort())
+    do(boss, "Kick", "ada")
+    boss.sees("#news", "The server does not answer.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import Any
 
@@ -192,6 +193,26 @@ def test_lines_to_copy_name_the_token_and_never_show_it(visit: Visit, room: str)
     assert made not in visitor.page.inner_text("body")
 
 
+def test_a_route_is_tried_with_the_token_of_the_tab(
+    visit: Visit, locked: LiveServer, room: str
+) -> None:
+    made = token("ada", room)
+    assert ask(locked, "POST", f"{ROOMS}/{room}/join", made, json=join(room, "ada")).ok
+    visitor = visit("/docs/api")
+    for status in ("401", "200"):
+        visitor.page.locator("#get-room [data-try]").click()
+        form = visitor.page.locator("#get-room form")
+        form.get_by_label("room_name").fill(room)
+        form.locator("button.primary").click()
+        visitor.sees("#get-room .tried-status", status)
+        assert made not in visitor.page.inner_text("body")
+        if status == "401":
+            visitor.open(f"/#token={made}")
+            visitor.is_live()
+            visitor.open("/docs/api")
+    visitor.sees("#get-room .tried", '"ada"')
+
+
 def test_a_call_works_at_a_locked_server(visit: Visit, locked: LiveServer, room: str) -> None:
     client = joined(locked, "bob", room)
     visitor = visit(f"{room_path(room)}#token={token('ada', room)}")
@@ -272,18 +293,20 @@ def test_an_uploaded_avatar_is_shown_and_no_other_rooms_file_is_signed(
         answer = ask(locked, "POST", "/api/webrtc/upload", made, data=form, files=files)
         return answer.json()
 
+    picture = (SAMPLES / "photo.png").read_bytes()
     elsewhere = come("bo", f"{room}-2", "")
     own = come("ada", room, "")
     for peer_id, address in (
         ("ada", own["file_url"]),
         ("cem", f"/uploads/{own['filename']}"),
         ("eve", f"/uploads/{elsewhere['filename']}"),
+        ("fay", f"data:image/png;base64,{base64.b64encode(picture).decode()}"),
     ):
         come(peer_id, room, address)
     visitor = visit(f"{room_path(room)}#token={token('dora', room, 'list')}")
     visitor.sees_here("Eve")
     faces = visitor.page.locator("#people img.face")
-    assert faces.count() == 2
+    assert faces.count() == 3
     for face in faces.all():
         face.scroll_into_view_if_needed()
         width = "image => image.decode().then(() => image.naturalWidth)"

@@ -80,6 +80,19 @@ def test_a_file_comes_back_from_the_bucket_with_its_type_and_name(
     assert served.headers["Content-Disposition"] == f"{disposition}; filename*=UTF-8''{name}"
 
 
+def test_pages_show_files_of_the_bucket_from_the_server_itself(
+    server: LiveServer, bucket: PrivateS3
+) -> None:
+    content = (SAMPLES / "photo.png").read_bytes()
+    address = f"/uploads/{upload(server, content, 'photo.png').json()['filename']}"
+    small = requests.get(f"{server.url}{address}/thumbnail", timeout=30)
+    assert (small.status_code, small.headers["Content-Type"]) == (200, "image/webp")
+    shown = requests.get(f"{server.url}{address}/preview", timeout=10, allow_redirects=False)
+    assert shown.content == content
+    assert Rest(server).delete(f"/rooms/r/files/{address.rpartition('/')[2]}").ok
+    assert pending(server) == bucket.names() == []
+
+
 def test_a_large_file_goes_in_parts_and_takes_little_memory(
     bucket: PrivateS3, new_server: NewServer
 ) -> None:

@@ -6,6 +6,7 @@ import html
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from tests.support import needs
+from tests.support.axe import findings
 from tests.support.strict import Body
+from tests.support.visitors import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -93,6 +96,74 @@ def test_the_examples_for_curl_work_as_they_are_copied(
         assert status.startswith("2") or excused, f"{line}\n{result.stdout}"
 
 
+def run_all(lines: list[str], command: list[str], folder: Path, between: str) -> list[int]:
+    """Run samples one after the other in one process; return the statuses that they print."""
+    (folder / "agenda.txt").write_text("Agenda: everything.\n")
+    done = subprocess.run(
+        [*command, between.join(lines)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [int(status) for status in re.findall(r"^([1-5]\d\d) ", done.stdout, re.M)]
+
+
+def test_the_examples_in_javascript_and_python_ask_for_the_same(
+    page: str, live: LiveServer, tmp_path: Path
+) -> None:
+    # What waits for more to happen would only take long.
+    def wanted(label: str) -> list[str]:
+        return [text for text in samples(page, label) if "requests." in text or "fetch(" in text]
+
+    scripts = [f"{{\n{line}\n}}" for line in wanted("JavaScript")]
+    node = [needs.program("node"), "--input-type=module", "-e"]
+    by_node = run_all(scripts, node, tmp_path, "\n")
+    by_python = run_all(wanted("Python"), [sys.executable, "-c"], tmp_path, "\n")
+    assert len(by_node) == len(by_python) == len(samples(page, "curl"))
+    # Each is understood: what is not there, or not for anybody here, is no fault of the sample.
+    for statuses in (by_node, by_python):
+        assert {200, 201} & set(statuses)
+        assert set(statuses) <= {200, 201, 204, 403, 404, 409, 412}, statuses
+
+
+def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
+    chromium: Browser, live: LiveServer
+) -> None:
+    ada = Visitor(chromium, live.url, width=360)
+    ada.open("/docs/api")
+    ada.page.get_by_role("button", name="Python").click()
+    assert ada.page.locator("#join [data-language=Python]").is_visible()
+    assert not ada.page.locator("#join [data-language=curl]").is_visible()
+    assert not [url for url in ada.requests if "try-it" in url]
+    for entry, said in (("#join", None), ("#erase-peer", "takes something away")):
+        ada.page.locator(f"{entry} [data-try]").press("Enter")
+        form = ada.page.locator(f"{entry} form")
+        form.get_by_label("room_name", exact=True).first.fill("tried")
+        form.locator("button.primary").press("Enter")
+        if said:
+            ada.sees(f"{entry} form .hint", said)
+            assert not form.locator(".tried-status").count()
+            form.locator("button.primary").press("Enter")
+        ada.sees(f"{entry} .tried-status", "200")
+        ada.sees(f"{entry} .tried", "content-type: application/json")
+    ada.sees("#erase-peer .tried", "tried")
+    ada.page.locator("#join form textarea").fill("{")
+    ada.page.locator("#join form button.primary").click()
+    ada.sees("#join form .problem", "not JSON yet")
+    assert findings(ada) == []
+    assert ada.page.evaluate("document.documentElement.scrollWidth") <= 360
+    # The contents are at hand on a phone, and the language is kept.
+    ada.page.get_by_role("button", name="Contents").press("Enter")
+    ada.page.locator("#contents a", has_text="/ice-servers").click()
+    ada.sees_no("#contents")
+    ada.page.reload()
+    assert ada.page.locator("#join [data-language=Python]").is_visible()
+    assert ada.errors == []
+    ada.close()
+
+
 def test_the_examples_of_events_are_json(page: str) -> None:
     for label in ("Acknowledgement", "Body", "Answer"):
         found = samples(page, label)
@@ -114,7 +185,12 @@ def test_the_search_finds_and_the_buttons_copy(chromium: Browser, live: LiveServ
     tab.locator("#api-found", has_text="1 of").wait_for()
     assert tab.locator("#get-activity").is_visible()
     assert not tab.locator("#join").is_visible()
+    # Titles come before text that has the same word.
+    tab.fill("#api-search", "broadcast")
+    first = tab.locator("#found article h3").first
+    assert "broadcast" in first.inner_text()
     tab.fill("#api-search", "")
+    assert not tab.locator("#found article").count()
     tab.locator("#join .sample button").first.click()
     tab.locator("#join .sample button", has_text="Copied").wait_for()
     assert tab.evaluate("navigator.clipboard.readText()").startswith("curl -X POST")

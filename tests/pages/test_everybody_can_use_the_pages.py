@@ -212,3 +212,30 @@ def test_a_hundred_people_changing_each_second_leave_the_page_responsive(
     print(f"{(_busy_seconds(network) - busy_before) / seconds:.0%} of a core")
     assert 0.5 < len(fragments) / seconds < 3
     assert ada.page.input_value("#username") == "Half a na"
+
+
+# What is drawn of a button that is pressed, and of one that is not.
+_PRESSED = """() => ["true", "false"].map((pressed) => {
+  const button = document.querySelector(`button[aria-pressed=${pressed}]`);
+  return getComputedStyle(button).backgroundColor;
+})"""
+
+
+def test_in_the_systems_own_colours_what_a_colour_says_is_still_said(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    join_over_rest(site, room, "ada")
+    for scheme in ("light", "dark"):
+        visitor = visit("/docs/api", forced_colors="active", color_scheme=scheme)
+        pressed, other = visitor.page.evaluate(_PRESSED)
+        assert pressed != other
+        for path in ("/", "/?view=table", "/admin"):
+            visitor.open(path)
+            line = visitor.page.locator(".plot-line").first
+            line.wait_for(state="attached")
+            ink, paper = line.evaluate(
+                "line => [getComputedStyle(line).stroke,"
+                " getComputedStyle(document.documentElement).backgroundColor]"
+            )
+            assert ink != paper
+            assert ink == visitor.page.evaluate("getComputedStyle(document.body).color")

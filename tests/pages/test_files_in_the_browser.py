@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.pages.conftest import Visit
+from tests.support.axe import findings
 from tests.support.paths import SAMPLES
 from tests.support.visitors import room_path, text_file
 
@@ -29,6 +31,7 @@ def test_several_files_at_once_become_tiles_that_everybody_sees(visit: Visit, ro
     bo.sees("#activity", "uploaded")
     assert bo.page.locator("[data-delete]").count() == 0
 
+    assert (picture.get_attribute("src") or "").endswith("/thumbnail")
     own = ada.sees("#files .file", "notes.pdf")
     own.get_by_role("button", name="Delete").click()
     bo.sees_no("#files .file", "notes.pdf")
@@ -122,6 +125,84 @@ def test_files_are_dropped_anywhere_on_the_page(visit: Visit, room: str) -> None
     for name in ("dropped.txt", "too.txt", "beside.txt"):
         ada.sees("#files .file", name)
     ada.sees_no("#files-problem")
+
+
+def test_a_deletion_can_be_taken_back_for_some_seconds(visit: Visit, room: str) -> None:
+    ada, bo = visit(room_path(room)), visit(room_path(room))
+    ada.join("Ada")
+    ada.page.set_input_files("#file-input", [text_file("a.txt", 9), text_file("b.txt", 9)])
+    for name in ("a.txt", "b.txt"):
+        ada.page.get_by_role("button", name=f"Delete {name}").press("Enter")
+        ada.sees_no("#files .file", name)
+    ada.page.get_by_role("button", name="Undo: keep a.txt").press("Enter")
+    ada.sees("#files .file", "a.txt")
+    assert ada.page.evaluate("document.activeElement.textContent") == "Delete a.txt"
+    bo.sees_no("#files .file", "b.txt")
+    ada.sees_no("#deletions li")
+    # Whoever leaves the page meanwhile has deleted it all the same.
+    ada.page.get_by_role("button", name="Delete a.txt").press("Enter")
+    ada.open("/clients")
+    bo.sees_no("#files .file", "a.txt")
+
+
+PASTE: Any = """async () => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 4;
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+  const data = new DataTransfer();
+  data.items.add(new File([blob], "image.png", { type: "image/png" }));
+  const options = { clipboardData: data, bubbles: true, cancelable: true };
+  const event = new ClipboardEvent("paste", options);
+  document.body.dispatchEvent(event);
+}"""
+
+
+def test_a_picture_is_pasted_and_looked_at_over_the_page(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    ada.page.set_input_files("#file-input", str(SAMPLES / "photo.png"))
+    ada.sees("#files .file", "photo.png")
+    ada.page.evaluate(PASTE)
+    ada.sees("#files .file", "pasted ")
+    assert not [url for url in ada.requests if "lightbox" in url]
+    ada.page.locator("#files .file a", has_text="photo.png").press("Enter")
+    ada.sees(".lightbox[data-state=shown]")
+    assert findings(ada) == []
+    assert "2 of 2" in ada.page.inner_text(".lightbox-bar")
+    ada.page.keyboard.press("ArrowRight")
+    ada.sees(".lightbox-bar", "pasted ")
+    ada.page.keyboard.press("Escape")
+    ada.sees_no(".lightbox")
+    ada.page.set_input_files("#file-input", str(SAMPLES / "notes.pdf"))
+    ada.page.locator("#files .file a", has_text="notes.pdf").press("Enter")
+    ada.sees(".lightbox[data-state=shown] iframe")
+    assert [url for url in ada.requests if url.endswith("/preview")]
+    ada.page.get_by_role("button", name="Next file").press("Enter")
+    ada.sees(".lightbox[data-state=shown] img")
+    ada.page.keyboard.press("Escape")
+    # The focus is where one has gone on to, not where one began.
+    ada.page.wait_for_function("document.activeElement.textContent.includes('pasted')")
+
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
+)
+
+
+def test_an_inline_avatar_is_sent_once_and_not_with_each_change(visit: Visit, room: str) -> None:
+    picture = base64.b64encode(PIXEL).decode()
+    ada, bo = visit(room_path(room)), visit(room_path(room))
+    bo.join("Bo")
+    ada.join("Ada")
+    for number in (1, 2):
+        ada.edit(f'{{"n": {number}, "avatar": "data:image/png;base64,{picture}"}}')
+        ada.page.click("#data-form button.primary")
+        bo.sees("#people .person", f"n {number}")
+    face = bo.person("Ada").locator("img.face")
+    assert face.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1
+    assert picture not in bo.page.content()
+    assert len([url for url in bo.requests if "/avatars/" in url]) == 1
 
 
 def test_the_focus_stays_among_the_files_when_one_is_deleted(visit: Visit, room: str) -> None:

@@ -75,7 +75,7 @@ def test_a_picture_of_this_server_is_an_avatar_and_any_other_is_replaced_by_init
     join(client, "studio", "odd", "Odd One", avatar=f"/{own}?x")
     page = read(client, "/rooms/studio")
     assert page.count('<img class="face"') == 1
-    assert f'src="/{own}"' in page
+    assert f'src="/{own}/thumbnail"' in page
     assert ">FA</span>" in page
 
 

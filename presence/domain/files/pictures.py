@@ -26,6 +26,8 @@ DECODED_PIXELS = 50_000_000
 Image.MAX_IMAGE_PIXELS = None
 PngImagePlugin.MAX_TEXT_CHUNK = 16 * 1024 * 1024
 _QUALITY = 90
+# The longer side of a thumbnail: sharp on a screen with two pixels for one.
+THUMBNAIL_PIXELS, _THUMBNAIL_QUALITY = 320, 70
 _MAX_READS = 200_000
 _LOSSLESS, _HEADERS = b"\xff\xc3", 1024 * 1024
 
@@ -74,6 +76,28 @@ def reencode(file: IO[bytes], kind: FileType, out: IO[bytes]) -> None:
         if kind in (JPEG, WEBP):
             options["quality"] = _QUALITY
         upright.save(out, format=_FORMATS[kind], exif=b"", **options)
+
+
+def thumbnail(file: IO[bytes], kind: FileType, out: IO[bytes]) -> None:
+    """Write a small WebP of a picture, upright, of an animation its first frame.
+
+    Raises `ImageTooLarge` before anything is unfolded that has more than `DECODED_PIXELS`, and
+    `Damaged`.
+    """
+    try:
+        source = cast(IO[bytes], _CountedReads(file)) if kind is JPEG else file
+        with _opened(source, kind) as picture:
+            # Only a JPEG can be decoded smaller than it is.
+            picture.draft(None, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+            _measure(picture.size, DECODED_PIXELS)
+            picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+            upright = ImageOps.exif_transpose(picture)
+            has_gaps = upright.has_transparency_data
+            plain = upright.convert("RGBA" if has_gaps else "RGB")
+            plain.info = {}
+            plain.save(out, format="WEBP", quality=_THUMBNAIL_QUALITY, exif=b"")
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise Damaged from error
 
 
 class _CountedReads:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
@@ -108,6 +109,23 @@ def end_lost_sockets(
     names = sessions.end(session, ended, clock.now())
     recovery.settle(session)
     return names
+
+
+class Lease(NamedTuple):
+    """A worker, when it started, and how many seconds ago it renewed its lease."""
+
+    id: str
+    started_at: datetime
+    age: float
+
+
+def leases(session: Session) -> list[Lease]:
+    """Return every worker that has a row, those too that have died, the oldest first."""
+    now = database.now(session)
+    rows = session.execute(
+        select(Worker.id, Worker.started_at, Worker.renewed_at).order_by(Worker.started_at)
+    )
+    return [Lease(name, began, (now - renewed).total_seconds()) for name, began, renewed in rows]
 
 
 def living(session: Session) -> set[str]:

@@ -27,7 +27,7 @@ _FORM = "multipart/form-data"
 _SCHEME = "token"
 
 # What these blueprints serve is for people, who read a page and not its description.
-PAGES = {"pages", "admin_page", "doctor", "doctor_probes", "api_page", "clients"}
+PAGES = {"pages", "pictures", "admin_page", "doctor", "doctor_probes", "api_page", "clients"}
 
 GROUPS = {
     "rooms": "Rooms, the peers in them, and what happened there.",

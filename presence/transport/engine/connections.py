@@ -69,6 +69,8 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
     def __init__(self, server: Any, sid: str) -> None:
         super().__init__(server, sid)
         self.queue = SendQueue(self.queue)
+        # On the monotonic clock.
+        self.opened = time.monotonic()
         self._beating = False
         self._given_up = False
         self._websocket: Any = None

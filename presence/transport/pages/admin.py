@@ -6,15 +6,19 @@ whoever may not do something there may not do it here.
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import time
+from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, request
 from sqlalchemy.orm import Session
 
+from presence.config import Settings
 from presence.domain.outbox import standings
 from presence.domain.peers import workers
 from presence.domain.permissions import bans, room_patterns
@@ -24,9 +28,12 @@ from presence.domain.values import clock
 from presence.errors import InvalidField, RoomNotFound
 from presence.storage import database
 from presence.transport.admission import request_access
+from presence.transport.admission.client_addresses import address_of
 from presence.transport.admission.security_headers import protect_page
 from presence.transport.backend.sending import key_of
-from presence.transport.process.runtime import runtime
+from presence.transport.engine.handshake_environ import PROGRAM
+from presence.transport.pages.last_hour import last_hour
+from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.wire import messages
 from presence.transport.wire.messages import RoomAddress
 from presence.transport.wire.needs import needs, public
@@ -36,10 +43,22 @@ bp.after_request(protect_page)
 
 ROOMS_PER_PAGE = 50
 MOST_PEOPLE = 500
+MOST_CONNECTIONS = 50
+# By what the people of a room can be sorted, in the words of its table.
+PEOPLE_SORTS = ("person", "state", "joined", "files")
 
 _STARTED = time.monotonic()
 _EVERY_ROOM = room_patterns.parse("*")
 # The units of ru_maxrss: bytes on macOS, kilobytes elsewhere.
+_PAGE_BYTES = resource.getpagesize()
+_STATM = Path("/proc/self/statm")
+# What a browser is by the names that it goes by: it has those of others too, further down.
+_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
+_BROWSERS["Version"] = "Safari"
+_PRODUCT = re.compile(r"([A-Za-z]+)/(\d+)")
+# What stands in addresses before the host: a name and a password, as a rule.
+_CREDENTIALS = re.compile(r"(?<=//)[^/@]+(?=@)")
+_HIDDEN = "•••"
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -62,9 +81,11 @@ def live() -> str:
     with database.reading() as session:
         only = request_access.visible_condition(session)
         page = request.args.get("page", 1, type=int)
-        shown = overview.page_of_rooms(session, query["search"], page, ROOMS_PER_PAGE, only)
+        shown = overview.page_of_rooms(
+            session, query["search"], page, ROOMS_PER_PAGE, only, sort=query["sort"]
+        )
         closed = bans.closed_among(session, [room.name for room in shown.rooms])
-        people = _people(session, name) if name is not None else None
+        people = _people(session, name, query["sort"]) if name is not None else None
         server = _server(session) if _is_for_every_room() else None
     return render_template(
         "admin_live.html",
@@ -79,7 +100,9 @@ def live() -> str:
 
 
 def _query() -> dict[str, Any]:
-    return {"search": request.args.get("search", "").strip()}
+    sort = request.args.get("sort", "")
+    known = sort.removeprefix("-") in (*overview.SORTS, *PEOPLE_SORTS)
+    return {"search": request.args.get("search", "").strip(), "sort": sort if known else ""}
 
 
 def _room_name() -> str | None:
@@ -91,7 +114,7 @@ def _room_name() -> str | None:
         return None
 
 
-def _people(session: Session, name: str) -> dict[str, Any] | None:
+def _people(session: Session, name: str, sort: str) -> dict[str, Any] | None:
     """Return the people of a room, and who is banned from it; raises what the token may not see."""
     request_access.require(ADMIN, name)
     try:
@@ -100,6 +123,14 @@ def _people(session: Session, name: str) -> dict[str, Any] | None:
         return None
     banned = {bar.peer_id: bar for bar in bans.of_room(session, name) if bar.peer_id is not None}
     peers = sorted(view.peers, key=lambda peer: (not peer.is_active, peer.username.lower()))
+    by = {
+        "person": lambda peer: peer.username.lower(),
+        "state": lambda peer: (not peer.is_active, -peer.last_seen.timestamp()),
+        "joined": lambda peer: peer.joined_at,
+        "files": lambda peer: len(peer.files),
+    }.get(sort.removeprefix("-"))
+    if by is not None:
+        peers.sort(key=by, reverse=sort.startswith("-"))
     known = {peer.peer_id for peer in peers}
     return {
         "peers": peers[:MOST_PEOPLE],
@@ -118,25 +149,87 @@ def _is_for_every_room() -> bool:
 def _server(session: Session) -> dict[str, Any]:
     """Return how the server is: of this process, what its database counts, and of its webhooks."""
     run = runtime()
-    connections = list(run.socketio.server.eio.sockets.values())
-    websockets = sum(1 for connection in connections if connection.upgraded)
     hooks = [key_of(url) for url in run.settings.hooks]
-    counters = run.counters
-    refused = {
-        f"{event}: {outcome}": count
-        for (event, outcome), count in counters.events.items()
-        if outcome != "ok"
-    }
+    hour = last_hour()
     return {
         "counted": census.take(session),
         "worker": run.worker_id,
-        "workers": sorted(workers.living(session)),
+        "leases": workers.leases(session),
+        "lease": workers.LEASE.total_seconds(),
         "uptime": timedelta(seconds=int(time.monotonic() - _STARTED)),
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+        "memory": _memory(),
+        "most_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+        "stalls": hour.stalls(),
+        "limits": hour.limits(),
+        "plots": [
+            ("People", "people", "at once", hour.series("people")),
+            ("Messages", "messages", "a minute", hour.series("messages")),
+            ("Latency", "latency", "ms", hour.series("latency")),
+        ],
+        "hooks": standings.standings(session, hooks),
+        "settings": _changed_settings(run.settings),
+        "now": clock.now(),
+        **_connections(run),
+    }
+
+
+def _memory() -> int | None:
+    """Return how many bytes this process holds now; None where the system does not say."""
+    try:
+        return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _connections(run: Runtime) -> dict[str, Any]:
+    """Return the connections of this process, those first for which most waits to be sent."""
+    server = run.socketio.server
+    seats = {
+        server.manager.eio_sid_from_sid(sid, "/"): seat
+        for sid, seat in run.switchboard.seats().items()
+    }
+    connections = run.sockets.connections()
+    shown = sorted(connections, key=lambda one: (-one.queue.size, one.opened))[:MOST_CONNECTIONS]
+    now = time.monotonic()
+    rows = []
+    for connection in shown:
+        environ = server.environ.get(connection.sid, {})
+        rows.append(
+            {
+                "id": connection.sid,
+                "seat": seats.get(connection.sid),
+                "transport": "WebSocket" if connection.upgraded else "polling",
+                "address": address_of(environ) if environ else "",
+                "client": _program(environ.get(PROGRAM, "")),
+                "age": timedelta(seconds=int(now - connection.opened)),
+                "queue": connection.queue.size,
+            }
+        )
+    websockets = sum(1 for connection in connections if connection.upgraded)
+    return {
+        "connections": rows,
         "websockets": websockets,
         "polling": len(connections) - websockets,
         "queued": sum(connection.queue.size for connection in connections),
-        "refused": sorted(refused.items(), key=lambda item: -item[1])[:6],
-        "hooks": standings.standings(session, hooks),
-        "now": clock.now(),
     }
+
+
+def _program(agent: str) -> str:
+    """Return in a word or two which program a client is."""
+    products = {name.removeprefix("Headless"): at for name, at in _PRODUCT.findall(agent)}
+    for name, called in _BROWSERS.items():
+        if name in products and "Mozilla" in products:
+            return f"{called} {products[name]}"
+    return agent.split(" ", 1)[0][:40]
+
+
+def _changed_settings(settings: Settings) -> list[tuple[str, str]]:
+    """Return the settings that are not as usual, without what is secret in them."""
+    found = []
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if value == item.default:
+            continue
+        shown = _HIDDEN if not item.repr else _CREDENTIALS.sub(_HIDDEN, str(value))
+        found.append((str(item.metadata["variable"]), shown))
+    return found

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from flask import Blueprint, render_template, request
 
@@ -13,8 +11,10 @@ from presence.transport.admission.security_headers import protect_page
 from presence.transport.describing import schemas
 from presence.transport.describing.descriptions import asyncapi_document, openapi_document
 from presence.transport.describing.schemas import Schema
+from presence.transport.pages import request_samples
+from presence.transport.pages.request_samples import body_of
 from presence.transport.process.runtime import runtime
-from presence.transport.wire import described, json_codec
+from presence.transport.wire import described
 from presence.transport.wire.needs import public
 from presence.transport.wire.server_events import NOTICES
 
@@ -53,14 +53,24 @@ def api_page() -> str:
     )
 
 
+@bp.get("/docs/samples.json")
+@public
+def samples() -> Body:
+    """Return a message of each event that a client sends, for the console of a room's page."""
+    messages = asyncapi_document()["components"]["messages"]
+    return {name: messages[name]["examples"][0]["payload"] for name in runtime().event_handlers}
+
+
 def _route(path: str, method: str, operation: Body, document: Body) -> Body:
     """Return what the page shows of a route."""
     components = document["components"]["schemas"]
-    _, body = _body_of(operation)
+    _, body = body_of(operation)
     success = next(filter(_is_success, operation["responses"]))
     content = operation["responses"][success].get("content", {})
     answered = content.get("application/json")
     parameters = operation.get("parameters", [])
+    root = request.root_url.rstrip("/")
+    made = request_samples.sample(root, method, path, operation, components)
     refused = [
         (status, components[ref["$ref"].rpartition("/")[2]]["properties"]["code"]["const"])
         for status, response in operation["responses"].items()
@@ -79,7 +89,12 @@ def _route(path: str, method: str, operation: Body, document: Body) -> Body:
             for item in parameters
         ],
         "fields": _fields(body, components) if body else [],
-        "curl": _curl(method, path, operation, components),
+        "operation": operation["operationId"],
+        "samples": {
+            "curl": request_samples.curl(made),
+            "JavaScript": request_samples.javascript(made),
+            "Python": request_samples.python(made),
+        },
         "answer": _pretty(schemas.example_of(answered["schema"], components)) if answered else "",
         "media_types": [] if answered else list(content),
         "answer_fields": _fields(answered["schema"], components) if answered else [],
@@ -91,7 +106,7 @@ def _webhook(document: Body) -> Body:
     """Return what the page shows of the requests that backends get, and of each event in them."""
     operation = document["webhooks"]["events"]["post"]
     components = document["components"]["schemas"]
-    body = schemas.resolved(_body_of(operation)[1] or {}, components)
+    body = schemas.resolved(body_of(operation)[1] or {}, components)
     told = []
     for ref in body["properties"]["events"]["items"]["anyOf"]:
         schema = components[ref["$ref"].rpartition("/")[2]]
@@ -138,7 +153,10 @@ def _taken(name: str, document: Body) -> Body:
         "about": about,
         "short_for": stem if stem != name else None,
         "fields": _fields(payload, components),
-        "line": f'socket.emit("{name}"{said}, (answer) => console.log(answer));',
+        "samples": {
+            "JavaScript": f'socket.emit("{name}"{said}, (answer) => console.log(answer));',
+            "Python": f'print(client.call("{name}", {example!r}))',
+        },
         "answer": _pretty(messages[f"{name}_acknowledgement"]["examples"][0]["payload"]),
         "success": declared.success,
         "error": f"{stem}_error",
@@ -156,7 +174,10 @@ def _sent(name: str, document: Body) -> Body:
         "name": name,
         "summary": message["summary"],
         "fields": _fields(message["payload"], components),
-        "line": f'socket.on("{name}", (body) => console.log(body));',
+        "samples": {
+            "JavaScript": f'socket.on("{name}", (body) => console.log(body));',
+            "Python": f'client.on("{name}", print)',
+        },
         "example": _pretty(message["examples"][0]["payload"]),
     }
 
@@ -201,14 +222,6 @@ def _field(name: str, schema: Schema, *, required: bool) -> Body:
     }
 
 
-def _body_of(operation: Body) -> tuple[str, Schema | None]:
-    """Return the media type of a route's body and its schema, or an empty one and None."""
-    content = operation.get("requestBody", {}).get("content", {})
-    for media_type, described_as in content.items():
-        return media_type, described_as["schema"]
-    return "", None
-
-
 def _text(parameter: Body) -> Body:
     return {"description": parameter["description"]} if parameter.get("description") else {}
 
@@ -216,31 +229,6 @@ def _text(parameter: Body) -> Body:
 def _refs(schema: Schema) -> list[Schema]:
     refs: list[Schema] = schema.get("oneOf") or ([schema] if "$ref" in schema else [])
     return refs
-
-
-def _curl(method: str, path: str, operation: Body, components: dict[str, Schema]) -> str:
-    """Return the line of curl that makes a request, with examples for all that it needs."""
-    media_type, body = _body_of(operation)
-    query, headers = {}, {}
-    for item in operation.get("parameters", []):
-        example = (item["schema"].get("examples") or ["0f3c9a.txt"])[0]
-        if item["in"] == "path":
-            path = path.replace("{" + item["name"] + "}", quote(str(example), safe=""))
-        elif item["in"] == "header":
-            if item.get("required"):
-                headers[item["name"]] = str(example)
-        else:
-            query[item["name"]] = example if isinstance(example, str) else json_codec.dumps(example)
-    address = request.root_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
-    words = ["curl", *([] if method == "get" else ["-X", method.upper()]), address]
-    example = schemas.example_of(body, components) if body else {}
-    words += [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
-    if media_type == "application/json":
-        words += ["-H", "Content-Type: application/json"]
-        words += ["-d", json.dumps(example, ensure_ascii=False)]
-    elif body:
-        words += [word for key, value in example.items() for word in ("-F", f"{key}={value}")]
-    return shlex.join(words)
 
 
 def _pretty(value: Any) -> str:

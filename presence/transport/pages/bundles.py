@@ -37,6 +37,11 @@ SCRIPTS = {
     "api": "js/api-page.js",
     "admin": "js/admin.js",
 }
+# Modules that a page imports only when they are needed, each with what it gives.
+LATE = {
+    "lightbox": ("js/lightbox.js", "openLightbox"),
+    "try-it": ("js/try-it.js", "startTrying"),
+}
 
 _BEGIN = """"use strict";
 const made = {};
@@ -53,13 +58,21 @@ _BLOCK_COMMENT = re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.MULTILINE | re.DOTAL
 
 def names() -> set[str]:
     """Return the names of the bundles."""
-    return {f"{name}.css" for name in STYLES} | {f"{name}.js" for name in SCRIPTS}
+    return {f"{name}.css" for name in STYLES} | {f"{name}.js" for name in (*SCRIPTS, *LATE)}
 
 
 def bundle(folder: Path, name: str) -> str:
     """Return a bundle of `names` as text, made from the files in a folder."""
     page, _, kind = name.partition(".")
-    return script(folder, SCRIPTS[page]) if kind == "js" else styles(folder, STYLES[page])
+    if kind == "css":
+        return styles(folder, STYLES[page])
+    if page in LATE:
+        # Imported from a bundle, whose neighbour it is, as from a module beside its own.
+        entry, given = LATE[page]
+        return script(folder, entry).replace(
+            f'require("{entry}");\n', f'export const {{ {given} }} = require("{entry}");\n'
+        )
+    return script(folder, SCRIPTS[page])
 
 
 def styles(folder: Path, sheets: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from flask import Blueprint, request, url_for
 
 from presence.domain.files import file_types
 from presence.domain.values import clock
+from presence.transport.pages import pictures
 from presence.transport.wire.wording import plural
 
 # A few hundred peers may each have 16 KiB of small values: a page shows the first of them.
@@ -110,8 +111,10 @@ def file_size(size: int) -> str:
     return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 
-def avatar(user_data: dict[str, Any], room_files: Container[str] | None) -> str | None:
-    """Return the address of a peer's picture, if it is one that this server may show.
+def avatar(
+    user_data: dict[str, Any], room_files: Container[str] | None, room_name: str, peer_id: str
+) -> str | None:
+    """Return the address of a small picture of a peer, if it is one that this server may show.
 
     Where files have signed addresses, `room_files` are those of the room: to name one of another
     room must not be enough to have its address signed. None where there is nothing to sign.
@@ -121,8 +124,12 @@ def avatar(user_data: dict[str, Any], room_files: Container[str] | None) -> str 
         return None
     own = _OWN_PICTURE.fullmatch(address)
     if own and (room_files is None or own[1] in room_files):
-        return url_for("uploads_api.serve", filename=own[1])
-    return address if _INLINE_PICTURE.fullmatch(address) else None
+        return url_for("pictures.thumbnail", filename=own[1])
+    inline = pictures.inline_name(address)
+    if inline is None:
+        return None
+    # Not in the page itself, which would have it again with each change of the peer.
+    return url_for("pictures.avatar", room_name=room_name, peer_id=peer_id, filename=inline)
 
 
 def below_root(address: str) -> str:
@@ -136,7 +143,7 @@ def is_picture(stored_name: str) -> bool:
     return kind is not None and kind.is_image
 
 
-def steps(levels: list[int]) -> str:
+def steps(levels: Sequence[float]) -> str:
     """Return an SVG path through `levels`, one unit wide each, in a box that is 1 unit high."""
     top = max(*levels, 1)
     path = f"M0 {1 - levels[0] / top:.3f}"

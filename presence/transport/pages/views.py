@@ -14,7 +14,7 @@ from presence.domain.data import room_data
 from presence.domain.files import files
 from presence.domain.permissions.tokens import JOIN, LIST
 from presence.domain.rooms import activity, occupancy, overview, rooms
-from presence.domain.rooms.overview import RoomPage
+from presence.domain.rooms.overview import RoomPage, Totals
 from presence.domain.rooms.rooms import PeerView, RoomView
 from presence.domain.values import clock
 from presence.errors import InvalidField, PresenceError, RoomNotFound
@@ -108,11 +108,20 @@ def open_room() -> Response | str | tuple[str, int]:
 
 @bp.get("/rooms/<room_name>")
 @public
-def room_page(room_name: str) -> str:
+def room_page(room_name: str) -> Response:
     """Show a room: who is and was there, their data and files, and the tools to take part."""
     seen = _room(room_name)
     have = room_parts.have_of(seen)
-    return render_template("room.html", settings=runtime().settings, have=have, **seen)
+    run = runtime()
+    page = render_template(
+        "room.html",
+        settings=run.settings,
+        have=have,
+        event_names=sorted(run.event_handlers),
+        **seen,
+    )
+    # A PDF is shown in a frame, by the browser's own viewer.
+    return protect_page(make_response(page), frame_src="'self'")
 
 
 @bp.get("/rooms/<room_name>/invitation.svg")
@@ -149,16 +158,35 @@ def _rooms() -> dict[str, Any]:
     """Read what the overview shows."""
     search = request.args.get("search", "").strip()
     page = request.args.get("page", 1, type=int)
+    sort = request.args.get("sort", "")
+    # What is looked at, in the words of the address.
+    chosen = {
+        "search": search or None,
+        "active": "1" if request.args.get("active") == "1" else None,
+        "view": "table" if request.args.get("view") == "table" else None,
+        "sort": sort if sort.removeprefix("-") in overview.SORTS else None,
+    }
+    seen = {"search": search, "chosen": chosen}
     if _is_veiled():
-        return {"shown": RoomPage([], 0, 1, 1), "search": search, "hours": {}, "newest": {}}
+        nothing = {"hours": {}, "newest": {}, "totals": Totals(0, 0, 0)}
+        return {"shown": RoomPage([], 0, 1, 1), **nothing, **seen}
     runtime().diary.catch_up()
     with database.reading() as session:
         only = request_access.visible_condition(session)
-        shown = overview.page_of_rooms(session, search, page, ROOMS_PER_PAGE, only)
+        shown = overview.page_of_rooms(
+            session,
+            search,
+            page,
+            ROOMS_PER_PAGE,
+            only,
+            sort=chosen["sort"] or "",
+            active_only=chosen["active"] is not None,
+        )
+        totals = overview.totals(session, only)
         ids = [room.id for room in shown.rooms]
         hours = occupancy.last_hour(session, ids)
         newest = activity.newest(session, ids)
-    return {"shown": shown, "search": search, "hours": hours, "newest": newest}
+    return {"shown": shown, "hours": hours, "newest": newest, "totals": totals, **seen}
 
 
 def _room(room_name: str) -> dict[str, Any]:

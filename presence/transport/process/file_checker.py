@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from presence.domain.files import checking, pictures
+from presence.domain.files import checking, file_types, pictures
 from presence.errors import FileTooComplex, FileTypeRefused, PresenceError
 
 _IDLE_SECONDS = 300.0
@@ -46,9 +46,17 @@ def main(descriptor: int, seconds: float, memory: int) -> None:
 
 
 def _answer(request: dict[str, Any], memory: int) -> dict[str, Any]:
-    """Return the extension of a file's type, or the condition that keeps it out."""
+    """Return the extension of a file's type, or the condition that keeps it out.
+
+    Of a picture that is in already, a thumbnail may be asked for.
+    """
     try:
         with open(request["path"], "rb") as file:
+            if "thumbnail_of" in request:
+                kind = file_types.BY_STORED_EXTENSION[request["thumbnail_of"]]
+                with open(request["into"], "wb") as out:
+                    pictures.thumbnail(file, kind, out)
+                return {"extension": ".webp"}
             kind = checking.detect(file, request["filename"], max_pixels=request["max_pixels"])
             if request["into"] and kind.is_image:
                 with open(request["into"], "wb") as out:

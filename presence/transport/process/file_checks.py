@@ -60,23 +60,36 @@ class FileChecks:
         A picture is written anew to `into`, if that is given. Raises what `checking.detect` does,
         and `FileCheckBusy` when no place gets free in time.
         """
+        answer = self._answer(
+            {
+                "path": str(path),
+                "filename": filename[-file_types.MAX_NAME :],
+                "max_pixels": self._settings.max_image_pixels,
+                "into": str(into) if into else None,
+            }
+        )
+        return file_types.BY_STORED_EXTENSION[answer["extension"]]
+
+    def thumbnail(self, path: Path, stored_name: str, into: Path) -> None:
+        """Write a small WebP of the picture at `path` to `into`.
+
+        Raises `FileTypeRefused`, `ImageTooLarge`, `FileTooComplex` and `FileCheckBusy`.
+        """
+        extension = file_types.extension_of(stored_name)
+        self._answer({"path": str(path), "thumbnail_of": extension, "into": str(into)})
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what a checker answers; raises what condition it tells of, and `FileCheckBusy`."""
         patience = self._settings.file_check_seconds * _PATIENCE
         if not self._places.acquire(timeout=patience):
             raise FileCheckBusy(_RETRY_SECONDS)
         try:
-            answer = self._ask(
-                {
-                    "path": str(path),
-                    "filename": filename[-file_types.MAX_NAME :],
-                    "max_pixels": self._settings.max_image_pixels,
-                    "into": str(into) if into else None,
-                }
-            )
+            answer = self._ask(request)
         finally:
             self._places.release()
         if "condition" in answer:
             raise errors.told(answer["condition"], answer["detail"], answer["extra"])
-        return file_types.BY_STORED_EXTENSION[answer["extension"]]
+        return answer
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         while True:

@@ -13,6 +13,8 @@ from presence.config import Settings
 from presence.errors import LinkRefused
 
 _EXTENSION = "presence_file_links"
+# The endpoints by whose addresses files, and pictures as small as theirs, are had.
+_SIGNED = {"uploads_api.serve", "pictures.thumbnail", "pictures.preview", "pictures.avatar"}
 
 
 class FileLinks:
@@ -65,7 +67,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     @app.url_defaults
     def sign(endpoint: str, values: dict[str, Any]) -> None:
-        if endpoint == "uploads_api.serve":
+        if endpoint in _SIGNED:
             values.update(links.query(values["filename"]))
 
 
