@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -139,6 +139,8 @@ def test_a_jpeg_may_tell_anything_of_itself(segments: list[tuple[int, bytes]]) -
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.binary(max_size=300)), st.sampled_from([b"zzZz", b"prVt", b"tEXt"]))
 def test_a_png_may_tell_anything_of_itself(texts: list[bytes], kind: bytes) -> None:
+    # But for the end of an archive, which unpackers look for wherever it stands.
+    assume(not any(b"PK\x05\x06" in text for text in texts))
     whole = picture("PNG")
     told = b"".join(chunk(kind, b"Comment\0" + text) for text in texts)
     assert is_accepted(whole[:33] + told + whole[33:], "a.png")
