@@ -99,6 +99,36 @@ def test_what_fails_fails_for_those_who_were_in_it_and_for_nobody_after() -> Non
     assert doing.gathering.add(7) == 14
 
 
+def test_those_who_come_while_one_pauses_go_along() -> None:
+    doing, came = Doing(), threading.Event()
+
+    def pause() -> None:
+        assert came.wait(IN_TIME)
+
+    doing.gathering = Gathering[int, int](doing.do, 100, pause)
+    doing.allowed.release(1)
+    with many() as start:
+        both = [start(doing.gathering.add, number) for number in range(2)]
+        eventually(lambda: doing.waiting() == 1, "one waits for the other")
+        came.set()
+        assert sorted(one.result(IN_TIME) for one in both) == [0, 2]
+    assert [len(turn) for turn in doing.turns] == [2]
+
+
+def test_who_is_made_to_end_while_it_pauses_passes_its_turn_on() -> None:
+    doing, ends = Doing(), [True]
+
+    def pause() -> None:
+        if ends.pop() if ends else False:
+            raise Ended
+
+    doing.gathering = Gathering[int, int](doing.do, 100, pause)
+    with pytest.raises(Ended):
+        doing.gathering.add(0)
+    doing.allowed.release()
+    assert doing.gathering.add(1) == 2
+
+
 def test_who_is_made_to_end_while_it_waits_leaves_no_gap() -> None:
     doing = Doing()
 

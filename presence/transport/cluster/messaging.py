@@ -65,6 +65,8 @@ class Messenger:
         self._link = RedisLink(redis_url, self._hear, self._restored, spawn)
         manager.worker = worker
         manager.link = self._link
+        # How what this worker says itself begins.
+        self._own = self._encode({})[:-1] + b","
         self._numbers = itertools.count(1)
         self._questions: dict[int, _Question] = {}
         self._handlers: dict[str, Handler] = {}
@@ -125,9 +127,11 @@ class Messenger:
         self._link.send(channel, self._encode(message), sent)
 
     def _encode(self, message: Body) -> bytes:
-        return orjson.dumps({**message, "host_id": self._worker})
+        return orjson.dumps({"host_id": self._worker, **message})
 
     def _hear(self, _channel: str, text: bytes) -> None:
+        if text.startswith(self._own):
+            return  # its own words, which Redis sends to everybody who hears the channel
         message: Body = orjson.loads(text)
         if message["host_id"] == self._worker:
             return

@@ -1,7 +1,8 @@
 """Doing at once what several want at the same time, where one turn costs as much as one for all.
 
-Nobody waits for company: who comes first begins at once. Those who come meanwhile wait for the end
-of that turn, and the first of them takes the others along in the next.
+Who comes first takes a turn at once, but for a pause in which those get as far whose messages are
+there already. Those who come meanwhile wait for its end, and the first of them takes the others
+along in the next.
 """
 
 from __future__ import annotations
@@ -40,12 +41,18 @@ class Gathering(Generic[Wish, Result]):
     """Hands wishes to `do`, several at once, and each result to whom it is for.
 
     `do` gets at most `most` wishes and returns a result for each. What it raises is raised to
-    everybody whose wish was among them.
+    everybody whose wish was among them. `pause` lets others go on.
     """
 
-    def __init__(self, do: Callable[[list[Wish]], list[Result]], most: int) -> None:
+    def __init__(
+        self,
+        do: Callable[[list[Wish]], list[Result]],
+        most: int,
+        pause: Callable[[], object] = lambda: None,
+    ) -> None:
         self._do = do
         self._most = most
+        self._pause = pause
         self._guard = threading.Lock()
         self._is_busy = False
         self._waiting: deque[_Waiting[Wish, Result]] = deque()
@@ -73,10 +80,12 @@ class Gathering(Generic[Wish, Result]):
         return own.results[0]
 
     def _take_turn(self, wish: Wish) -> Result:
-        with self._guard:
-            count = min(len(self._waiting), self._most - 1)
-            others = [self._waiting.popleft() for _ in range(count)]
+        others: list[_Waiting[Wish, Result]] = []
         try:
+            self._pause()
+            with self._guard:
+                while self._waiting and len(others) < self._most - 1:
+                    others.append(self._waiting.popleft())
             results = self._do([wish, *(other.wish for other in others)])
         except BaseException as error:
             # Who is made to end while it acts for others ends alone.

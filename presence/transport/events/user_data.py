@@ -53,7 +53,8 @@ def init_app(run: Runtime) -> None:
     """Register the event on the runtime's Socket.IO server."""
     together = None
     if run.settings.has_shared_database:
-        together = _Together(partial(_update_together, run), _MOST_TOGETHER)
+        pause = partial(run.socketio.sleep, 0)
+        together = _Together(partial(_update_together, run), _MOST_TOGETHER, pause)
     handler = update_wrapper(partial(on_update_user_data, together), on_update_user_data)
     dispatch.register(run, "update_user_data", handler, Need(UPDATE), in_app=False)
 

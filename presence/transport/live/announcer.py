@@ -222,7 +222,8 @@ class Announcer:
                 # A signed address opens a file for whoever has it.
                 shut = [to.pop(sid) for sid in list(to) if not self.may_open_files(sid)]
                 self._notices.send(room_name, shut, packets.event(event, unsigned(body)))
-            self._notices.send(room_name, list(to.values()), packets.event(event, body))
+            if to:
+                self._notices.send(room_name, list(to.values()), packets.event(event, body))
 
     def enter(self, sid: str, view: RoomList, *, deltas: bool) -> None:
         """Note how a socket that has just been given a room's list is told of changes.
