@@ -70,7 +70,8 @@ def bundle(folder: Path, name: str) -> str:
         # Imported from a bundle, whose neighbour it is, as from a module beside its own.
         entry, given = LATE[page]
         return script(folder, entry).replace(
-            f'require("{entry}");\n', f'export const {{ {given} }} = require("{entry}");\n'
+            f'export default require("{entry}");\n',
+            f'export const {{ {given} }} = require("{entry}");\n',
         )
     return script(folder, SCRIPTS[page])
 
