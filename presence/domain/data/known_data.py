@@ -83,7 +83,7 @@ def store_all(session: Session, steps: Sequence[Step], now: datetime) -> list[Up
         return [store(session, step, now) for step in steps]
     if not steps:
         return []
-    store_all, asked = _STORE_ALL, []
+    statement, asked = _STORE_ALL, []
     for place, step in enumerate(steps):
         row = {
             "place": place,
@@ -96,12 +96,12 @@ def store_all(session: Session, steps: Sequence[Step], now: datetime) -> list[Up
         }
         facts = _facts(session, step)
         if facts is not None:
-            store_all = _STORE_ALL_AND_TELL
+            statement = _STORE_ALL_AND_TELL
             row["own_id"], row["about"] = outbox.noted(session, facts)
         asked.append(row)
     _BE_IMPATIENT.later(session)
     _LOCK_ROOMS.later(session, names=list({step.room_name for step in steps}))
-    rows = store_all.last_rows(session, asked=orjson.dumps(asked).decode(), now=now)
+    rows = statement.last_rows(session, asked=orjson.dumps(asked).decode(), now=now)
     found: list[Updated | None] = [None] * len(steps)
     now_text = text_of_instant(now)
     for place, room_id, version in rows:
