@@ -89,7 +89,7 @@ class LoopThread:
             if self._loop is None:
                 self.client.close_unused()
             elif not self._is_closing:
-                asyncio.run_coroutine_threadsafe(self.client.close_and_stop(), self._loop)
+                hand_over(self.client.close_and_stop(), self._loop)
             self._is_closing = True
         for thread in self._threads:
             if thread is not threading.current_thread():

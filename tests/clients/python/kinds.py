@@ -49,6 +49,20 @@ class Driven:
             self.client.on(event, lambda value, event=event: heard.append((event, value)))
         return heard
 
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop in which the client works."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def one_turn(self) -> Generator[None]:
+        """Let the client's loop begin with what is started within only when all of it is."""
+        is_over = threading.Event()
+        self.loop().call_soon_threadsafe(is_over.wait, 60)
+        try:
+            yield
+        finally:
+            is_over.set()
+
     @property
     def state(self) -> str:
         """The client's state."""
@@ -85,6 +99,11 @@ class Blocking(Driven):
             handed.wait(0 if name == "wait_for" else 10)
         return given
 
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop of this client's own thread."""
+        loop: asyncio.AbstractEventLoop = self.client._thread._started()
+        return loop
+
 
 class _Handing:
     """Which event is set when this thread has handed something to a loop."""
@@ -115,6 +134,10 @@ class Asyncio(Driven):
     def start(self, name: str, /, *args: Any, **options: Any) -> Future[Any]:
         """Begin a call."""
         return in_loop(getattr(self.client, name)(*args, **options))
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that it shares with the others."""
+        return loop_of_clients()
 
 
 @functools.cache

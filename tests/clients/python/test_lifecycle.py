@@ -189,7 +189,8 @@ def test_a_join_that_is_overtaken_is_withdrawn(
     open_server: LiveServer, client: NewClient, room: str
 ) -> None:
     ada = client("ada")
-    calls = [ada.start("join", f"{room}-{number}") for number in range(5)]
+    with ada.one_turn():
+        calls = [ada.start("join", f"{room}-{number}") for number in range(5)]
     assert [failure(call).code for call in calls[:-1]] == ["superseded"] * 4
     assert calls[-1].result(10)["room_name"] == f"{room}-4"
     assert ada.client.room_name == f"{room}-4"
@@ -203,8 +204,10 @@ def test_leaving_withdraws_the_join_that_is_under_way(
     for connects_first in (False, True):
         if connects_first:
             ada.call("connect")
-        joining = ada.start("join", room)
-        assert ada.call("leave") is None
+        with ada.one_turn():
+            joining = ada.start("join", room)
+            leaving = ada.start("leave")
+        assert leaving.result(60) is None
         assert failure(joining).code == "left"
         assert (ada.state, active(open_server, room)) == ("idle", {})
     ada.call("join", room)
@@ -218,8 +221,10 @@ def test_closing_in_the_tick_of_joining_leaves_nobody_behind(
         ada = client("ada")
         if connects_first:
             ada.call("connect")
-        joining = ada.start("join", room)
-        ada.call("close")
+        with ada.one_turn():
+            joining = ada.start("join", room)
+            closing = ada.start("close")
+        closing.result(60)
         assert failure(joining).code == "closed"
         assert (ada.state, active(open_server, room)) == ("closed", {})
         assert ada.fails("join", room).code == "closed"
@@ -231,8 +236,10 @@ def test_another_client_joins_at_once_after_one_was_closed_while_connecting(
     open_server: LiveServer, client: NewClient, room: str
 ) -> None:
     first, second = client("ada"), client("ada")
-    joining = first.start("join", room)
-    first.call("close")
+    with first.one_turn():
+        joining = first.start("join", room)
+        closing = first.start("close")
+    closing.result(60)
     second.call("join", room)
     assert failure(joining).code == "closed"
     assert active(open_server, room) == {"ada": 1}
