@@ -134,6 +134,19 @@ def test_in_forced_colours_nothing_is_said_by_colour_alone(visit: Visit, room: s
     ada.sees("#call-microphone.off", "Unmute")
 
 
+def test_whatever_the_page_is_a_call_has_the_colours_of_its_dark(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room), color_scheme="light")
+    ada.join("Ada")
+    ada.call()
+    ink = "one => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor]"
+    call = ada.sees("#stage").evaluate(ink)
+    page = ada.page.locator("html")
+    assert page.evaluate(ink) != call
+    ada.page.emulate_media(color_scheme="dark")
+    assert page.evaluate(ink) == call
+    assert ada.sees("#stage").evaluate(ink) == call
+
+
 # Keeps the connections, so that one can seem to be interrupted.
 KEEPING = """
   window.kept = [];
