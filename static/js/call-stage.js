@@ -1,5 +1,6 @@
 // The call itself: with everyone in the room, through the client's own `call`, on a stage that takes the page.
 
+import { startAwake } from "./call-awake.js";
 import { startChat } from "./call-chat.js";
 import { ownDevices, rememberedChoice } from "./call-devices.js";
 import { startLines } from "./call-lines.js";
@@ -25,6 +26,7 @@ export function startStage(room, icons) {
   const pictures = tiles(get("large"), get("tiles"), icons, () => (get("stage-hear").hidden = false));
   const connections = () => call?.connections ?? [];
   const view = startView(get("stage"));
+  const awake = startAwake();
   const chat = startChat(connections, () => view.wrote());
   const own = ownDevices(() => client.username, changed);
   const preview = startPreview(own);
@@ -94,6 +96,7 @@ export function startStage(room, icons) {
     news.textContent = maySend() ? "" : "You may listen only: nobody hears or sees you.";
     mute(muted);
     view.open();
+    awake.begin();
     speaking.start();
     changed();
   }
@@ -117,6 +120,7 @@ export function startStage(room, icons) {
     get("call-sound").checked = false;
     pictures.silence(false);
     view.close();
+    awake.end();
     room.calling(null);
     room.say("You have left the call.");
     if (button.checkVisibility()) button.focus();
