@@ -238,8 +238,8 @@ def test_on_a_narrow_phone_all_of_a_picture_and_its_buttons_are_within_reach(
     ada.join("Ada")
     picture = (SAMPLES / "photo.png").read_bytes()
     for name in ("a picture whose name is longer than a phone is wide, by far.png", "b.png"):
-        named = {"name": name, "mimeType": "image/png", "buffer": picture}
-        ada.page.set_input_files("#file-input", [named])
+        named: Any = {"name": name, "mimeType": "image/png", "buffer": picture}
+        ada.page.set_input_files("#file-input", named)
         ada.sees("#files .file", name)
     ada.sees("#files .file", "longer than a phone").locator("a").click()
     ada.sees(".lightbox[data-state=shown]")
