@@ -7,6 +7,7 @@ import { startLines } from "./call-lines.js";
 import { startOthers } from "./call-others.js";
 import { startPreview } from "./call-preview.js";
 import { shareScreen } from "./call-screen.js";
+import { startSpeaker } from "./call-speaker.js";
 import { OWN, startSpeaking } from "./call-speaking.js";
 import { tiles } from "./call-tiles.js";
 import { startView } from "./call-view.js";
@@ -29,7 +30,7 @@ export function startStage(room, icons) {
   const awake = startAwake();
   const chat = startChat(connections, () => view.wrote());
   const own = ownDevices(() => client.username, changed);
-  const preview = startPreview(own);
+  const preview = startPreview(own, startSpeaker(pictures.hearOn));
   const screen = shareScreen(changed);
   const isAway = (peerId) => people.isAway(peerId);
   const lines = startLines({ connections, own: () => client.peerId, nameOf, isAway });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Generator
@@ -150,6 +151,16 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
             form.locator("button.primary").press("Enter")
         ada.sees(f"{entry} .tried-status", "200")
         ada.sees(f"{entry} .tried", "content-type: application/json")
+        # What was sent is there to be sent again, from elsewhere.
+        line = ada.sees(f"{entry} .tried", "The same with curl").locator("code").last.inner_text()
+        again = subprocess.run(
+            [*shlex.split(line), "-s", "-o", "/dev/null", "-w", "%{http_code}"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+        assert again.stdout in {"200", "404"}, line
     ada.sees("#erase-peer .tried", "tried")
     ada.page.locator("#join form textarea").fill("{")
     ada.page.locator("#join form button.primary").click()
