@@ -13,11 +13,11 @@ export async function copy(text, button) {
   setTimeout(() => (button.textContent = usual), 2000);
 }
 
-/** Give every sample of code a button that copies it; `nameOf` says of which it is, for who listens. */
-export function offerCopies(nameOf) {
+/** Give samples of code a button that copies them; `nameOf` says of which it is, for who listens. */
+export function offerCopies(nameOf, samples = document.querySelectorAll(".sample")) {
   // Browsers lend the clipboard to secure pages only; elsewhere the text can be selected.
   if (!navigator.clipboard) return;
-  for (const sample of document.querySelectorAll(".sample")) {
+  for (const sample of samples) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "small quiet copy";

@@ -18,6 +18,7 @@ const REASONS = {
 // What keeps a join from being answered, but says nothing against it.
 const UNANSWERED = new Set(["unreachable", "connection_lost", "timeout"]);
 
+const PASSWORD = "This room has a password. Ask whoever invited you for it.";
 // What a room says that has a password.
 const ASKING = new Set(["password_wanted", "wrong_password"]);
 
@@ -106,7 +107,8 @@ export function startJoining(room) {
       }
       if (ASKING.has(error.code)) wantPassword();
       tell("");
-      say(error);
+      // The server's own words are for programs: here is a field.
+      say(error.code === "password_wanted" ? { ...error, code: error.code, detail: PASSWORD } : error);
       if (!isAboutToken(error.code)) forget(roomName);
     } finally {
       button.disabled = callButton.disabled = false;

@@ -1,6 +1,7 @@
 // Trying a route in place: imported when somebody wants to. Its fields come from the description of
 // the API, and so does what they begin with.
 
+import { offerCopies } from "./copying.js";
 import { base, server } from "./server.js";
 import { shell } from "./shell-words.js";
 
@@ -133,8 +134,10 @@ async function exchange(method, path, fields, isJson) {
   );
   const told = [...response.headers].filter(([name]) => !DULL.test(name)).map((line) => line.join(": "));
   const type = response.headers.get("Content-Type") ?? "";
-  const sent = asCurl(method, address, headers, body);
-  return [status, shown(told.join("\n"), "Headers"), shown(await textOf(bytes, type), "Body"), shown(sent, "The same with curl")].filter(Boolean);
+  const text = await textOf(bytes, type);
+  const sent = shown(asCurl(method, address, headers, body), "The same with curl");
+  offerCopies(() => "The same with curl", [sent]);
+  return [status, shown(told.join("\n"), "Headers"), shown(text, "Body"), sent].filter(Boolean);
 }
 
 /** Return the line of curl that sends what was sent; never a token, which would end up in shells' histories. */

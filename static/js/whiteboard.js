@@ -145,7 +145,7 @@ export function startWhiteboard({ client }) {
   });
   client.on("room_data", ({ paper: wanted, cleared }) => {
     paper.value = /^#[0-9a-f]{6}$/i.test(wanted) ? wanted : PAPER;
-    board.style.setProperty("--paper", paper.value);
+    board.style.setProperty("--board-paper", paper.value);
     if (typeof cleared === "number") clear(cleared);
   });
   paper.addEventListener("change", () => client.updateRoomData({ paper: paper.value }).catch(tell));

@@ -162,6 +162,7 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
         )
         assert again.stdout in {"200", "404"}, line
     ada.sees("#erase-peer .tried", "tried")
+    ada.page.get_by_role("button", name="Copy: The same with curl").first.wait_for()
     ada.page.locator("#join form textarea").fill("{")
     ada.page.locator("#join form button.primary").click()
     ada.sees("#join form .problem", "not JSON yet")

@@ -179,6 +179,9 @@ def test_the_pages_are_read_without_javascript(visit: Visit, site: LiveServer, r
     reader.page.click("text=Open room")
     reader.sees_here("ada")
     reader.sees("#activity", "joined")
+    reader.open("/admin")
+    reader.page.get_by_role("link", name=room, exact=True).click()
+    reader.sees("#people-of", "ada")
     reader.open("/doctor")
     reader.sees("main", "The checks need JavaScript")
 

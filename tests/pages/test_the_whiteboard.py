@@ -148,3 +148,11 @@ def test_a_narrow_phone_shows_the_whole_board(visit: Visit, room: str) -> None:
     ada.join("Ada")
     unfold(ada)
     assert ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_paper_is_light_in_the_dark_too(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room), color_scheme="dark")
+    ada.join("Ada")
+    ada.page.click("#board-fold > summary")
+    paper = ada.sees("#board-sheet").evaluate("one => getComputedStyle(one).backgroundColor")
+    assert paper == "rgb(255, 253, 245)"

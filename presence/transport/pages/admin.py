@@ -67,7 +67,10 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 def admin_page() -> Response:
     """Show the page, which has nothing in it until a token is shown, where the server is locked."""
     grantable = [grant for grant in GRANTS if grant != ADMIN]
-    page = render_template("admin.html", room_name=_room_name(), grantable=grantable, **_query())
+    first = None if runtime().access.is_locked else live()
+    page = render_template(
+        "admin.html", first=first, room_name=_room_name(), grantable=grantable, **_query()
+    )
     return make_response(page)
 
 
