@@ -266,7 +266,7 @@ def test_what_a_token_is_not_for_is_neither_empty_nor_open_to_join(
     reader = visit(f"{room_path(secret)}#token={token('eve', secret, 'list')}")
     reader.sees_here("Mata-Hari")
     reader.sees("#looks-only", "not join it")
-    for part in ("#you", "#call-card", "#board-card", "#drop"):
+    for part in ("#you", "#call-card", "#board-card", "#drop", ".to-join"):
         assert not reader.page.is_visible(part)
     assert not reader.page.is_visible("#join-form")
     assert findings(reader) == []
