@@ -12,7 +12,7 @@ from presence.domain.rooms import lists, quotas, rooms
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.values.user_data import json_of
 from presence.storage.models import Ban, Closing, File, Peer, PeerSession, Room, Usage, UtcDateTime
-from presence.storage.prepared import Prepared, Row
+from presence.storage.prepared import ChangedHere, Prepared, Row
 from presence.storage.text_columns import instant_text, text_of_instant
 
 
@@ -88,7 +88,10 @@ class SeenSocket(NamedTuple):
 def look(
     session: Session, room_name: str, peer_id: str, sid: str | None, now: datetime
 ) -> Seen | None:
-    """Return a locked room with one of its peers; None where there is no such room."""
+    """Return a room with one of its peers; None where this transaction has not changed any.
+
+    There may be one all the same, made by somebody else since.
+    """
     row = _LOOK.row(session, room_name=room_name, who=peer_id, of_sid=sid, now=now)
     return _seen(row) if row is not None else None
 
@@ -96,7 +99,7 @@ def look(
 def look_at_made(
     session: Session, room_name: str, peer_id: str, sid: str | None, now: datetime, *, maker: str
 ) -> tuple[Seen, Made] | None:
-    """Like `look`, of a room that `rooms.make_soon` has made, unless it was there by then."""
+    """Like `look`, of a room that `rooms.make_soon` has made, or changed if it was there."""
     asked = {"room_name": room_name, "who": peer_id, "of_sid": sid, "now": now}
     row = _LOOK_AT_MADE.row(session, **asked, maker=maker)
     return (_seen(row[3:]), Made(*row[:3])) if row is not None else None
@@ -179,7 +182,7 @@ def _looking(*columns: Any) -> Prepared:
     return Prepared(
         select(*columns)
         .outerjoin(Peer, and_(Peer.room_id == Room.id, Peer.peer_id == bindparam("who")))
-        .where(Room.name == bindparam("room_name"))
+        .where(Room.name == bindparam("room_name"), ChangedHere(Room.__tablename__))
     )
 
 
