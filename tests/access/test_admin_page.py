@@ -41,6 +41,7 @@ def test_an_admin_finds_kicks_bans_closes_erases_and_makes_a_token(
     boss.page.fill("#search", room)
     boss.page.get_by_role("link", name=room, exact=True).click()
     boss.sees("#people-of", "eve")
+    boss.sees("#admin tbody a[aria-current=true]", room)
     assert findings(boss) == []
 
     # Asked for once, and not done where the answer is no.
