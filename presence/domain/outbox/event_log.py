@@ -31,6 +31,7 @@ from presence.storage.models import (
     Event,
     EventLog,
     Outbox,
+    UtcDateTime,
     WebhookFailure,
     WebhookQueue,
 )
@@ -137,26 +138,13 @@ def forget(session: Session, before: datetime, after: int, window: int) -> tuple
 
     Returns how many, and the place of the last row that was looked at, or None at the end.
     """
-    rows = session.execute(
-        select(Event.position, Event.at)
-        .where(Event.position > after)
-        .order_by(Event.position)
-        .limit(window)
-    ).all()
-    old = [row.position for row in rows if row.at < before]
-    gone: Sequence[int] = ()
-    if old:
-        gone = session.scalars(
-            delete(Event)
-            .where(Event.position.in_(old), ~_wanted_by(WebhookQueue), ~_wanted_by(WebhookFailure))
-            .returning(Event.position)
-            .execution_options(synchronize_session=False)
-        ).all()
-        if gone:
-            newest = max(gone)
-            session.execute(update(EventLog).where(EventLog.gone < newest).values(gone=newest))
-    goes_on = len(rows) == window and len(old) == len(rows)
-    return len(gone), rows[-1].position if goes_on else None
+    ((last, count, newest),) = _AHEAD.rows(session, after=after, window=window)
+    if not count:
+        return 0, None
+    gone = _FORGET.rows(session, after=after, last=last, before=before)
+    if gone:
+        _NOTE_GONE.later(session, newest=max(gone)[0])
+    return len(gone), last if count == window and newest < before else None
 
 
 def _wanted_by(table: Any) -> ColumnElement[bool]:
@@ -182,6 +170,28 @@ _COLUMNS = (
     Event.version,
     Event.peer_id,
     Event.facts,
+)
+_NEXT = (
+    select(Event.position, Event.at)
+    .where(Event.position > bindparam("after", type_=BigInteger))
+    .order_by(Event.position)
+    .limit(bindparam("window", type_=BigInteger))
+    .subquery()
+)
+_AHEAD = Prepared(select(func.max(_NEXT.c.position), func.count(), func.max(_NEXT.c.at)))
+_FORGET = Prepared(
+    delete(Event)
+    .where(
+        Event.position > bindparam("after", type_=BigInteger),
+        Event.position <= bindparam("last", type_=BigInteger),
+        Event.at < bindparam("before", type_=UtcDateTime),
+        ~_wanted_by(WebhookQueue),
+        ~_wanted_by(WebhookFailure),
+    )
+    .returning(Event.position)
+)
+_NOTE_GONE = Prepared(
+    update(EventLog).where(EventLog.gone < bindparam("newest")).values(gone=bindparam("newest"))
 )
 _ENDS = Prepared(select(EventLog.last_position, EventLog.gone))
 _LOCK = Prepared(select(EventLog.last_position).with_for_update(skip_locked=True))
