@@ -169,12 +169,16 @@ def compare(databases: dict[str, Callable[[], str]], changes: int, rounds: int) 
                 for _ in range(rounds):
                     for way, server in servers.items():
                         taken[way].append(cpu_a_change(server, room_of, changes))
-                nobody = statistics.median(taken["told nobody"])
                 for way, values in taken.items():
-                    value = statistics.median(values)
+                    # Of the same round, for the machine is not the same in all of them.
+                    more = sorted(
+                        value / nobody - 1
+                        for value, nobody in zip(values, taken["told nobody"], strict=True)
+                    )
                     print(
-                        f"{kind:10}  {title:14}  {way:12} {value:7.0f} µs a change "
-                        f"({value / nobody - 1:+.0%})",
+                        f"{kind:10}  {title:14}  {way:12} {statistics.median(values):7.0f} µs a "
+                        f"change ({statistics.median(more):+.1%}; {more[0]:+.1%} to "
+                        f"{more[-1]:+.1%})",
                         flush=True,
                     )
 

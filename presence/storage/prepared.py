@@ -129,6 +129,22 @@ def _changed_here_on_postgresql(element: ChangedHere, _compiler: Any, **_how: An
     return f"{element.name}.xmin = pg_current_xact_id_if_assigned()::xid"
 
 
+class Now(ColumnElement[Any]):
+    """The instant on the database's clock at which a statement begins, to the millisecond."""
+
+    inherit_cache = True
+
+
+@compiles(Now)
+def _now(_element: Now, _compiler: Any, **_how: Any) -> str:
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+@compiles(Now, "postgresql")
+def _now_on_postgresql(_element: Now, _compiler: Any, **_how: Any) -> str:
+    return "statement_timestamp()"
+
+
 def driver_of(session: Session) -> Driver:
     """Return the driver of the transaction that a session is in."""
     connection = session.connection()

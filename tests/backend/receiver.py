@@ -7,7 +7,9 @@ its signature. How it behaves is read from ``behaviour.json`` beside the file, w
 from __future__ import annotations
 
 import json
+import random
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ app = Flask(__name__)
 TAKEN = Path(sys.argv[2])
 BEHAVIOUR = TAKEN.with_name("behaviour.json")
 SECRET = sys.argv[3]
+ONE_AT_A_TIME = threading.Lock()
 
 
 @app.post("/hook")
@@ -32,6 +35,12 @@ def hook() -> Any:
         how = told.get(room)
         if how == "hang":
             time.sleep(60)
+        elif how == "late":
+            time.sleep(15)
+            break
+        elif how == "slow":
+            time.sleep(random.uniform(0, 0.5))
+            break
         elif how == "redirect":
             return "", 307, {"Location": "/elsewhere"}
         elif how == "long":
@@ -39,9 +48,9 @@ def hook() -> Any:
         elif how is not None:
             return "no", int(how)
     message = request.headers["webhook-id"]
-    with TAKEN.open("a") as file:
-        for event in events:
-            file.write(json.dumps({**event, "message": message}) + "\n")
+    lines = "".join(json.dumps({**event, "message": message}) + "\n" for event in events)
+    with ONE_AT_A_TIME, TAKEN.open("ab", buffering=0) as file:
+        file.write(lines.encode())
     return answer
 
 
@@ -56,4 +65,7 @@ if __name__ == "__main__":
     import logging
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    if TAKEN.exists():  # whoever was killed while it wrote has not answered
+        whole = TAKEN.read_bytes().rpartition(b"\n")
+        TAKEN.write_bytes(whole[0] + whole[1])
     app.run("127.0.0.1", int(sys.argv[1]), threaded=True)

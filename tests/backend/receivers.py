@@ -47,6 +47,8 @@ class Receiver:
     def behave(self, **rooms: str) -> None:
         """Answer so to events of these rooms: a status, ``hang``, ``redirect`` or ``long``.
 
+        ``late`` takes them, but 15 seconds after they came, and ``slow`` within half a second.
+
         ``everywhere`` stands for all rooms.
         """
         told = {"*" if name == "everywhere" else name: how for name, how in rooms.items()}

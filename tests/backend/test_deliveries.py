@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from presence.domain.outbox import deliveries, event_log, standings
+from presence.domain.outbox import deliveries, event_log, queues, standings
 from presence.domain.outbox.deliveries import Batch
 from presence.domain.peers import workers
 from presence.storage import database, schema
@@ -145,7 +145,7 @@ def test_what_is_refused_for_three_days_is_given_up_and_may_be_sent_once_more(
     event_log.forget(session, database.now(session) + timedelta(seconds=1), 0, 100)
     kept = session.scalars(select(Event.position).where(Event.room_name == room)).all()
     assert list(kept) == [event.position for event in batch.events]
-    assert deliveries.retry_failed(session) == 1
+    assert queues.retry_failed(session) == 1
     while (again := claimed(session)).rooms != (room,):
         deliveries.taken(session, again)
     assert [e.uid for e in again.events] == [e.uid for e in batch.events]
@@ -157,8 +157,8 @@ def test_a_request_is_not_too_large(session: Session) -> None:
 
 
 def test_what_waits_for_a_webhook_that_is_no_more_is_forgotten(session: Session) -> None:
-    deliveries.tidy(session, ["another"])
+    queues.tidy(session, ["another"])
     assert session.scalars(select(WebhookQueue)).all()
     let_pass(session, 7200)
-    deliveries.tidy(session, ["another"])
+    queues.tidy(session, ["another"])
     assert session.scalars(select(WebhookQueue)).all() == []

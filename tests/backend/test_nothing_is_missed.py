@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ import requests
 
 from local_cluster.live_server import LiveServer
 from local_cluster.private_cluster import NewCluster, PrivateCluster
-from local_cluster.private_postgresql import PrivatePostgresql
+from local_cluster.private_postgresql import PrivatePostgresql, database_name
 from local_cluster.waiting import eventually
 from tests.backend.receivers import Receiver
 
@@ -238,6 +239,63 @@ def test_workers_that_are_killed_in_turn_tell_what_they_acknowledged(
         worker.kill()
         worker.start()
     settle(writers, receiver, fetcher)
+
+
+@pytest.mark.timeout(3600)
+def test_workers_that_are_frozen_in_turn_send_nothing_too_late(
+    new_cluster: NewCluster,
+    receiver: Receiver,
+    written: Callable[[list[str]], list[Writer]],
+) -> None:
+    """For longer than their lease, so that others have sent more than they hold meanwhile."""
+    receiver.behave(everywhere="slow")
+    cluster: PrivateCluster = new_cluster(3, **receiver.settings, **SETTINGS)
+    urls = [worker.url for worker in cluster.workers]
+    writers, fetcher = written(urls), Fetcher(urls)
+    fetcher.start()
+    chance = random.Random(11)
+    for round_ in range(ROUNDS):
+        worker = cluster.workers[round_ % 3]
+        time.sleep(chance.uniform(1, 3))
+        worker.signal(signal.SIGSTOP)
+        time.sleep(chance.uniform(9, 13))
+        worker.signal(signal.SIGCONT)
+    settle(writers, receiver, fetcher)
+
+
+def test_what_a_frozen_worker_had_sent_before_another_took_over_arrives_late_and_harms_nothing(
+    new_cluster: NewCluster, receiver: Receiver
+) -> None:
+    def change(worker: LiveServer, number: int) -> None:
+        answer = requests.post(
+            f"{worker.url}/api/webrtc/rooms/r/update-data?peer_id=ada",
+            json={"user_data": {"number": number}},
+            timeout=30,
+        )
+        answer.raise_for_status()
+
+    cluster: PrivateCluster = new_cluster(2, **receiver.settings, **SETTINGS)
+    first, second = cluster.workers
+    second.kill()
+    receiver.behave(everywhere="late")
+    body = {"peer_id": "ada", "username": "ada"}
+    requests.post(f"{first.url}/api/webrtc/rooms/r/join", json=body, timeout=30)
+    leased = "SELECT 1 FROM webhook_queue WHERE leased_by IS NOT NULL"
+    name = database_name(cluster.database_url)
+    eventually(lambda: cluster.postgresql.execute(name, leased), "it sends")
+    first.signal(signal.SIGSTOP)
+    receiver.behave()
+    second.start()
+    for number in range(5):
+        change(second, number)
+    eventually(lambda: len(receiver.first("r")) == 7, "another took over", 30)
+    taken = len(receiver.all("r"))
+    first.signal(signal.SIGCONT)
+    eventually(lambda: len(receiver.all("r")) > taken, "what was late comes", 30)
+    change(first, 5)
+    eventually(lambda: len(receiver.first("r")) == 8, "all come", 30)
+    versions = [event["version"] for event in receiver.first("r")]
+    assert versions == sorted(versions)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ are a campaign of 15,000 requests, half of them to a locked server.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -17,6 +18,9 @@ import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
+from local_cluster.ports import free_port
+from local_cluster.private_cluster import PrivateCluster
+from local_cluster.private_postgresql import PrivatePostgresql
 from tests.support import needs
 from tests.support.keys import LOCKED, bearer, token
 
@@ -77,6 +81,31 @@ def test_generated_requests_are_answered_as_described(
     assert requests.get(f"{server.url}/readyz", timeout=10).status_code == 200
     assert server.log_text().count("Presence is ready") == 1
     assert "Traceback" not in server.log_text()
+
+
+@pytest.mark.timeout(3600)
+def test_a_worker_of_several_answers_them_so_too(
+    postgresql: PrivatePostgresql, tmp_path: Path
+) -> None:
+    """On PostgreSQL and Redis, with events that are kept, and a backend that is never there."""
+    needs.python_package("schemathesis")
+    told = {
+        "PRESENCE_KEEP_EVENTS": "1h",
+        "PRESENCE_EVENTS": "all",
+        "PRESENCE_WEBHOOK_URLS": f"http://127.0.0.1:{free_port()}/",
+        "PRESENCE_WEBHOOK_SECRETS": "whsec_" + base64.b64encode(b"s" * 32).decode(),
+    }
+    cluster = PrivateCluster(postgresql, 2, **LOCKED, **told)
+    try:
+        cluster.start()
+        made = try_everything(cluster.workers[0], "locked", tmp_path, PHASES, EXAMPLES)
+        print(f"{made} requests")
+        for worker in cluster.workers:
+            assert requests.get(f"{worker.url}/readyz", timeout=10).status_code == 200
+            assert worker.log_text().count("Presence is ready") == 1
+            assert "Traceback" not in worker.log_text()
+    finally:
+        cluster.close()
 
 
 def try_everything(server: LiveServer, mode: str, folder: Path, phases: str, examples: int) -> int:

@@ -65,11 +65,17 @@ def store(session: Session, step: Step, now: datetime) -> Updated | None:
     whose = {"room_name": step.room_name, "who": peer.peer_id, "of_sid": step.sid, "known": version}
     _CHANGE_ROOM.later(session, **whose)
     facts = _facts(session, step)
-    if facts is not None:
-        outbox.tell_with(session, _TELL, facts, **whose, now=now)
-    row = _STORE.last_row(
-        session, **whose, now=now, data=step.merged, is_changed=bool(step.changed)
-    )
+    values = {**whose, "now": now, "data": step.merged, "is_changed": bool(step.changed)}
+    if facts is None or not database.is_sqlite():
+        if facts is not None:
+            outbox.tell_with(session, _TELL, facts, **whose, now=now)
+        row = _STORE.last_row(session, **values)
+    else:
+        # Where no answer is a round trip it costs less to tell what is known by then.
+        row = _STORE.row(session, **values)
+        if row is not None:
+            room = step.room_name, row[1]
+            outbox.tell_wanted(session, outbox.PEER_UPDATED, room, now, facts, peer_id=peer.peer_id)
     return _updated(step, row[0], row[1], now, text_of_instant(now)) if row else None
 
 
@@ -114,7 +120,11 @@ def _facts(session: Session, step: Step) -> dict[str, Any] | None:
     if not (step.changed and outbox.wants(session, outbox.PEER_UPDATED, step.room_name)):
         return None
     username = step.known.peer.username
-    return {"username": username, "user_data": step.merged, "changed": step.changed}
+    return {
+        "username": username,
+        "user_data": orjson.Fragment(step.text),
+        "changed": step.changed,
+    }
 
 
 def _updated(step: Step, room_id: int, version: int, now: datetime, now_text: str) -> Updated:

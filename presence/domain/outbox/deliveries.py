@@ -9,7 +9,8 @@ that has run out, is no lease any more, and what was being sent is sent again.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,9 +26,10 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    type_coerce,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from presence.domain.outbox import event_log
 from presence.domain.outbox.event_log import Told
@@ -40,27 +42,30 @@ from presence.storage.models import (
     WebhookQueue,
     Worker,
 )
-from presence.storage.prepared import Prepared
+from presence.storage.prepared import Now, Prepared
 
 # Longer than a request may take.
 LEASE = timedelta(seconds=30)
-# For how long events are sent again before they count as failed, and how long those are kept.
+# For how long events are sent again before they count as failed.
 PATIENCE = timedelta(days=3)
-FAILED_KEPT = timedelta(days=30)
 # The longest wait between two attempts.
 _MAX_WAIT = 900.0
-# How long what waits for a webhook is kept that no worker sends to.
-_ABANDONED = timedelta(hours=1)
+# How many events of a room go together at least, where so many wait.
+_LEAST_EACH = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some events that a worker may send now, and the rooms that wait for what comes of it."""
+    """Some events that a worker may send now, and the rooms that wait for what comes of it.
+
+    ``is_all`` tells that nothing else of these rooms is known to wait.
+    """
 
     hook: str
     lease: str
     rooms: tuple[str, ...]
     events: list[Told]
+    is_all: bool
 
 
 def any_due(session: Session, hook: str, now: datetime, *, again: bool) -> bool:
@@ -83,14 +88,16 @@ def claim(
     With `again` one room that was refused before, by itself; else up to `rooms` others. Their facts
     have no more than `max_bytes`, unless it is one event.
     """
-    now = event_log.clock_now(session)
-    most = 1 if again else rooms
-    names = [row[0] for row in _FIND[again].rows(session, of_hook=hook, now=now, most=most)]
-    if not names:
+    free = _FIND[again].rows(session, of_hook=hook, most=1 if again else rooms)
+    if not free:
         return None
+    names = [name for name, _ in free]
+    until = free[0][1] + LEASE
     lease = secrets.token_hex(8)
-    _LEASE.later(session, of_hook=hook, rooms=names, own=lease, worker=worker_id, until=now + LEASE)
-    found = _PENDING.rows(session, of_hook=hook, rooms=names, most=events)
+    _LEASE.later(session, of_hook=hook, rooms=names, own=lease, worker=worker_id, until=until)
+    # No more of each than may be needed: thousands may wait in each.
+    each = max(_LEAST_EACH, 2 * events // len(names))
+    found = _PENDING.rows(session, of_hook=hook, rooms=names, most=events, others=each - 1)
     if not found:
         # Their events are gone.
         session.execute(
@@ -99,19 +106,21 @@ def claim(
             .execution_options(synchronize_session=False)
         )
         return None
-    return Batch(hook, lease, tuple(sorted(names)), _fitting(found, max_bytes))
+    fitting = _fitting(found, max_bytes)
+    of_room = Counter(event.room_name for event in fitting)
+    is_all = len(fitting) == len(found) < events and max(of_room.values()) < each
+    return Batch(hook, lease, tuple(sorted(names)), fitting, is_all)
 
 
 def taken(session: Session, batch: Batch) -> None:
     """Note that a webhook has taken the events of a batch."""
-    now = event_log.clock_now(session)
     last = {event.room_name: event.position for event in batch.events}
+    whose = {"of_hook": batch.hook, "of_lease": batch.lease}
+    _HOLD.later(session, **whose, rooms=list(batch.rooms))
+    _TAKEN.later(session, **whose, positions=list(last.values()))
     for room_name in batch.rooms:
-        whose = {"of_hook": batch.hook, "of_lease": batch.lease, "room": room_name, "now": now}
-        if room_name in last:
-            _TAKEN.later(session, **whose, taken=last[room_name])
-        else:
-            _RELEASE.later(session, **whose)
+        if room_name not in last:
+            _RELEASE.later(session, **whose, room=room_name)
     _DROP_DONE.later(session, of_hook=batch.hook, rooms=list(batch.rooms))
 
 
@@ -132,7 +141,7 @@ def refused(
         .with_for_update()
     ).all()
     concerned = {event.room_name for event in batch.events}
-    whose = {"of_hook": batch.hook, "of_lease": batch.lease, "now": now}
+    whose = {"of_hook": batch.hook, "of_lease": batch.lease}
     for row in rows:
         if row.room_name not in concerned:
             _RELEASE.later(session, **whose, room=row.room_name)
@@ -164,81 +173,14 @@ def wait_after(attempts: int) -> float:
     return float(min(2 ** min(attempts, 20), _MAX_WAIT))
 
 
-def hurry(session: Session, hook: str | None = None) -> int:
-    """Let everything that waits for a webhook, or for any, be sent now; return how many rooms."""
-    now = database.now(session)
-    conditions = [WebhookQueue.due_at > now]
-    if hook is not None:
-        conditions.append(WebhookQueue.hook == hook)
-    result = session.execute(
-        update(WebhookQueue)
-        .where(*conditions)
-        .values(due_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]
-
-
-def retry_failed(session: Session) -> int:
-    """Send what was given up once more, and what followed it in its rooms; return how many rooms.
-
-    In the order of each room, so that what followed is sent again too.
-    """
-    now = database.now(session)
-    failures = session.execute(
-        select(
-            WebhookFailure.hook,
-            WebhookFailure.room_name,
-            func.min(WebhookFailure.after),
-            func.max(WebhookFailure.last),
-        )
-        .group_by(WebhookFailure.hook, WebhookFailure.room_name)
-        .order_by(WebhookFailure.hook, WebhookFailure.room_name)
-    ).all()
-    for hook, room_name, first, newest in failures:
-        after, last = first, newest
-        waiting = (WebhookQueue.hook == hook, WebhookQueue.room_name == room_name)
-        row = session.execute(
-            select(WebhookQueue.after, WebhookQueue.last).where(*waiting).with_for_update()
-        ).one_or_none()
-        if row is not None:
-            session.execute(delete(WebhookQueue).where(*waiting))
-            after, last = min(after, row.after), max(last, row.last)
-        session.add(
-            WebhookQueue(
-                hook=hook, room_name=room_name, after=after, last=last, due_at=now, attempts=0
-            )
-        )
-    session.flush()
-    session.execute(delete(WebhookFailure))
-    return len(failures)
-
-
-def tidy(session: Session, hooks: Collection[str]) -> None:
-    """Forget what waits for webhooks that are no more, and what was given up long ago."""
-    now = database.now(session)
-    session.execute(
-        delete(WebhookQueue)
-        .where(WebhookQueue.hook.not_in(hooks), WebhookQueue.due_at < now - _ABANDONED)
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        delete(WebhookFailure)
-        .where(WebhookFailure.failed_at < now - FAILED_KEPT)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def _fitting(rows: Sequence[Sequence[Any]], max_bytes: int) -> list[Told]:
     """Return as many events as may go together."""
-    events: list[Told] = []
+    events = list(map(Told._make, rows))
     size = 0
-    for row in rows:
-        event = Told(*row)
+    for number, event in enumerate(events):
         size += len(event.facts)
-        if events and size > max_bytes:
-            break
-        events.append(event)
+        if number and size > max_bytes:
+            return events[:number]
     return events
 
 
@@ -288,15 +230,15 @@ _DUE = {
 }
 _FREE_ROOM = or_(
     WebhookQueue.leased_by.is_(None),
-    WebhookQueue.leased_until < bindparam("now", type_=UtcDateTime),
+    WebhookQueue.leased_until < Now(),
     ~exists().where(Worker.id == WebhookQueue.leased_by),
 )
 _FIND = {
     again: Prepared(
-        select(WebhookQueue.room_name)
+        select(WebhookQueue.room_name, type_coerce(Now(), UtcDateTime))
         .where(
             WebhookQueue.hook == bindparam("of_hook"),
-            WebhookQueue.due_at <= bindparam("now", type_=UtcDateTime),
+            WebhookQueue.due_at <= Now(),
             WebhookQueue.attempts > 0 if again else WebhookQueue.attempts == 0,
             _FREE_ROOM,
         )
@@ -315,13 +257,35 @@ _LEASE = Prepared(
     .where(*_OF_ROOMS)
     .values(lease=bindparam("own"), leased_by=bindparam("worker"), leased_until=bindparam("until"))
 )
+_Early = aliased(Event)
+_UNTIL = (
+    select(
+        WebhookQueue.room_name,
+        WebhookQueue.after,
+        WebhookQueue.last,
+        select(_Early.position)
+        .where(_Early.room_name == WebhookQueue.room_name, _Early.position > WebhookQueue.after)
+        .order_by(_Early.position)
+        .limit(1)
+        .offset(bindparam("others", type_=BigInteger))
+        .scalar_subquery()
+        .label("enough"),
+    )
+    .where(*_OF_ROOMS)
+    .cte("until")
+    .prefix_with("MATERIALIZED")
+)
 _PENDING = Prepared(
     select(*event_log.columns())
     .join(
-        WebhookQueue,
-        and_(WebhookQueue.room_name == Event.room_name, Event.position > WebhookQueue.after),
+        _UNTIL,
+        and_(
+            _UNTIL.c.room_name == Event.room_name,
+            Event.position > _UNTIL.c.after,
+            Event.position <= func.coalesce(_UNTIL.c.enough, _UNTIL.c.last),
+            Event.position <= _UNTIL.c.last,
+        ),
     )
-    .where(*_OF_ROOMS, Event.position <= WebhookQueue.last)
     .order_by(Event.position)
     .limit(bindparam("most", type_=BigInteger))
 )
@@ -331,13 +295,31 @@ _OWN = (
     WebhookQueue.lease == bindparam("of_lease"),
 )
 _FREE = {"lease": None, "leased_by": None, "leased_until": None}
-_RELEASE = Prepared(update(WebhookQueue).where(*_OWN).values(due_at=bindparam("now"), **_FREE))
+_RELEASE = Prepared(update(WebhookQueue).where(*_OWN).values(due_at=Now(), **_FREE))
+# In one order, like everybody who locks several of them and waits for one.
+_HOLD = Prepared(
+    select(WebhookQueue.room_name)
+    .where(*_OF_ROOMS, WebhookQueue.lease == bindparam("of_lease"))
+    .order_by(WebhookQueue.room_name)
+    .with_for_update()
+)
+# The last events that were taken of each room.
+_LAST = (
+    select(Event.room_name, Event.position)
+    .where(Event.position.in_(bindparam("positions", expanding=True)))
+    .cte("taken")
+    .prefix_with("MATERIALIZED")
+)
 _TAKEN = Prepared(
     update(WebhookQueue)
-    .where(*_OWN)
+    .where(
+        WebhookQueue.hook == bindparam("of_hook"),
+        WebhookQueue.room_name == _LAST.c.room_name,
+        WebhookQueue.lease == bindparam("of_lease"),
+    )
     .values(
-        after=bindparam("taken"),
-        due_at=bindparam("now"),
+        after=_LAST.c.position,
+        due_at=Now(),
         attempts=0,
         failing_since=None,
         error=None,

@@ -11,7 +11,7 @@ be seen without its earlier ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -27,7 +27,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from presence.storage.drivers import Driver
 from presence.storage.models import (
     Event,
     EventLog,
@@ -36,19 +35,20 @@ from presence.storage.models import (
     WebhookFailure,
     WebhookQueue,
 )
-from presence.storage.prepared import DRIVER, Prepared
+from presence.storage.prepared import Now, Prepared
+from presence.storage.text_columns import instant_text
 
 # How many events get their places in one transaction, which nobody else writes beside in SQLite.
 AT_ONCE = 500
 
 
 class Told(NamedTuple):
-    """An event in its place; ``facts`` is JSON."""
+    """An event in its place; ``at`` is as in `storage.text_columns`, ``facts`` is JSON."""
 
     position: int
     uid: str
     type: str
-    at: datetime
+    at: str
     room_name: str
     version: int
     peer_id: str | None
@@ -83,7 +83,6 @@ def put_in_order(session: Session, hooks: Sequence[str]) -> tuple[int, int | Non
     waiting = _WAITING.rows(session, most=AT_ONCE)
     if not waiting:
         return 0, last
-    now = clock_now(session) if hooks else None
     ids = [row[0] for row in waiting]
     _APPEND.later(session, before=last, ids=ids)
     _TAKE_OUT.later(session, ids=ids)
@@ -102,7 +101,6 @@ def put_in_order(session: Session, hooks: Sequence[str]) -> tuple[int, int | Non
                 room=room_name,
                 before=first[room_name] - 1,
                 newest=newest[room_name],
-                now=now,
             )
     return len(ids), last + len(ids)
 
@@ -129,7 +127,7 @@ def read(
     if condition is not None:
         query = query.where(condition)
     rows = session.execute(query.order_by(Event.position).limit(limit))
-    events = [Told(*row) for row in rows]
+    events = [Told._make(row) for row in rows]
     if len(events) < limit:
         return Page(events, max(after, last), True)
     return Page(events, events[-1].position, events[-1].position == last)
@@ -140,35 +138,13 @@ def forget(session: Session, before: datetime, after: int, window: int) -> tuple
 
     Returns how many, and the place of the last row that was looked at, or None at the end.
     """
-    rows = session.execute(
-        select(Event.position, Event.at)
-        .where(Event.position > after)
-        .order_by(Event.position)
-        .limit(window)
-    ).all()
-    old = [row.position for row in rows if row.at < before]
-    gone: Sequence[int] = ()
-    if old:
-        gone = session.scalars(
-            delete(Event)
-            .where(Event.position.in_(old), ~_wanted_by(WebhookQueue), ~_wanted_by(WebhookFailure))
-            .returning(Event.position)
-            .execution_options(synchronize_session=False)
-        ).all()
-        if gone:
-            newest = max(gone)
-            session.execute(update(EventLog).where(EventLog.gone < newest).values(gone=newest))
-    goes_on = len(rows) == window and len(old) == len(rows)
-    return len(gone), rows[-1].position if goes_on else None
-
-
-def clock_now(session: Session) -> datetime:
-    """Return what `database.now` does, at a fraction of its cost."""
-    driver: Driver = session.info[DRIVER]
-    if driver.dialect.name == "sqlite":
-        return datetime.now(UTC)
-    now: datetime = _CLOCK.rows(session)[0][0]
-    return now
+    ((last, count, newest),) = _AHEAD.rows(session, after=after, window=window)
+    if not count:
+        return 0, None
+    gone = _FORGET.rows(session, after=after, last=last, before=before)
+    if gone:
+        _NOTE_GONE.later(session, newest=max(gone)[0])
+    return len(gone), last if count == window and newest < before else None
 
 
 def _wanted_by(table: Any) -> ColumnElement[bool]:
@@ -185,8 +161,38 @@ def columns() -> Sequence[Any]:
 
 
 _HAPPENING = ("uid", "type", "at", "room_name", "version", "peer_id", "facts")
-_COLUMNS = (Event.position, *(getattr(Event, name) for name in _HAPPENING))
-_CLOCK = Prepared(select(func.clock_timestamp(type_=UtcDateTime())))
+_COLUMNS = (
+    Event.position,
+    Event.uid,
+    Event.type,
+    instant_text(Event.at),
+    Event.room_name,
+    Event.version,
+    Event.peer_id,
+    Event.facts,
+)
+_NEXT = (
+    select(Event.position, Event.at)
+    .where(Event.position > bindparam("after", type_=BigInteger))
+    .order_by(Event.position)
+    .limit(bindparam("window", type_=BigInteger))
+    .subquery()
+)
+_AHEAD = Prepared(select(func.max(_NEXT.c.position), func.count(), func.max(_NEXT.c.at)))
+_FORGET = Prepared(
+    delete(Event)
+    .where(
+        Event.position > bindparam("after", type_=BigInteger),
+        Event.position <= bindparam("last", type_=BigInteger),
+        Event.at < bindparam("before", type_=UtcDateTime),
+        ~_wanted_by(WebhookQueue),
+        ~_wanted_by(WebhookFailure),
+    )
+    .returning(Event.position)
+)
+_NOTE_GONE = Prepared(
+    update(EventLog).where(EventLog.gone < bindparam("newest")).values(gone=bindparam("newest"))
+)
 _ENDS = Prepared(select(EventLog.last_position, EventLog.gone))
 _LOCK = Prepared(select(EventLog.last_position).with_for_update(skip_locked=True))
 _WAITING = Prepared(
@@ -213,7 +219,7 @@ def _queueing(insert: Any) -> Any:
         room_name=bindparam("room"),
         after=bindparam("before"),
         last=bindparam("newest"),
-        due_at=bindparam("now"),
+        due_at=Now(),
         attempts=0,
     )
     return statement.on_conflict_do_update(

@@ -118,17 +118,30 @@ def tell(
     wanted: Wanted | None = session.info.get(WANTED)
     if wanted is None or not wanted.includes(kind, room.name):
         return
+    tell_wanted(session, kind, (room.name, room.version), at, facts, peer_id=peer_id)
+
+
+def tell_wanted(
+    session: Session,
+    kind: str,
+    room: tuple[str, int],
+    at: datetime,
+    facts: dict[str, Any],
+    *,
+    peer_id: str | None,
+) -> None:
+    """Like `tell`, of a room by its name and version, of what is known to be wanted."""
     _TELL.later(
         session,
         own_id=_new_id(),
         kind=kind,
         now=at,
-        of_room=room.name,
-        of_version=room.version,
+        of_room=room[0],
+        of_version=room[1],
         who=peer_id,
         about=orjson.dumps(facts).decode(),
     )
-    wanted.stir()
+    session.info[WANTED].stir()
 
 
 def tell_left(

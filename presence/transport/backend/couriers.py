@@ -13,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
-from presence.domain.outbox import deliveries, event_log, outbox
+from sqlalchemy.orm import Session
+
+from presence.domain.outbox import deliveries, event_log, outbox, queues
 from presence.domain.outbox.deliveries import Batch
 from presence.domain.peers import workers
 from presence.domain.values import clock
@@ -128,7 +130,7 @@ class Couriers:
     def tidy(self) -> None:
         """Forget what waits for webhooks that are no more."""
         with database.writing(upkeep=True) as session:
-            deliveries.tidy(session, [sender.key for sender in self.senders])
+            queues.tidy(session, [sender.key for sender in self.senders])
 
     def _forget_all(self) -> None:
         """Forget what was written down while events were wanted, if no other process wants it."""
@@ -193,7 +195,7 @@ class Couriers:
                 continue
             seen = self._seen
             failure = f"events could not be sent to {sender.name}"
-            if self._safely(lambda: self._carry_once(sender, again), failure):
+            if self._safely(lambda: self._carry_on(sender, again), failure):
                 continue
             if again or is_second:
                 self._run.socketio.sleep(_LOOK_SECONDS)
@@ -202,42 +204,57 @@ class Couriers:
                 if self._seen == seen:
                     self.wait_for_news(_LOOK_SECONDS)
 
-    def _carry_once(self, sender: Sender, again: bool) -> bool:
-        """Send one batch; return whether there is likely to be another."""
+    def _carry_on(self, sender: Sender, again: bool) -> bool:
+        """Send batches for as long as each is taken and there is likely to be another one.
+
+        Returns whether there is after a refusal.
+        """
         with database.reading() as session:
             if not deliveries.any_due(session, sender.key, clock.now(), again=again):
                 return False
         with database.writing(upkeep=True) as session:
-            batch = deliveries.claim(
-                session,
-                sender.key,
-                self._run.worker_id,
-                again=again,
-                rooms=_MOST_ROOMS,
-                events=MOST_EVENTS,
-                max_bytes=_MOST_BYTES,
-            )
-        if batch is None:
-            return False
-        answer = sender.send(batch.events)
-        self._run.counters.webhook_requests["refused" if answer.error else "taken"] += 1
-        if answer.error:
-            self._note_refusal(sender, batch, answer)
-        else:
-            self._note_taken(sender, batch)
-        return again or len(batch.events) == MOST_EVENTS or len(batch.rooms) == _MOST_ROOMS
+            batch = self._claim(session, sender, again)
+        while batch is not None:
+            answer = sender.send(batch.events)
+            self._run.counters.webhook_requests["refused" if answer.error else "taken"] += 1
+            goes_on = again or not batch.is_all or len(batch.rooms) == _MOST_ROOMS
+            if answer.error:
+                self._note_refusal(sender, batch, answer)
+                return goes_on
+            batch = self._note_taken(sender, batch, again, goes_on=goes_on)
+        return False
 
-    def _note_taken(self, sender: Sender, batch: Batch) -> None:
+    def _claim(self, session: Session, sender: Sender, again: bool) -> Batch | None:
+        return deliveries.claim(
+            session,
+            sender.key,
+            self._run.worker_id,
+            again=again,
+            rooms=_MOST_ROOMS,
+            events=MOST_EVENTS,
+            max_bytes=_MOST_BYTES,
+        )
+
+    def _note_taken(
+        self, sender: Sender, batch: Batch, again: bool, *, goes_on: bool
+    ) -> Batch | None:
+        """Note that a batch was taken; return the next one, in the same transaction, if any."""
+        following = None
+        goes_on = goes_on and not self._is_over and maintenance.known() is None
         with database.writing(upkeep=True) as session:
             deliveries.taken(session, batch)
+            if goes_on:
+                following = self._claim(session, sender, again)
         if self._breaks[sender.key].is_over():
             # It is there again: what waits need not wait for as long as it was to.
             with database.writing(upkeep=True) as session:
-                deliveries.hurry(session, sender.key)
+                queues.hurry(session, sender.key)
             log.info("the webhook %s takes events again", sender.name)
-        now = time.time()
+        now, latency = time.time(), self._run.counters.webhook_latency
         for event in batch.events:
-            self._run.counters.webhook_latency.observe(max(0.0, now - event.at.timestamp()))
+            at = datetime.fromisoformat(f"{event.at}+00:00").timestamp()
+            latency.observe(max(0.0, now - at))
+        return following
 
     def _note_refusal(self, sender: Sender, batch: Batch, answer: Answer) -> None:
         with database.writing(upkeep=True) as session:

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import orjson
 
 from presence.domain.outbox.event_log import Told
+from presence.domain.outbox.outbox import FILE_DELETED, FILE_UPLOADED
 from presence.errors import InvalidField
 from presence.transport.wire import serializers
 from presence.transport.wire.serializers import Body
 
+_OF_FILES = {FILE_UPLOADED, FILE_DELETED}
 _CURSOR = re.compile(r"c1-([0-9a-f]{1,15})")
 
 
-def body(event: Told) -> Body:
-    """Return an event: what all have, then what the socket's own notice of it says."""
-    facts: dict[str, Any] = orjson.loads(event.facts)
-    own = {} if event.peer_id is None else {"peer_id": event.peer_id}
-    if "filename" in facts:
-        own |= {
-            "file_path": serializers.file_path(facts["filename"]),
-            "file_url": serializers.file_url(facts["filename"]),
-        }
-    return {
+def encoded(event: Told) -> bytes:
+    """Return the JSON of an event: what all have, then what the socket's own notice of it says.
+
+    That was made when it was written down, and is not parsed for each that is told.
+    """
+    own: Body = {
         "id": event.uid,
         "type": event.type,
-        "at": serializers.timestamp(event.at),
+        "at": serializers.timestamp_of_text(event.at),
         "room_name": event.room_name,
         "version": event.version,
-        **own,
-        **facts,
     }
+    if event.peer_id is not None:
+        own["peer_id"] = event.peer_id
+    if event.type in _OF_FILES:
+        facts: Body = orjson.loads(event.facts)
+        if "filename" in facts:  # nothing is told of one that was erased
+            own["file_path"] = serializers.file_path(facts["filename"])
+            own["file_url"] = serializers.file_url(facts["filename"])
+    if event.facts == "{}":
+        return orjson.dumps(own)
+    return orjson.dumps(own)[:-1] + b"," + event.facts.encode()[1:]
 
 
 def cursor_of(position: int) -> str:

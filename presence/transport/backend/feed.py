@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import cast
 
+import orjson
 from flask import Blueprint, current_app, request
 
 from presence import errors
@@ -55,7 +56,7 @@ def get_events() -> Body:
             if may_wait:
                 page = _next_page(run, couriers, query, page)
     return {
-        "events": [event_bodies.body(event) for event in page.events],
+        "events": [orjson.Fragment(event_bodies.encoded(event)) for event in page.events],
         "cursor": event_bodies.cursor_of(page.position),
         "more": not page.is_last,
     }

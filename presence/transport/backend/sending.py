@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-import orjson
 import urllib3
 from standardwebhooks.webhooks import Webhook
 from urllib3.exceptions import (
@@ -25,7 +24,6 @@ from urllib3.exceptions import (
 from presence.config import VERSION
 from presence.domain.outbox.event_log import Told
 from presence.transport.backend import event_bodies
-from presence.transport.wire.serializers import Body
 
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 10.0
@@ -79,12 +77,12 @@ class Sender:
     def send(self, events: Sequence[Told]) -> Answer:
         """Send events in their order. Needs an app context."""
         ids = ",".join(event.uid for event in events)
-        bodies = [event_bodies.body(event) for event in events]
+        bodies = [event_bodies.encoded(event) for event in events]
         return self.send_bodies(f"msg_{hashlib.sha256(ids.encode()).hexdigest()[:24]}", bodies)
 
-    def send_bodies(self, message_id: str, bodies: Sequence[Body]) -> Answer:
-        """Send the bodies of events; the same ones have the same `message_id` each time."""
-        data = orjson.dumps({"events": bodies})
+    def send_bodies(self, message_id: str, bodies: Sequence[bytes]) -> Answer:
+        """Send the JSON of events; the same ones have the same `message_id` each time."""
+        data = b'{"events":[' + b",".join(bodies) + b"]}"
         headers = self._headers(message_id, data.decode())
         try:
             response = self._pool.request(

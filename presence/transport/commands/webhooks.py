@@ -7,7 +7,7 @@ import secrets
 import click
 from flask.cli import AppGroup
 
-from presence.domain.outbox import deliveries, standings
+from presence.domain.outbox import queues, standings
 from presence.domain.outbox.standings import Standing
 from presence.domain.values import clock
 from presence.storage import database, schema
@@ -39,8 +39,8 @@ def init_app(run: Runtime) -> None:
         """Send what waits at once, and what was given up once more."""
         _check(couriers)
         with database.writing() as session:
-            given_up = deliveries.retry_failed(session)
-            hurried = deliveries.hurry(session)
+            given_up = queues.retry_failed(session)
+            hurried = queues.hurry(session)
         click.echo(
             f"What was given up in {plural(given_up, 'room', 'rooms')} is sent again, and "
             f"{plural(hurried, 'room that waits is', 'rooms that wait are')} tried now."

@@ -267,7 +267,13 @@ def _wanted(settings: Settings, stirred: threading.Event) -> Wanted | None:
     if not settings.tells_events:
         return None
     rooms = [room_patterns.parse(text) for text in listed(settings.event_rooms)]
-    return Wanted(settings.event_types, rooms, stirred.set)
+
+    def stir() -> None:
+        # With each event, of which many come before anybody looks.
+        if not stirred.is_set():
+            stirred.set()
+
+    return Wanted(settings.event_types, rooms, stir)
 
 
 def runtime() -> Runtime:
