@@ -31,6 +31,8 @@ const client = connectPage({
   idleAfter: allows("update") ? IDLE_MS : 0,
   onSocket(socket) {
     socket.on("room_changed", changed);
+    // Whoever may not watch any more is told so once, and the page with it.
+    socket.on("watch_error", changed);
     // Those of before one came, too, which the client leaves out.
     socket.on("broadcast", (body) => room.hear(body));
     listenToTraffic(socket, (entry) => room.log(entry));

@@ -99,6 +99,8 @@ def test_who_is_banned_hears_no_more_of_a_room_it_watched(locked: LiveServer, ro
     # Others hear of it, and so does an admin, whom no ban keeps from reading.
     for client in others:
         hears(client, "room_changed", lambda body: body["version"] >= version)
+    hears(banned, "watch_error", lambda error: error["code"] == "banned")
+    assert not any(events(one, "watch_error") for one in others)
     # Answered after all that was sent before it.
     assert banned.call("watch", {"room_name": room})["code"] == "banned"
     assert events(banned, "room_changed") == []

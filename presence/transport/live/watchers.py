@@ -15,7 +15,7 @@ from flask import Flask
 from presence.domain.peers import lobbies
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.permissions.room_patterns import RoomPattern, RoomPatterns
-from presence.errors import Banned, NotAdmitted, NotGranted
+from presence.errors import Banned, NotAdmitted, NotGranted, PresenceError
 from presence.storage import database
 from presence.transport.admission import socket_access
 from presence.transport.admission.access import Access
@@ -34,6 +34,8 @@ class Watchers:
     """The sockets of this process that watch a room, or the list of rooms."""
 
     def __init__(self, app: Flask, sockets: Sockets, access: Access) -> None:
+        self._app = app
+        self._sockets = sockets
         self._server = sockets.server
         self._access = access
         self._lobby = _Lobby(app, sockets, access)
@@ -77,7 +79,8 @@ class Watchers:
 
         None stands for everybody who has to wait in its lobby.
 
-        Those that watch the list of rooms are told for the last time: the room is gone from theirs.
+        They are told so, as if they had asked now. Those that watch the list of rooms are told for
+        the last time: the room is gone from theirs.
         """
         self.shut_out_here(room_name, peer_id)
         if self.tell_others_shut_out is not None:
@@ -89,8 +92,16 @@ class Watchers:
         for sid, _ in list(self._server.manager.get_participants("/", channel)):
             if self._access.is_barred(sid, peer_id):
                 self._server.leave_room(sid, channel)
+                self._tell_shut_out(sid, room_name)
         if peer_id is not None:
             self._lobby.tell_barred(room_name, peer_id)
+
+    def _tell_shut_out(self, sid: str, room_name: str) -> None:
+        try:
+            with self._app.app_context():
+                socket_access.check_watching(self._access, sid, room_name)
+        except PresenceError as error:
+            self._sockets.send(sid, "watch_error", error.body())
 
     def _stop(self, sid: str) -> None:
         for channel in self._server.rooms(sid):
