@@ -145,6 +145,12 @@ def _now_on_postgresql(_element: Now, _compiler: Any, **_how: Any) -> str:
     return "statement_timestamp()"
 
 
+def asks_by_messages(session: Session) -> bool:
+    """Tell whether an answer of the database is a message, which takes its time."""
+    driver: Driver = session.info.get(DRIVER) or driver_of(session)
+    return driver.dialect.name != "sqlite"
+
+
 def driver_of(session: Session) -> Driver:
     """Return the driver of the transaction that a session is in."""
     connection = session.connection()

@@ -34,7 +34,7 @@ from presence.domain.rooms import rooms
 from presence.domain.rooms.lists import Change, Known
 from presence.storage import database
 from presence.storage.models import Peer, PeerSession, Room
-from presence.storage.prepared import Prepared
+from presence.storage.prepared import Prepared, asks_by_messages
 from presence.storage.text_columns import text_of_instant
 
 # For how long several steps at once wait for a room that somebody else is changing. Each of them
@@ -66,7 +66,7 @@ def store(session: Session, step: Step, now: datetime) -> Updated | None:
     _CHANGE_ROOM.later(session, **whose)
     facts = _facts(session, step)
     values = {**whose, "now": now, "data": step.merged, "is_changed": bool(step.changed)}
-    if facts is None or not database.is_sqlite():
+    if facts is None or asks_by_messages(session):
         if facts is not None:
             outbox.tell_with(session, _TELL, facts, **whose, now=now)
         row = _STORE.last_row(session, **values)

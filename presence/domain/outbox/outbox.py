@@ -7,7 +7,7 @@ is found in the session, and where nothing is wanted nothing is done.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -271,7 +271,7 @@ def forget_all(session: Session) -> int:
 
 
 def _new_id() -> str:
-    return "ev_" + secrets.token_hex(12)
+    return "ev_" + os.urandom(12).hex()
 
 
 _COLUMNS = ("uid", "type", "at", "room_name", "version", "peer_id", "facts")

@@ -58,6 +58,8 @@ Password = Annotated[
     Field(min_length=1, max_length=LONGEST_PASSWORD, examples=["open sesame"]),
 ]
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, max_length=NAME_LENGTH)]
+# In an address, where an empty one is as good as none.
+NameIfAny = Annotated[Name, Field(json_schema_extra={"minLength": 0})]
 RoomName = Annotated[Name, Field(examples=["studio"])]
 PeerId = Annotated[Name, Field(examples=["ada"])]
 Username = Annotated[
@@ -230,11 +232,11 @@ class LeaveOverRest(Incoming):
 class RoomsQuery(Incoming):
     """Which rooms are wanted, by name; all of them where nothing is asked."""
 
-    prefix: Annotated[Name | None, Field(examples=["st"])] = None
+    prefix: Annotated[NameIfAny | None, Field(examples=["st"])] = None
     """How their names begin."""
     active: Annotated[bool | None, Field(examples=[True])] = None
     """Whether anybody is active in them."""
-    after: Annotated[Name | None, Field(examples=["a"])] = None
+    after: Annotated[NameIfAny | None, Field(examples=["a"])] = None
     """The last name of the page before; the header `Link` of an answer has the next page."""
     limit: Annotated[int, Field(ge=1, le=1000, examples=[100])] = 100
     """How many rooms at most."""
