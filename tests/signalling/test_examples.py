@@ -171,7 +171,7 @@ def test_the_whiteboard_is_one_for_all(
 
     ann, ben = open_board("ann"), open_board("ben")
     for page in (ann, ben):
-        page.get_by_text("ann, ben").wait_for(timeout=20_000)
+        page.get_by_text("ann, ben").wait_for(timeout=60_000)
     ann.mouse.move(100, 200)
     ann.mouse.down()
     ann.mouse.move(300, 250, steps=5)
