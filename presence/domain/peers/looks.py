@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import and_, bindparam, case, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from presence.domain.rooms import lists, quotas, rooms
@@ -134,11 +134,10 @@ _Other, _Own, _Made = aliased(Peer), aliased(PeerSession), aliased(Room)
 
 
 def _count_sessions(*conditions: Any) -> Any:
-    return (
-        select(func.count())
-        .where(PeerSession.peer_row_id == Peer.id, *conditions)
-        .scalar_subquery()
-    )
+    # What is counted is no condition of the search: for “sid IS NULL” SQLite would go through the
+    # REST sessions of all peers, by the index of it.
+    counted = case((and_(*conditions), 1)) if conditions else literal_column("*")
+    return select(func.count(counted)).where(PeerSession.peer_row_id == Peer.id).scalar_subquery()
 
 
 _COLUMNS = (
