@@ -157,12 +157,13 @@ def targets(sizes: Sizes) -> list[Target]:
     """Return the figures to be reached, for storms of the given sizes."""
     middle, first, last = f"join-{sizes.storms[1]}", sizes.storms[0], sizes.storms[-1]
     return [
-        _ratio(f"{middle}: CPU, of Node obvious", middle, "cpu_s", "node", 0.15),
+        _ratio(f"{middle}: CPU, of Node obvious", middle, "cpu_s", "node", 0.12),
         _ratio(f"{middle}: CPU, of Node coalesced", middle, "cpu_s", "node-coalesced", 0.8),
-        _ratio("updates: CPU, of Node obvious", "updates", "cpu_s", "node", 0.25),
+        _ratio("updates: CPU, of Node obvious", "updates", "cpu_s", "node", 0.30),
         _ratio("updates: CPU, of Node coalesced", "updates", "cpu_s", "node-coalesced", 1.0),
         _ratio("updates: p99, of Node obvious", "updates", "p99_ms", "node", 1.0),
         _ratio("updates: p99, of Node coalesced", "updates", "p99_ms", "node-coalesced", 1.0),
+        _ratio("idle: CPU, of Node obvious", "idle", "cpu_per_minute_s", "node", 1.0),
         _ratio("relay: rate, of Node", "relay", "per_cpu_s", "node", 0.5, at_least=True),
         _ratio(
             "relay: rate, of bare eventlet", "relay", "per_cpu_s", "eventlet", 0.75, at_least=True
@@ -180,6 +181,15 @@ def targets(sizes: Sizes) -> list[Target]:
             ),
             at_least=True,
         ),
+        _ratio(
+            "REST joins: rate, of Node obvious",
+            "rest",
+            "join_per_cpu_s",
+            "node",
+            0.6,
+            at_least=True,
+        ),
+        _ratio("uploads: rate, of Node obvious", "uploads", "mb_per_s", "node", 0.8, at_least=True),
         Target("memory per joined connection", 32, _own("joined", "kb_per_joined"), unit=" KB"),
         Target(
             "signal p95 during uploads, times idle",

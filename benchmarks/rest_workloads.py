@@ -22,7 +22,7 @@ def post_join(client: HttpClient, room_name: str, peer_id: str) -> None:
 
 def rest(run: Run) -> Figures:
     """Fill many rooms over REST, then list them all, then do so with what is known already."""
-    joins = _join_everybody(run)
+    joins = rest_joins(run)
     lists, body_bytes = _list(run)
     again, not_modified = _list_again(run)
     return {
@@ -35,7 +35,8 @@ def rest(run: Run) -> Figures:
     }
 
 
-def _join_everybody(run: Run) -> Figures:
+def rest_joins(run: Run) -> Figures:
+    """Fill many rooms over REST."""
     sizes = run.sizes
     todo = [
         (f"room-{room}", f"peer-{peer}")

@@ -58,7 +58,8 @@ class Contender:
 
 
 _ALL = frozenset({"rooms", "signal", "rest", "upload"})
-_GUNICORN = [sys.executable, "-m", "gunicorn"]
+# How gunicorn is started.
+GUNICORN = [sys.executable, "-m", "gunicorn"]
 
 
 def presence(name: str = "presence", folder: Path = ROOT) -> Contender:
@@ -69,7 +70,7 @@ def presence(name: str = "presence", folder: Path = ROOT) -> Contender:
     return Contender(
         name=name,
         title="Presence" if folder == ROOT else f"Presence ({name})",
-        command=_GUNICORN,
+        command=GUNICORN,
         offers=_ALL | {"delta", "storm"},
         folder=folder,
         settings={
@@ -114,7 +115,7 @@ def rivals() -> list[Contender]:
             "flask",
             "Flask-SocketIO, stock",
             [
-                *_GUNICORN,
+                *GUNICORN,
                 "--no-control-socket",
                 "--worker-class=eventlet",
                 "--worker-connections=10000",

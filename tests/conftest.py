@@ -18,13 +18,13 @@ from local_cluster.private_postgresql import PrivatePostgresql
 from presence.storage import postgresql as postgresql_limits
 from presence.transport.process.runtime import Runtime
 from tests.support import hiding, needs, warm_starts
-from tests.support.bare_domain import app, session
+from tests.support.bare_domain import app, domain, session
 from tests.support.chromium import chromium
 from tests.support.clients import KINDS, Client
 from tests.support.paths import ROOT
 from tests.support.small_disks import small_disk
 
-__all__ = ["app", "chromium", "session", "small_disk"]
+__all__ = ["app", "chromium", "domain", "session", "small_disk"]
 
 
 # What tests of the shared server run against; those marked `cluster` also run against a cluster.

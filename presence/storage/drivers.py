@@ -63,6 +63,7 @@ class Driver:
         self.pooled = pooled
         self.connection = pooled.driver_connection
         self.dialect = dialect
+        self._error = dialect.loaded_dbapi.Error
 
     def ask(self, statement: Compiled, values: dict[str, Any]) -> Any:
         """Run a statement; return its cursor."""
@@ -70,8 +71,10 @@ class Driver:
         sql, order = statement.expanded(bound)
         parameters: Any = bound if order is None else [bound[name] for name in order]
         cursor = self.connection.cursor()
-        with database_errors(self.dialect, sql):
+        try:
             cursor.execute(sql, parameters)
+        except self._error as error:
+            raise _told(self.dialect, sql, error) from error
         return cursor
 
     def ask_last(self, statement: Compiled, values: dict[str, Any]) -> Any:
@@ -97,8 +100,13 @@ def database_errors(dialect: Dialect, sql: str | None = None) -> Generator[None]
     try:
         yield
     except dialect.loaded_dbapi.Error as error:
-        base = dialect.loaded_dbapi.Error
-        # Without the parameters, which are people's data and have no business in the log.
-        raise DBAPIError.instance(
-            sql, (), error, base, hide_parameters=True, dialect=dialect
-        ) from error
+        raise _told(dialect, sql, error) from error
+
+
+def _told(dialect: Dialect, sql: str | None, error: Exception) -> BaseException:
+    """Return what SQLAlchemy would raise, without the parameters.
+
+    They are people's data and have no business in the log.
+    """
+    base = dialect.loaded_dbapi.Error
+    return DBAPIError.instance(sql, (), error, base, hide_parameters=True, dialect=dialect)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Dialect
+from sqlalchemy import Boolean, ColumnElement, Dialect
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 
 from presence.storage.drivers import Compiled, Driver
@@ -100,6 +101,32 @@ class Prepared:
             after,
             next((name for name, bind in values.items() if bind.expanding), None),
         )
+
+
+class ChangedHere(ColumnElement[bool]):
+    """The condition that this very transaction has changed a row of a table, by its ``name``.
+
+    On PostgreSQL each statement sees what was committed before it began. So one that changes a row
+    may find none, and the next may see it: made by somebody else, and locked by nobody. On SQLite
+    nobody else writes meanwhile. Not to be used after a savepoint, which is a transaction of its
+    own to PostgreSQL.
+    """
+
+    inherit_cache = True
+    type = Boolean()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@compiles(ChangedHere)
+def _changed_here(_element: ChangedHere, _compiler: Any, **_how: Any) -> str:
+    return "1 = 1"
+
+
+@compiles(ChangedHere, "postgresql")
+def _changed_here_on_postgresql(element: ChangedHere, _compiler: Any, **_how: Any) -> str:
+    return f"{element.name}.xmin = pg_current_xact_id_if_assigned()::xid"
 
 
 def driver_of(session: Session) -> Driver:

@@ -1,7 +1,7 @@
 // The admin's page: its buttons ask the API with the visitor's own token, after one question.
 
 import { copy } from "./copying.js";
-import { headers, isReady } from "./pass.js";
+import { headers, isReady, pass } from "./pass.js";
 import { base, server } from "./server.js";
 import "./times.js";
 
@@ -120,6 +120,10 @@ get("search").addEventListener("input", () => {
   keep("search", get("search").value.trim());
   load();
 });
+
+// A token ends no later than the one that makes it.
+const left = pass.expires ? Math.floor((pass.expires - Date.now()) / 60_000) : Infinity;
+if (get("mint-ttl") && left < 60) get("mint-ttl").value = Math.max(1, left);
 
 get("mint-form")?.addEventListener("submit", async (event) => {
   event.preventDefault();

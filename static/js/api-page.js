@@ -1,6 +1,8 @@
 // The page of the API: its search, the language of its samples, buttons that copy them and that try
 // a route here.
 
+import { offerCopies } from "./copying.js";
+
 const KEY = "presence-language";
 const LANGUAGES = ["curl", "JavaScript", "Python"];
 
@@ -37,8 +39,10 @@ function show() {
     group.hidden = words.length > 0 && !group.querySelector("[data-entry]:not([hidden])");
   }
   for (const head of document.querySelectorAll("[data-head]")) {
-    head.hidden = words.length > 0 && !head.nextElementSibling.querySelector("li:not([hidden])");
+    const inside = head.dataset.head ? get(head.dataset.head).closest("[data-group]") : head.nextElementSibling;
+    head.hidden = words.length > 0 && !inside.querySelector("li:not([hidden]), [data-entry]:not([hidden])");
   }
+  get("nothing").hidden = count > 0;
   get("api-found").textContent = words.length ? `${count} of ${entries.length} entries` : "";
 }
 
@@ -92,12 +96,17 @@ const button = get("contents-button");
 function open(isOpen) {
   button.ariaExpanded = String(isOpen);
   get("contents").classList.toggle("open", isOpen);
+  // The button, which closes them too, stays beside them.
+  if (isOpen) get("api-bar").scrollIntoView();
 }
 button.addEventListener("click", () => {
   open(button.ariaExpanded !== "true");
   if (button.ariaExpanded === "true") get("contents").querySelector("a").focus();
 });
-get("contents").addEventListener("click", ({ target }) => target.closest("a") && open(false));
+document.addEventListener("click", ({ target }) => {
+  const isInside = target.closest("#contents, #contents-button");
+  if (!isInside || target.closest("#contents a")) open(false);
+});
 document.addEventListener("keydown", ({ key }) => {
   if (key !== "Escape" || button.ariaExpanded !== "true") return;
   open(false);
@@ -119,19 +128,4 @@ for (const one of document.querySelectorAll("[data-try]")) {
   });
 }
 
-// Browsers lend the clipboard to secure pages only; elsewhere the text can be selected.
-if (navigator.clipboard) {
-  for (const sample of document.querySelectorAll(".sample")) {
-    const copy = document.createElement("button");
-    copy.type = "button";
-    copy.className = "small quiet copy";
-    copy.textContent = "Copy";
-    copy.setAttribute("aria-label", `Copy: ${sample.querySelector("figcaption").textContent}`);
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(sample.querySelector("code").textContent);
-      copy.textContent = "Copied";
-      setTimeout(() => (copy.textContent = "Copy"), 1500);
-    });
-    sample.append(copy);
-  }
-}
+offerCopies((sample) => sample.querySelector("figcaption").textContent);

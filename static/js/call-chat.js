@@ -1,6 +1,8 @@
 // The chat over data channels: nothing of it goes through the server.
 
 const KEPT = 200;
+// An address of the web, without what ends the sentence that it stands in.
+const ADDRESS = /(https?:\/\/[^\s<>"]*[^\s<>".,:;!?)\]}'])/i;
 
 /**
  * Make the chat of the call work. `connections()` are those to send on, `heard()` is told when somebody wrote.
@@ -20,7 +22,7 @@ export function startChat(connections, heard) {
     const isolated = document.createElement("bdi");
     isolated.textContent = name;
     who.append(isolated);
-    line.append(who, String(text).slice(0, 2000));
+    line.append(who, ...linked(String(text).slice(0, 2000)));
     log.append(line);
     while (log.children.length > KEPT) log.firstElementChild.remove();
     if (atEnd) log.scrollTop = log.scrollHeight;
@@ -49,4 +51,17 @@ export function startChat(connections, heard) {
       problem.textContent = "";
     },
   };
+}
+
+/** Return a text in pieces: what is an address in it is a link, and the rest stays text. */
+function linked(text) {
+  return text.split(ADDRESS).map((part, at) => {
+    if (at % 2 === 0 || !URL.canParse(part)) return part;
+    const link = document.createElement("a");
+    link.href = part;
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+    link.textContent = part;
+    return link;
+  });
 }

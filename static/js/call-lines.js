@@ -131,8 +131,8 @@ export function startLines({ connections, own, nameOf, isAway }) {
     if (!line.path) return facts;
     return [
       ["Path", `${line.localCandidate} → ${line.remoteCandidate}, ${line.protocol}`],
-      ["Received", `${rate(line.received)}, ${share(line.lostIn)} lost`],
-      ["Sent", `${rate(line.sent)}, ${share(line.lostOut)} lost`],
+      ["Received", rate(line.received, line.lostIn)],
+      ["Sent", rate(line.sent, line.lostOut)],
       ["Picture", line.picture ?? "none"],
       ...facts,
     ];
@@ -190,13 +190,12 @@ function compared(before, now) {
   };
 }
 
-function rate(bits) {
+/** Return how much comes or goes, and what share of it was lost, where that is known. */
+function rate(bits, lost) {
   if (bits === null || bits === undefined) return "…";
-  return bits < 1_000_000 ? `${Math.round(bits / 1000)} kbit/s` : `${(bits / 1_000_000).toFixed(1)} Mbit/s`;
-}
-
-function share(part) {
-  return part === null || part === undefined ? "…" : `${(part * 100).toFixed(part > 0 && part < 0.1 ? 1 : 0)} %`;
+  const much = bits < 1_000_000 ? `${Math.round(bits / 1000)} kbit/s` : `${(bits / 1_000_000).toFixed(1)} Mbit/s`;
+  if (lost === null || lost === undefined) return much;
+  return `${much}, ${(lost * 100).toFixed(lost > 0 && lost < 0.1 ? 1 : 0)} % lost`;
 }
 
 function words(tag, text) {

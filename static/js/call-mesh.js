@@ -41,7 +41,7 @@ export function linkInWords({ state, path, roundTripTime }) {
   }
   const words = ["connected"];
   if (path) words.push(path);
-  if (roundTripTime !== null) words.push(`RTT ${milliseconds(roundTripTime)}`);
+  if (roundTripTime !== null) words.push(`RTT\u00a0${milliseconds(roundTripTime).replace(" ", "\u00a0")}`);
   return words.join(", ");
 }
 

@@ -8,10 +8,10 @@ const LOOK_MS = 100;
 const LOUDEST = 0.25;
 
 /**
- * Make the window work for one's own devices. `ask({ title, who, isInCall })` opens it, and resolves with
+ * Make the window work for one's own devices, and the `speaker`. `ask({ title, who, isInCall })` opens it, and resolves with
  * “join”, “blind” for joining without a camera, or null.
  */
-export function startPreview(own) {
+export function startPreview(own, speaker) {
   const get = (id) => document.getElementById(id);
   const dialog = get("preview");
   const [video, dark, meter, problem] = ["preview-video", "preview-dark", "preview-level", "preview-problem"].map(get);
@@ -31,6 +31,7 @@ export function startPreview(own) {
     get("preview-again").hidden = !own.problem;
     get("preview-blind").hidden = dialog.classList.contains("in-call") || picture === null;
     listen();
+    speaker.show();
     for (const [name, select] of Object.entries(selects)) {
       const { items, selected } = await own.list(name);
       select.replaceChildren(...items.map(([value, words]) => new Option(words, value)));

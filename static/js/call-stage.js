@@ -1,11 +1,13 @@
 // The call itself: with everyone in the room, through the client's own `call`, on a stage that takes the page.
 
+import { startAwake } from "./call-awake.js";
 import { startChat } from "./call-chat.js";
 import { ownDevices, rememberedChoice } from "./call-devices.js";
 import { startLines } from "./call-lines.js";
 import { startOthers } from "./call-others.js";
 import { startPreview } from "./call-preview.js";
 import { shareScreen } from "./call-screen.js";
+import { startSpeaker } from "./call-speaker.js";
 import { OWN, startSpeaking } from "./call-speaking.js";
 import { tiles } from "./call-tiles.js";
 import { startView } from "./call-view.js";
@@ -25,9 +27,10 @@ export function startStage(room, icons) {
   const pictures = tiles(get("large"), get("tiles"), icons, () => (get("stage-hear").hidden = false));
   const connections = () => call?.connections ?? [];
   const view = startView(get("stage"));
+  const awake = startAwake();
   const chat = startChat(connections, () => view.wrote());
   const own = ownDevices(() => client.username, changed);
-  const preview = startPreview(own);
+  const preview = startPreview(own, startSpeaker(pictures.hearOn));
   const screen = shareScreen(changed);
   const isAway = (peerId) => people.isAway(peerId);
   const lines = startLines({ connections, own: () => client.peerId, nameOf, isAway });
@@ -94,6 +97,7 @@ export function startStage(room, icons) {
     news.textContent = maySend() ? "" : "You may listen only: nobody hears or sees you.";
     mute(muted);
     view.open();
+    awake.begin();
     speaking.start();
     changed();
   }
@@ -117,6 +121,7 @@ export function startStage(room, icons) {
     get("call-sound").checked = false;
     pictures.silence(false);
     view.close();
+    awake.end();
     room.calling(null);
     room.say("You have left the call.");
     if (button.checkVisibility()) button.focus();

@@ -18,6 +18,7 @@ export function tiles(large, small, icons, blocked) {
   // The one that somebody wants large, and the one who spoke last.
   let pinned = null;
   let speaker = null;
+  let speakerId = "";
 
   function make(key, { own = false, kind = "person" }) {
     const element = document.createElement("li");
@@ -43,6 +44,7 @@ export function tiles(large, small, icons, blocked) {
     element.append(video, face, line, pin);
     const tile = { key, kind, own, element, video, face, name, notes, pin, words: "" };
     shown.set(key, tile);
+    if (speakerId) direct(tile);
     return tile;
   }
 
@@ -111,6 +113,9 @@ export function tiles(large, small, icons, blocked) {
 
   phone.addEventListener("change", arrange);
 
+  /** What is gone since it was chosen is not there to be heard on: then it is the usual one. */
+  const direct = ({ video }) => video.setSinkId?.(speakerId).catch(() => {});
+
   return {
     /**
      * Show a tile: `name`, `face` of which the letters are, `stream` (or null), `isDark` where there is no
@@ -170,6 +175,11 @@ export function tiles(large, small, icons, blocked) {
       const isStill = tile?.frames === frames;
       if (tile) tile.frames = frames;
       return isStill;
+    },
+    /** Let sound come out of a device, by its id; “” is the usual one. */
+    hearOn(id) {
+      speakerId = id;
+      for (const tile of shown.values()) direct(tile);
     },
     silence(isOff) {
       isSilent = isOff;

@@ -179,12 +179,19 @@ function row(item, nameOf) {
     line,
     make("span", "event-answer"),
   );
+  const element = make("li", `event ${item.direction}`);
+  // A note says all that there is of it.
+  if (item.direction === "note") {
+    const whole = make("div", "event-line");
+    whole.append(...summary.childNodes);
+    element.append(whole);
+    return element;
+  }
   const details = make("details");
   details.append(summary);
   item.row = details;
   if (item.answer) showAnswer(item);
   details.addEventListener("toggle", () => details.open && fill(details, item), { once: true });
-  const element = make("li", `event ${item.direction}`);
   element.append(details);
   return element;
 }

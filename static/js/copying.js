@@ -12,3 +12,18 @@ export async function copy(text, button) {
   }
   setTimeout(() => (button.textContent = usual), 2000);
 }
+
+/** Give every sample of code a button that copies it; `nameOf` says of which it is, for who listens. */
+export function offerCopies(nameOf) {
+  // Browsers lend the clipboard to secure pages only; elsewhere the text can be selected.
+  if (!navigator.clipboard) return;
+  for (const sample of document.querySelectorAll(".sample")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "small quiet copy";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", `Copy: ${nameOf(sample)}`);
+    button.addEventListener("click", () => copy(sample.querySelector("code").textContent, button));
+    sample.append(button);
+  }
+}

@@ -72,6 +72,11 @@ export function startJoining(room) {
     password.required = true;
   }
 
+  function tell(words, isSeen = true) {
+    news.textContent = words;
+    news.classList.toggle("hidden-label", !isSeen);
+  }
+
   async function join() {
     say(null);
     isDue = false;
@@ -100,7 +105,7 @@ export function startJoining(room) {
         return;
       }
       if (ASKING.has(error.code)) wantPassword();
-      news.textContent = "";
+      tell("");
       say(error);
       if (!isAboutToken(error.code)) forget(roomName);
     } finally {
@@ -112,7 +117,7 @@ export function startJoining(room) {
   /** Nobody answered: join when somebody does, unless what was typed is sent again before. */
   function wait() {
     isDue = true;
-    news.textContent = "The server does not answer. You will be in the room as soon as it does.";
+    tell("The server does not answer. You will be in the room as soon as it does.");
     if (client.connected) setTimeout(() => isDue && join(), AGAIN_MS);
   }
 
@@ -128,13 +133,13 @@ export function startJoining(room) {
     try {
       await client.leave();
     } catch (error) {
-      news.textContent = error.detail;
+      tell(error.detail);
     }
   });
 
   client.on("joined", (body, { rejoined }) => {
     if (body.room_name !== roomName) {
-      news.textContent = `This page’s connection is now in “${body.room_name}”, not here.`;
+      tell(`This page’s connection is now in “${body.room_name}”, not here.`);
       return;
     }
     const own = body.peers.find((peer) => peer.peer_id === body.peer_id);
@@ -148,12 +153,13 @@ export function startJoining(room) {
     const hadFocus = form.contains(document.activeElement);
     showJoined(true);
     if (hadFocus) document.getElementById("own-data-line").focus();
-    news.textContent = rejoined ? "The connection is back, and so are you." : "You are in the room.";
+    // That one is in is seen anyhow; who listens is told.
+    tell(rejoined ? "The connection is back, and so are you." : "You are in the room.", rejoined);
     changed();
   });
 
   client.on("waiting", () => {
-    news.textContent = "You wait to be let in. Somebody in the room will see to it.";
+    tell("You wait to be let in. Somebody in the room will see to it.");
     button.textContent = "Waiting…";
   });
 
@@ -166,14 +172,14 @@ export function startJoining(room) {
     // With a fresh token one is back without being asked.
     if (!isAboutToken(body.reason)) forget(roomName);
     const refusal = failure?.code === body.reason ? failure.detail : "";
-    news.textContent = REASONS[body.reason] ?? `You are no longer in the room. ${refusal}`;
+    tell(REASONS[body.reason] ?? `You are no longer in the room. ${refusal}`);
     changed();
   });
 
   client.on("error", (error) => {
     failure = error;
     // Who is in has nothing to come back to.
-    if (client.state !== "joined") news.textContent = `Coming back failed: ${error.detail}`;
+    if (client.state !== "joined") tell(`Coming back failed: ${error.detail}`);
   });
 
   // Until here, the browser would have sent the form by itself.

@@ -2,16 +2,12 @@
 
 import { isLocked } from "./pass.js";
 import { server } from "./server.js";
+import { shell } from "./shell-words.js";
 
 // Never the token itself: what is copied from here ends up in shells' histories and in chats.
 const TOKEN = isLocked ? ' -H "Authorization: Bearer $TOKEN"' : "";
 
 const json = (value) => JSON.stringify(value);
-
-/** Quote a text as one word of a POSIX shell. */
-export function shell(text) {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
 
 function post(path, body) {
   const address = shell(server + path);

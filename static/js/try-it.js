@@ -1,7 +1,8 @@
 // Trying a route in place: imported when somebody wants to. Its fields come from the description of
 // the API, and so does what they begin with.
 
-import { base } from "./server.js";
+import { base, server } from "./server.js";
+import { shell } from "./shell-words.js";
 
 // Where the pages of a locked server keep the token of this tab (see pass.js).
 const TOKEN = "presence-token";
@@ -132,7 +133,21 @@ async function exchange(method, path, fields, isJson) {
   );
   const told = [...response.headers].filter(([name]) => !DULL.test(name)).map((line) => line.join(": "));
   const type = response.headers.get("Content-Type") ?? "";
-  return [status, shown(told.join("\n"), "Headers"), shown(await textOf(bytes, type), "Body")].filter(Boolean);
+  const sent = asCurl(method, address, headers, body);
+  return [status, shown(told.join("\n"), "Headers"), shown(await textOf(bytes, type), "Body"), shown(sent, "The same with curl")].filter(Boolean);
+}
+
+/** Return the line of curl that sends what was sent; never a token, which would end up in shells' histories. */
+function asCurl(method, address, headers, body) {
+  const words = method === "GET" ? [] : ["-X", method];
+  words.push(shell(server + address));
+  for (const [name, value] of Object.entries(headers)) {
+    words.push("-H", name === "Authorization" ? '"Authorization: Bearer $TOKEN"' : shell(`${name}: ${value}`));
+  }
+  if (body instanceof FormData) {
+    for (const [name, value] of body) words.push("-F", shell(`${name}=${value instanceof File ? `@${value.name}` : value}`));
+  } else if (body !== undefined) words.push("-d", shell(body));
+  return ["curl", ...words].join(" ");
 }
 
 async function textOf(bytes, type) {

@@ -119,7 +119,7 @@ export function startUploads({ client, name: roomName, changed, log }, maxBytes)
       setTimeout(() => remove(item), DONE_MS);
     } catch (error) {
       if (error.code === "aborted") remove(item);
-      else if (isPassing(error) || error.body?.retry_after) refuse(item, `Not sent. ${error.detail}`, true);
+      else if (isPassing(error) || error.body?.retry_after) refuse(item, `Not sent. ${error.code === "unreachable" ? "The server does not answer." : error.detail}`, true);
       else refuse(item, `Refused. ${error.detail}`);
     } finally {
       running -= 1;

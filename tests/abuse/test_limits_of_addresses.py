@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -195,3 +196,20 @@ def test_a_wait_that_was_asked_for_is_enough(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_limit_below_nothing_is_refused(name: str) -> None:
     with pytest.raises(InvalidSetting, match="0 or more"):
         Settings.from_environment({variable_of(name): "-1"})
+
+
+def test_counts_that_are_over_are_forgotten_and_no_thread_looks_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1_700_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    rates = Rates(Settings(requests_per_minute=60))
+    threads = threading.active_count()
+    for number in range(2_000):
+        rates.count(TooManyRequests, f"192.0.2.{number}")
+    assert len(rates._counts.expirations) == 2_000
+    clock[0] += 180
+    for number in range(1_000):
+        rates.count(TooManyRequests, f"198.51.100.{number}")
+    assert len(rates._counts.expirations) == 1_000
+    assert threading.active_count() <= threads

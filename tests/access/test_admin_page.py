@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from local_cluster.live_server import LiveServer
 from tests.access.conftest import Visit
 from tests.support.axe import findings
@@ -70,7 +72,9 @@ def test_an_admin_finds_kicks_bans_closes_erases_and_makes_a_token(
     boss.sees_no("#people-of", "eve")
 
     boss.page.fill("#mint-peer", "guest-1")
-    # No longer than the token is good with which it is made.
+    # No longer than the token is good with which it is made, which is what is proposed.
+    assert 1 <= int(boss.page.input_value("#mint-ttl")) < 60
+    boss.page.fill("#mint-ttl", "61")
     boss.page.click("#mint-form button.primary")
     boss.sees("#mint-problem", "ends before")
     boss.page.fill("#mint-ttl", "5")
@@ -111,6 +115,8 @@ def test_without_an_admins_token_the_page_says_so(visit: Visit, room: str) -> No
     visitor.page.click("#pass-form button")
     visitor.sees("#shut", "The token does not allow this")
     assert not visitor.page.is_visible("#admin")
+    # Nor is a token to be made by who may not.
+    assert not visitor.page.is_visible("#mint-form")
     assert findings(visitor) == []
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
 
@@ -127,17 +133,24 @@ def test_the_server_is_shown_with_connections_leases_limits_and_no_secrets(
     for text in ("WebSocket", "127.0.0.1", "Chrome", "0:00:"):
         assert text in row.inner_text(), text
     boss.sees("#admin .plain", "lease renewed")
+    # Those of now are counted before a minute is over.
+    boss.sees("#plot-people", "1 at once")
     for name in ("people", "messages", "latency"):
         label = boss.sees(f"#plot-{name} svg").get_attribute("aria-label") or ""
         assert "over the last hour" in label
     shown = boss.page.inner_text("#admin .settings")
     assert "PRESENCE_MODE" in shown
     assert "SECRET_KEY\n•••" in shown
+    used, most = re.findall(r"([\d.]+) [KMG]iB", boss.sees(".facts").inner_text())[:2]
+    assert float(used) <= float(most)
     assert findings(boss) == []
     boss.page.emulate_media(forced_colors="active")
     assert boss.page.locator("#plot-people .plot-line").evaluate(
         "line => getComputedStyle(line).stroke !== 'none'"
     )
+    boss.open("/admin")
+    boss.sees("#connections a", room).click()
+    boss.sees("#people-of", "Eve")
 
 
 def test_tables_are_sorted_by_their_heads_and_stay_so(

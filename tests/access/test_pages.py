@@ -257,6 +257,8 @@ def test_what_a_token_is_not_for_is_neither_empty_nor_open_to_join(
 ) -> None:
     stranger = visit(f"{room_path(secret)}#token={token('eve', f'{secret}-2')}")
     stranger.sees("#shut", "The token does not allow this.")
+    for part in ("#you", "#people-card", "#call-card", "#invite-card"):
+        assert not stranger.page.is_visible(part)
     stranger.is_live()
     for selector in ("#summary", "#people", "#join-form", "#files-card"):
         assert not stranger.page.is_visible(selector), selector
@@ -264,6 +266,8 @@ def test_what_a_token_is_not_for_is_neither_empty_nor_open_to_join(
     reader = visit(f"{room_path(secret)}#token={token('eve', secret, 'list')}")
     reader.sees_here("Mata-Hari")
     reader.sees("#looks-only", "not join it")
+    for part in ("#you", "#call-card", "#board-card", "#drop"):
+        assert not reader.page.is_visible(part)
     assert not reader.page.is_visible("#join-form")
     assert findings(reader) == []
 

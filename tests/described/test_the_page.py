@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Generator
@@ -18,7 +19,7 @@ from local_cluster.live_server import LiveServer
 from tests.support import needs
 from tests.support.axe import findings
 from tests.support.strict import Body
-from tests.support.visitors import Visitor
+from tests.support.visitors import WAIT_MS, Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -49,6 +50,8 @@ def samples(page: str, label: str) -> list[str]:
 def test_everything_in_the_documents_is_on_the_page(page: str, live: LiveServer) -> None:
     routes: Body = requests.get(f"{live.url}/api/openapi.json", timeout=10).json()
     events: Body = requests.get(f"{live.url}/api/asyncapi.json", timeout=10).json()
+    # Where a line may end in a path is no part of it.
+    page = page.replace("<wbr>", "")
     for path, item in routes["paths"].items():
         assert f"<code>{path}</code>" in page, path
         for operation in item.values():
@@ -148,6 +151,16 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
             form.locator("button.primary").press("Enter")
         ada.sees(f"{entry} .tried-status", "200")
         ada.sees(f"{entry} .tried", "content-type: application/json")
+        # What was sent is there to be sent again, from elsewhere.
+        line = ada.sees(f"{entry} .tried", "The same with curl").locator("code").last.inner_text()
+        again = subprocess.run(
+            [*shlex.split(line), "-s", "-o", "/dev/null", "-w", "%{http_code}"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+        assert again.stdout in {"200", "404"}, line
     ada.sees("#erase-peer .tried", "tried")
     ada.page.locator("#join form textarea").fill("{")
     ada.page.locator("#join form button.primary").click()
@@ -158,6 +171,13 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
     ada.page.get_by_role("button", name="Contents").press("Enter")
     ada.page.locator("#contents a", has_text="/ice-servers").click()
     ada.sees_no("#contents")
+    # Who has opened them sees how to close them, by the button or by what is beside them.
+    for away in ("#contents-button", "#api-search"):
+        ada.page.evaluate("scrollTo(0, 0)")
+        ada.page.click("#contents-button")
+        ada.sees("#contents")
+        ada.page.click(away, timeout=WAIT_MS)
+        ada.sees_no("#contents")
     ada.page.reload()
     assert ada.page.locator("#join [data-language=Python]").is_visible()
     assert ada.errors == []
@@ -181,6 +201,8 @@ def test_the_search_finds_and_the_buttons_copy(chromium: Browser, live: LiveServ
     tab.keyboard.press("/")
     tab.keyboard.type("room_full capacity-nothing")
     tab.locator("#api-found", has_text="0 of").wait_for()
+    tab.locator("#nothing", has_text="all of these words").wait_for()
+    assert not tab.locator(".contents :is(p, li)").filter(visible=True).count()
     tab.fill("#api-search", "occupancy")
     tab.locator("#api-found", has_text="1 of").wait_for()
     assert tab.locator("#get-activity").is_visible()
@@ -194,5 +216,10 @@ def test_the_search_finds_and_the_buttons_copy(chromium: Browser, live: LiveServ
     tab.locator("#join .sample button").first.click()
     tab.locator("#join .sample button", has_text="Copied").wait_for()
     assert tab.evaluate("navigator.clipboard.readText()").startswith("curl -X POST")
+    tab.goto(f"{live.url}/clients")
+    tab.get_by_role("button", name="Copy: pip install").click()
+    tab.locator(".sample button", has_text="Copied").wait_for()
+    line = tab.evaluate("navigator.clipboard.readText()")
+    assert line.startswith(f"pip install {live.url}/clients/")
     assert errors == []
     context.close()

@@ -377,3 +377,28 @@ def test_one_s_data_is_a_line_until_one_edits_it(visit: Visit, room: str) -> Non
     ada.page.click("#own-data-line")
     ada.sees("#own-data-line", '{"mood":"calm"}')
     ada.sees_no("#user-data")
+
+
+def test_the_way_out_stays_as_it_was_while_one_edits(visit: Visit, room: str) -> None:
+    for width in (1280, 360):
+        ada = visit(room_path(room), width=width)
+        ada.join("Ada", f"ada-{width}")
+        before = ada.sees("#leave-button").bounding_box()
+        ada.edit("{}")
+        assert ada.sees("#leave-button").bounding_box() == before
+
+
+def test_a_long_id_and_a_long_name_stay_within_their_card(
+    visit: Visit, site: LiveServer, room: str
+) -> None:
+    join_over_rest(site, room, "long-" * 12, deep={"a": {"b": {"c": "d" * 80}}})
+    for width in (1280, 360):
+        ada = visit(room_path(room), width=width)
+        person = ada.sees("#people .person")
+        person.locator("summary").click()
+        edge = person.bounding_box()
+        assert edge
+        for part in person.locator(".name, .state, .id, summary, .tree").filter(visible=True).all():
+            box = part.bounding_box()
+            assert box
+            assert box["x"] + box["width"] <= edge["x"] + edge["width"]

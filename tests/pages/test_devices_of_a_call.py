@@ -132,3 +132,21 @@ def test_a_device_that_is_pulled_out_leaves_the_call_going(visit: Visit, room: s
     eventually(lambda: picture.evaluate("one => one.videoWidth") == 320, "the test picture")
     ada.page.keyboard.press("m")
     bo.sees(".tile:not(.own):not(.speaks)", "muted")
+
+
+def test_the_others_are_heard_on_the_speaker_that_is_chosen(visit: Visit, room: str) -> None:
+    ada, bo = visit(room_path(room)), visit(room_path(room))
+    bo.join("Bo")
+    bo.call(microphone="test")
+    ada.join("Ada")
+    ada.page.click("#call-check")
+    ada.sees("#preview-speaker")
+    ada.page.select_option("#preview-speaker", label="Fake Audio Output 2")
+    chosen = ada.page.input_value("#preview-speaker")
+    ada.page.click("#preview-join")
+    heard = ada.sees_in_call("Bo").locator("video")
+    eventually(lambda: heard.evaluate("({ sinkId }) => sinkId") == chosen, "Bo is heard there")
+    ada.page.click("#call-devices")
+    assert ada.page.input_value("#preview-speaker") == chosen
+    ada.page.select_option("#preview-speaker", "")
+    eventually(lambda: heard.evaluate("({ sinkId }) => sinkId") == "", "and on the usual one again")

@@ -83,7 +83,7 @@ def test_axe_core_finds_nothing_in_a_room_in_use(visit: Visit, room: str) -> Non
     ada.sees(".upload.refused")
     ada.edit("{")
     ada.page.click("#data-form button.primary")
-    ada.page.locator("#events .event-line").first.click()
+    ada.page.locator("#events summary").first.click()
     assert findings(ada) == []
 
 
@@ -127,6 +127,17 @@ def test_what_happens_is_said_to_those_who_do_not_look(visit: Visit, room: str) 
 def test_nothing_is_cut_off_on_a_narrow_phone(visit: Visit, path: str) -> None:
     visitor = visit(path, width=360)
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_that_all_is_well_takes_no_line_of_a_phone(visit: Visit, room: str) -> None:
+    for path in ("/", room_path(room)):
+        visitor = visit(path, width=360)
+        visitor.is_live()
+        assert visitor.page.locator("#connection").inner_text() == "Live"
+        bar, dot = (visitor.sees(one).bounding_box() for one in (".top nav", "#connection"))
+        assert bar
+        assert dot
+        assert abs(bar["y"] + bar["height"] / 2 - dot["y"] - dot["height"] / 2) < 2
 
 
 # How much of its placeholder each field shows, for those that show less than all of it.

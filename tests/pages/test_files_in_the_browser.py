@@ -229,3 +229,24 @@ def test_a_link_says_what_it_does_with_a_file(visit: Visit, room: str) -> None:
         link = ada.sees("#files .file", name).locator("a")
         assert says in (link.text_content() or "")
         assert link.get_attribute("target") == target
+
+
+def test_on_a_narrow_phone_all_of_a_picture_and_its_buttons_are_within_reach(
+    visit: Visit, room: str
+) -> None:
+    ada = visit(room_path(room), width=360)
+    ada.join("Ada")
+    picture = (SAMPLES / "photo.png").read_bytes()
+    for name in ("a picture whose name is longer than a phone is wide, by far.png", "b.png"):
+        named: Any = {"name": name, "mimeType": "image/png", "buffer": picture}
+        ada.page.set_input_files("#file-input", named)
+        ada.sees("#files .file", name)
+    ada.sees("#files .file", "longer than a phone").locator("a").click()
+    ada.sees(".lightbox[data-state=shown]")
+    inside = ada.page.locator(".lightbox :is(button, a, p, img)").filter(visible=True).all()
+    assert len(inside) == 6
+    for part in inside:
+        box = part.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360

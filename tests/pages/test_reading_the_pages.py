@@ -97,7 +97,7 @@ def test_a_peer_with_thousands_of_values_does_not_swell_the_page(client: FlaskCl
 
 def test_a_room_that_nobody_has_joined_says_so_and_can_be_joined(client: FlaskClient) -> None:
     page = words(read(client, "/rooms/brand%20new"))
-    assert "nobody has joined this room yet" in page
+    assert "nobody has joined yet" in page
     assert "Nobody is here just now" in page
 
 

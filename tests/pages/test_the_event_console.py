@@ -235,3 +235,9 @@ def test_an_opened_row_stays_and_a_key_makes_no_row_anew_when_the_console_is_ful
     ada.sees("#events .event.out", "join_room")
     assert line.locator("pre").first.is_visible()
     assert ada.page.evaluate("made") < 50
+
+
+def test_a_note_has_nothing_to_open(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.sees("#events .note", "connected as")
+    assert ada.page.locator("#events .note :is(details, summary)").count() == 0

@@ -69,3 +69,23 @@ def test_what_is_looked_at_survives_a_reload_and_back(
     seeker.page.go_back()
     seeker.sees(".room-card", f"{room}-1")
     assert seeker.page.input_value("#search") == room
+
+
+def test_what_is_not_found_is_opened_from_where_that_is_said(visit: Visit, room: str) -> None:
+    seeker = visit("/")
+    seeker.is_live()
+    name = f"{room} & new?"
+    seeker.page.fill("#search", name)
+    seeker.sees("#rooms .empty", "contains")
+    seeker.page.get_by_role("link", name="Open it").click()
+    seeker.sees("h1", name)
+
+
+def test_pages_of_rooms_are_the_next_and_the_one_before_however_sorted(
+    client: FlaskClient,
+) -> None:
+    for number in range(60):
+        join(client, f"room-{number}", "p")
+    for query in ("sort=name", "sort=-here", ""):
+        page = words(read(client, f"/?page=2&{query}"))
+        assert ("← Previous" in page, "Next →" in page) == (True, True)

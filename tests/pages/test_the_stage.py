@@ -134,6 +134,19 @@ def test_in_forced_colours_nothing_is_said_by_colour_alone(visit: Visit, room: s
     ada.sees("#call-microphone.off", "Unmute")
 
 
+def test_whatever_the_page_is_a_call_has_the_colours_of_its_dark(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room), color_scheme="light")
+    ada.join("Ada")
+    ada.call()
+    ink = "one => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor]"
+    call = ada.sees("#stage").evaluate(ink)
+    page = ada.page.locator("html")
+    assert page.evaluate(ink) != call
+    ada.page.emulate_media(color_scheme="dark")
+    assert page.evaluate(ink) == call
+    assert ada.sees("#stage").evaluate(ink) == call
+
+
 # Keeps the connections, so that one can seem to be interrupted.
 KEEPING = """
   window.kept = [];
@@ -257,3 +270,44 @@ def test_nothing_is_measured_without_a_call_nor_figures_unless_somebody_looks(
     ada.page.keyboard.press("Escape")
     ada.page.click("#call-leave")
     eventually(lambda: ada.page.evaluate("running.size") == before, "nothing goes on")
+
+
+# Stands for a browser's own, and notes what is asked of it.
+AWAKE = """
+  window.awake = [];
+  Object.defineProperty(navigator, "wakeLock", { value: { async request(what) {
+    awake.push(what);
+    const lock = new EventTarget();
+    lock.release = () => { awake.push("released"); lock.dispatchEvent(new Event("release")); };
+    return lock;
+  } } });
+"""
+
+
+def test_the_screen_stays_on_during_a_call(visit: Visit, room: str) -> None:
+    ada = visit("/")
+    ada.page.add_init_script(AWAKE)
+    ada.open(room_path(room))
+    ada.join("Ada")
+    assert ada.page.evaluate("awake") == []
+    ada.call()
+    ada.page.wait_for_function("awake.length === 1")
+    ada.page.click("#call-leave")
+    ada.page.wait_for_function("awake.length === 2")
+    assert ada.page.evaluate("awake") == ["screen", "released"]
+
+
+def test_an_address_in_the_chat_is_a_link_and_all_else_is_text(visit: Visit, room: str) -> None:
+    ada, bo = call_of_two(visit, room)
+    for visitor in (ada, bo):
+        visitor.page.click("#call-chat")
+    said = "(see https://example.org/a?b=<c>&d=e.) javascript:alert(1) http:// <a href=x>y</a>"
+    ada.page.fill("#chat-text", said)
+    ada.page.keyboard.press("Enter")
+    line = bo.sees("#chat-log p", "javascript:")
+    assert line.inner_text().endswith(said)
+    links = line.locator("a")
+    assert links.count() == 1
+    assert links.get_attribute("href") == "https://example.org/a?b="
+    assert links.get_attribute("rel") == "noopener noreferrer"
+    assert links.get_attribute("target") == "_blank"

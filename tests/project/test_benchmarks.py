@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import catalogue, machine, publishing, report
+from benchmarks import catalogue, floors, machine, publishing, report
 from benchmarks.__main__ import measure_on
 from benchmarks.measuring import FULL, TINY
 from benchmarks.report import Rounds
@@ -56,6 +56,11 @@ def test_a_rival_does_the_work_it_is_compared_by(name: str) -> None:
                 assert figures[workload.columns[0].figure] > 0
     finally:
         server.stop()
+
+
+def test_the_floors_of_the_machine_and_of_the_stack_are_found() -> None:
+    assert floors.sends(peers=3, updates=5, seconds=0.1) > 0
+    assert 0 < floors.joins(floors.bare_flask(), TINY) < 1
 
 
 def test_the_command_prints_tables_and_targets_and_writes_both_files(tmp_path: Path) -> None:

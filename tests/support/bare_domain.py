@@ -30,10 +30,17 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
 
 
 @pytest.fixture
-def session(app: Flask) -> Generator[Session]:
-    """A session in a write transaction, with one worker registered."""
+def domain(app: Flask) -> Generator[None]:
+    """The app's context, with one worker registered, for transactions of one's own."""
     with app.app_context():
         schema.upgrade()
-        with database.writing() as made:
-            workers.register(made, WORKER, alone=True)
-            yield made
+        with database.writing() as session:
+            workers.register(session, WORKER, alone=True)
+        yield
+
+
+@pytest.fixture
+def session(domain: None) -> Generator[Session]:
+    """A session in a write transaction, with one worker registered."""
+    with database.writing() as made:
+        yield made

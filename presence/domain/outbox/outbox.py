@@ -224,7 +224,6 @@ def tell_alone(
 
     Nothing where there is no such room. It is locked, so that its events keep their order.
     """
-    _LOCK.later(session, room_name=room_name)
     _TELL_ALONE.later(
         session,
         own_id=_new_id(),
@@ -274,9 +273,6 @@ _TELL = Prepared(
         facts=bindparam("about"),
     )
 )
-_LOCK = Prepared(
-    select(Room.id).where(Room.name == bindparam("room_name")).with_for_update(key_share=True)
-)
 _TELL_ALONE = Prepared(
     insert(Outbox).from_select(
         _COLUMNS,
@@ -288,7 +284,10 @@ _TELL_ALONE = Prepared(
             Room.version,
             bindparam("who", type_=String),
             bindparam("about", type_=Text),
-        ).where(Room.name == bindparam("room_name")),
+        )
+        .where(Room.name == bindparam("room_name"))
+        # Locked by the same statement: one of its own may find no room yet, and this one would.
+        .with_for_update(key_share=True),
     )
 )
 _REDACT = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import and_, bindparam, case, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from presence.domain.rooms import lists, quotas, rooms
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.values.user_data import json_of
 from presence.storage.models import Ban, Closing, File, Peer, PeerSession, Room, Usage, UtcDateTime
-from presence.storage.prepared import Prepared, Row
+from presence.storage.prepared import ChangedHere, Prepared, Row
 from presence.storage.text_columns import instant_text, text_of_instant
 
 
@@ -88,7 +88,10 @@ class SeenSocket(NamedTuple):
 def look(
     session: Session, room_name: str, peer_id: str, sid: str | None, now: datetime
 ) -> Seen | None:
-    """Return a locked room with one of its peers; None where there is no such room."""
+    """Return a room with one of its peers; None where this transaction has not changed any.
+
+    There may be one all the same, made by somebody else since.
+    """
     row = _LOOK.row(session, room_name=room_name, who=peer_id, of_sid=sid, now=now)
     return _seen(row) if row is not None else None
 
@@ -96,7 +99,7 @@ def look(
 def look_at_made(
     session: Session, room_name: str, peer_id: str, sid: str | None, now: datetime, *, maker: str
 ) -> tuple[Seen, Made] | None:
-    """Like `look`, of a room that `rooms.make_soon` has made, unless it was there by then."""
+    """Like `look`, of a room that `rooms.make_soon` has made, or changed if it was there."""
     asked = {"room_name": room_name, "who": peer_id, "of_sid": sid, "now": now}
     row = _LOOK_AT_MADE.row(session, **asked, maker=maker)
     return (_seen(row[3:]), Made(*row[:3])) if row is not None else None
@@ -131,11 +134,10 @@ _Other, _Own, _Made = aliased(Peer), aliased(PeerSession), aliased(Room)
 
 
 def _count_sessions(*conditions: Any) -> Any:
-    return (
-        select(func.count())
-        .where(PeerSession.peer_row_id == Peer.id, *conditions)
-        .scalar_subquery()
-    )
+    # What is counted is no condition of the search: for “sid IS NULL” SQLite would go through the
+    # REST sessions of all peers, by the index of it.
+    counted = case((and_(*conditions), 1)) if conditions else literal_column("*")
+    return select(func.count(counted)).where(PeerSession.peer_row_id == Peer.id).scalar_subquery()
 
 
 _COLUMNS = (
@@ -180,7 +182,7 @@ def _looking(*columns: Any) -> Prepared:
     return Prepared(
         select(*columns)
         .outerjoin(Peer, and_(Peer.room_id == Room.id, Peer.peer_id == bindparam("who")))
-        .where(Room.name == bindparam("room_name"))
+        .where(Room.name == bindparam("room_name"), ChangedHere(Room.__tablename__))
     )
 
 

@@ -16,7 +16,7 @@ from presence.domain.rooms import quotas
 from presence.errors import RoomNotFound
 from presence.storage.database import insert_if_missing
 from presence.storage.models import File, Peer, PeerSession, Room
-from presence.storage.prepared import Prepared
+from presence.storage.prepared import ChangedHere, Prepared
 
 # Databases limit the values in one statement.
 _BATCH = 1_000
@@ -210,7 +210,7 @@ def unchanged(session: Session, room: LockedRoom) -> LockedRoom:
 
 
 def take_back(session: Session, name: str) -> None:
-    """Like `unchanged`, of a room of which only the name is known, and which may not exist."""
+    """Like `unchanged`, of a room of which only the name is known; nothing if it is not changed."""
     _TAKE_BACK_BY_NAME.later(session, room_name=name)
 
 
@@ -307,6 +307,8 @@ _TAKE_BACK = Prepared(
     update(Room).where(Room.id == bindparam("room_id")).values(version=Room.version - 1)
 )
 _TAKE_BACK_BY_NAME = Prepared(
-    update(Room).where(Room.name == bindparam("room_name")).values(version=Room.version - 1)
+    update(Room)
+    .where(Room.name == bindparam("room_name"), ChangedHere(Room.__tablename__))
+    .values(version=Room.version - 1)
 )
 _IDENTIFY = Prepared(select(Room.id, Room.version).where(Room.name == bindparam("room_name")))

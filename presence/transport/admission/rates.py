@@ -7,6 +7,7 @@ a socket are not counted here but by `presence.transport.engine.throttle`, which
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 _NAMESPACE = "presence"
 # From how many addresses at once a room's password may be guessed as fast as one may.
 _PLACES = 10
+# How many counts are looked at with each that is added: one may be over, so there are ever fewer.
+_LOOKS = 4
 # A Redis that does not answer within this time holds up everybody who is counted.
 _REDIS_TIMEOUT = 0.5
 # How long a Redis that failed is left alone.
@@ -63,6 +66,7 @@ class Rates:
         self._clock = clock
         self._making = threading.Lock()
         self._memory: SlidingWindowCounterRateLimiter | None = None
+        self._counts: _Counts
         self._redis: SlidingWindowCounterRateLimiter | None = None
         self._redis_failed: float | None = None
 
@@ -111,9 +115,42 @@ class Rates:
     def _in_memory(self) -> SlidingWindowCounterRateLimiter:
         with self._making:
             if self._memory is None:
-                # Not before it is needed: it starts a thread.
-                self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
+                # Not before it is needed: the library starts a thread.
+                self._counts = _Counts()
+                self._memory = SlidingWindowCounterRateLimiter(self._counts)
+            self._counts.tidy()
             return self._memory
+
+
+class _Counts(MemoryStorage):
+    """Counts in memory, of which those that are over are forgotten bit by bit.
+
+    Left to itself the library looks through all of them a hundred times a second, each time in a
+    thread that it starts: the more addresses there are, the more each of them costs everybody.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timer.cancel()
+        self.timer = _AlwaysRunning(0, self.tidy)
+        self._unseen: list[str] = []
+
+    def tidy(self) -> None:
+        """Look at some of the counts, and forget those whose time is over."""
+        if not self._unseen:
+            self._unseen = list(self.expirations)
+        for _ in range(min(_LOOKS, len(self._unseen))):
+            key = self._unseen.pop()
+            if self.expirations.get(key, math.inf) <= time.time():
+                self.clear(key)
+
+
+class _AlwaysRunning(threading.Timer):
+    """Stands where the library would start a timer unless one runs."""
+
+    def is_alive(self) -> bool:
+        """Tell it that one does."""
+        return True
 
 
 def _limiter_in_redis(url: str) -> SlidingWindowCounterRateLimiter:

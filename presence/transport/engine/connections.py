@@ -104,6 +104,10 @@ class Connection(engineio.socket.Socket):  # type: ignore[misc]
         """Send a packet that goes to many (see `multicast`)."""
         self.send(pkt)
 
+    def send_at_once(self, pkt: Any) -> None:
+        """Send a packet that goes to many, without waiting for others."""
+        self.send(pkt)
+
     def release(self) -> None:
         """Write what is held: nothing, for this kind of connection writes as soon as it can."""
 

@@ -11,6 +11,8 @@ import time
 from collections import deque
 from typing import Any
 
+# How long it rests between two looks at least: what is due meanwhile is done together.
+_REST_SECONDS = 0.025
 # A task that wakes so much too late was not let run: the whole process stood still.
 _STOOD_STILL_SECONDS = 1.0
 
@@ -45,7 +47,7 @@ class Heartbeat:
                 self._to_check[0][0] if self._to_check else now + self._patience,
                 self._to_ping[0][0] if self._to_ping else now + self._patience,
             )
-            self._server.sleep(max(0.0, due - now))
+            self._server.sleep(max(_REST_SECONDS, due - now))
             self._check(stood_still=time.monotonic() - max(due, now) > _STOOD_STILL_SECONDS)
             self._ping()
 
@@ -53,7 +55,9 @@ class Heartbeat:
         now = time.monotonic()
         while self._to_check and self._to_check[0][0] <= now:
             connection = self._to_check.popleft()[1]
-            if stood_still and connection.last_ping:
+            if connection.last_ping is None:
+                continue  # it has answered
+            if stood_still:
                 # Its answer may have come, and not been read yet.
                 connection.last_ping = now
             elif not connection.closed and connection.is_overdue():

@@ -24,23 +24,35 @@ def send_to_all(
 ) -> None:
     """Send a packet to the connections with these ids, as far as they are open.
 
-    One that `is_held` is written with whatever is sent to the connection next, or by `release`.
+    It leaves with what else is sent to them in this turn. One that `is_held` is written with
+    whatever is sent to the connection next, or by `release`.
     """
-    connections = engine.sockets
-    for eio_sid in eio_sids:
-        connection = connections.get(eio_sid)
-        if connection is not None and not connection.closed:
-            # On threads it may be closed between the look and the sending.
-            with suppress(SocketIsClosedError):
-                connection.send_shared(packet, is_held)
+    for connection in _open(engine, eio_sids):
+        # On threads it may be closed between the look and the sending.
+        with suppress(SocketIsClosedError):
+            connection.send_shared(packet, is_held)
+
+
+def send_at_once(engine: Any, eio_sids: Iterable[str], packet: Any) -> None:
+    """Send a short packet to the connections with these ids, as far as they are open.
+
+    It does not wait for the end of the turn, which costs less where nothing else is sent in it.
+    """
+    for connection in _open(engine, eio_sids):
+        with suppress(SocketIsClosedError):
+            connection.send_at_once(packet)
 
 
 def release(engine: Any, eio_sids: Iterable[str]) -> None:
     """Write what is held for these connections."""
-    for eio_sid in eio_sids:
-        connection = engine.sockets.get(eio_sid)
-        if connection is not None:
-            connection.release()
+    for connection in _open(engine, eio_sids):
+        connection.release()
+
+
+def _open(engine: Any, eio_sids: Iterable[str]) -> list[Any]:
+    connections = engine.sockets
+    found = [connections.get(eio_sid) for eio_sid in eio_sids]
+    return [one for one in found if one is not None and not one.closed]
 
 
 class Gatherer:
@@ -70,7 +82,7 @@ class Gatherer:
         now = time.monotonic()
         wait = self._rests_until.get(group, now) - now
         if wait <= 0 or not self._engine.holds:
-            send_to_all(self._engine, eio_sids, packet)
+            send_at_once(self._engine, eio_sids, packet)
             self._rest(group, len(eio_sids), now)
             return
         send_to_all(self._engine, eio_sids, packet, is_held=True)

@@ -25,6 +25,8 @@ from presence.transport.websocket.turns import Turns
 
 log = logging.getLogger(__name__)
 
+# A ping is the same for all.
+_PING = protocol.frame(engineio.packet.Packet(engineio.packet.PING).encode().encode())
 # Below this, compressing costs more than it saves.
 _COMPRESS_FROM = 1024
 
@@ -96,6 +98,26 @@ class StreamConnection(Connection):
             self._uncounted = 0 if replaces is None else stream.size
         elif replaces is not None or self._uncounted or stream.size > MAX_QUEUED_BYTES:
             self._bound_stream(stream, pkt, before)
+
+    def send_at_once(self, pkt: Any) -> None:
+        """Send a short packet that goes to many, and does not wait for others."""
+        stream = self._stream
+        if stream is not None and self.upgraded and not self._given_up:
+            frame = pkt.compressed_frame if self._compress else pkt.frame
+            if stream.send_at_once(frame or frame_of(pkt, compress=self._compress)):
+                self._uncounted = 0
+                return
+        self.send_shared(pkt, False)
+
+    def ping(self, now: float) -> None:
+        """Ask the client whether it is still there (see `Connection.ping`)."""
+        stream = self._stream
+        if stream is None or not self.upgraded or self._given_up:
+            super().ping(now)
+            return
+        self.last_ping = self.last_ping or now
+        if not stream.send_at_once(_PING):
+            stream.put(_PING)
 
     def release(self) -> None:
         """Write what is held."""

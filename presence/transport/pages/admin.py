@@ -151,18 +151,21 @@ def _server(session: Session) -> dict[str, Any]:
     run = runtime()
     hooks = [key_of(url) for url in run.settings.hooks]
     hour = last_hour()
+    memory = _memory()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
     return {
         "counted": census.take(session),
         "worker": run.worker_id,
         "leases": workers.leases(session),
         "lease": workers.LEASE.total_seconds(),
         "uptime": timedelta(seconds=int(time.monotonic() - _STARTED)),
-        "memory": _memory(),
-        "most_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+        "memory": memory,
+        # The system notes the most now and then, and may be behind.
+        "most_memory": max(memory or 0, most),
         "stalls": hour.stalls(),
         "limits": hour.limits(),
         "plots": [
-            ("People", "people", "at once", hour.series("people")),
+            ("Connected", "people", "at once", [*hour.series("people")[1:], float(hour.people())]),
             ("Messages", "messages", "a minute", hour.series("messages")),
             ("Latency", "latency", "ms", hour.series("latency")),
         ],

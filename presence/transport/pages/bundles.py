@@ -36,6 +36,7 @@ SCRIPTS = {
     "doctor": "js/doctor.js",
     "api": "js/api-page.js",
     "admin": "js/admin.js",
+    "clients": "js/clients.js",
 }
 # Modules that a page imports only when they are needed, each with what it gives.
 LATE = {

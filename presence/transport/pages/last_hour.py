@@ -59,16 +59,19 @@ class LastHour:
         self._before = now
         announced = now.announced - before.announced
         seconds = now.announcing - before.announcing
-        people = len(set(self._run.switchboard.seats().values()))
         self._minutes.append(
             Minute(
-                people,
+                self.people(),
                 now.messages - before.messages,
                 1000 * seconds / announced if announced else 0,
                 now.stalls - before.stalls,
                 now.limits - before.limits,
             )
         )
+
+    def people(self) -> int:
+        """Return how many people are connected to this process now."""
+        return len(set(self._run.switchboard.seats().values()))
 
     def series(self, name: str) -> list[float]:
         """Return a figure of each of the last 60 minutes, the newest last; 0 before the start."""

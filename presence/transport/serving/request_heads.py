@@ -17,6 +17,7 @@ from presence.errors import HeadersTooLarge, PresenceError, RequestMalformed
 from presence.transport.admission.error_handlers import http_answer
 from presence.transport.admission.request_limits import HEADER_BYTES
 from presence.transport.admission.security_headers import ALWAYS
+from presence.transport.serving import large_pieces
 
 # What else is spoken to a port of HTTP/1.1 by mistake, by what it begins with.
 _OTHER_PROTOCOLS = {
@@ -47,6 +48,7 @@ class Request(gunicorn.http.message.Request):  # type: ignore[misc]
 
     def parse(self, unreader: Any) -> Any:
         """Return what came after the head; raises gunicorn's own exceptions."""
+        unreader.mxchunk = large_pieces.HEAD_BYTES
         data = unreader.read()
         for beginning, fault in _OTHER_PROTOCOLS.items():
             if data.startswith(beginning):
@@ -56,6 +58,11 @@ class Request(gunicorn.http.message.Request):  # type: ignore[misc]
                 data = data[2:] or unreader.read()
         unreader.unread(data)
         return super().parse(unreader)
+
+    def set_body_reader(self) -> None:
+        """Get ready to read the body; raises gunicorn's own exceptions."""
+        super().set_body_reader()
+        self.body: Any = large_pieces.in_large_pieces(self.body, self.unreader)
 
     def parse_headers(self, data: Any, from_trailer: bool = False) -> Any:
         """Return the headers; raises gunicorn's own exceptions."""

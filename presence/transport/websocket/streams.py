@@ -113,6 +113,26 @@ class Stream:
         if self._state == _OPEN:
             self._put(frame, replaces, is_held)
 
+    def send_at_once(self, frame: bytes) -> bool:
+        """Send a frame without waiting for the turn's end; False if something is before it.
+
+        For few frames: those of one turn that wait for its end leave in one write.
+        """
+        if self._waiting or self._writing is not None or self._state != _OPEN:
+            return False
+        try:
+            sent = self.socket.send(frame)
+        except _WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            self.cut()
+            return True
+        if sent < len(frame):
+            self._unsent = memoryview(frame)[sent:]
+            self.size = len(self._unsent)
+            self._writing = self._add(hubs.hub.WRITE, self._on_writable)
+        return True
+
     def go_on(self) -> None:
         """Handle soon what the reader was given before the stream was made."""
         if not self._busy and self._state == _OPEN:
