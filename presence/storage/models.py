@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -194,6 +195,7 @@ class Recovery(Base):
     sid: Mapped[str] = mapped_column(String(64), index=True)
     deltas: Mapped[bool] = mapped_column(Boolean)
     states: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    data_notices: Mapped[bool] = mapped_column(Boolean, server_default=true())
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -171,9 +171,10 @@ export class PresenceClient extends Requests {
     if (peerId !== undefined) this.#given.peerId = peerId;
     if (username !== undefined) this.#given.username = username;
     else if (peerId !== undefined && !this.#options.username) this.#given.username = null;
-    const { updates = "delta", states = false } = this.#options;
+    const { updates = "delta", states = false, dataNotices = true } = this.#options;
     const message = { room_name: roomName, peer_id: this.peerId, username: this.username, updates };
     if (states) message.states = true;
+    if (!dataNotices) message.data_notices = false;
     if (password !== undefined) message.password = password;
     this.#broadcasts.wantsHistory = history;
     return this.#membership.join({ ...message, user_data: userData ?? {} }, waitForPlace);

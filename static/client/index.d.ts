@@ -410,6 +410,8 @@ export interface ClientOptions {
   updates?: "delta" | "list";
   /** Hear the states of others: `client.states`. */
   states?: boolean;
+  /** With false “user_data_updated” and “room_data_updated” are not heard, which spares half of what changes bring. */
+  dataNotices?: boolean;
   /** After how many milliseconds without a hand on it a page says `idle: true` by itself. */
   idleAfter?: number;
   /** More options for socket.io-client. */

@@ -2,7 +2,7 @@
 
 import { startSending } from "./console-sending.js";
 import { copy } from "./copying.js";
-import { digest, withoutSecrets } from "./event-words.js";
+import { digest, digestChange, withoutSecrets } from "./event-words.js";
 import { linesForReceived, linesForSent } from "./same-in-code.js";
 
 const KEPT = 500;
@@ -65,6 +65,8 @@ export function startConsole({ client, name: room }) {
 
   function add(item) {
     if (!ownToo.checked && FLEETING.has(item.name)) return;
+    // Of a change of the list now, while the list is as it was.
+    item.line = client ? digestChange(item, client.peers) : null;
     item.text = withoutSecrets(item.text);
     if (item.request) return answered(item.request, item);
     // Who one was when it happened, for the lines that repeat it.
@@ -165,7 +167,7 @@ function asJson({ at, direction, name, isAck, text, answer }) {
 function row(item, nameOf) {
   const [arrow, spoken] = ARROWS[item.direction];
   const summary = make("summary", "event-line");
-  const { who, what } = digest(item.text, item.me, nameOf);
+  const { who, what } = item.line ?? digest(item.text, item.me, nameOf);
   const line = make("span", "event-preview");
   if (who) line.append(make("bdi", "event-who", who), " ");
   line.append(what);

@@ -58,6 +58,38 @@ export function digest(text, me, nameOf) {
   return { who: whose === "to" ? `to ${name}` : name, what: cut(parts.join(" · ")) };
 }
 
+// What changes of a list tell, and what of a peer is no news there.
+const CHANGES = new Set(["peer_joined", "peer_updated", "peer_left"]);
+const NO_NEWS = new Set(["peer_id", "joined_at", "last_seen", "is_active"]);
+const NAMED = 3;
+
+/** Return the line of a change of the list, `{ who, what }`; null for other events. `known` are the peers before it. */
+export function digestChange({ name, text }, known) {
+  if (!CHANGES.has(name) || text.length > PARSED) return null;
+  const [body] = JSON.parse(text);
+  if (!body?.peers?.length) return null;
+  const before = new Map(known.map((peer) => [peer.peer_id, peer]));
+  const names = body.peers.map(({ peer_id, username }) => username ?? before.get(peer_id)?.username ?? peer_id);
+  if (names.length > 1) {
+    const more = names.length - NAMED;
+    return { who: names.slice(0, NAMED).join(", "), what: more > 0 ? `and ${more} more` : "" };
+  }
+  const [peer] = body.peers;
+  const { user_data: had = {}, ...was } = before.get(peer.peer_id) ?? {};
+  const { user_data: has = {}, ...is } = peer;
+  // Who comes or goes has more to its name than what it brings, but that says nothing.
+  const rest = name === "peer_updated" ? different(was, is) : peer.reason ? { reason: peer.reason } : {};
+  const what = [fields(different(had, has)), fields(rest)].filter(Boolean).join(" · ");
+  return { who: names[0], what: cut(what.replace(SIGNED, `$1${HIDDEN}`)) };
+}
+
+/** Return what is not as it was, by key; undefined for what is gone. */
+function different(was, is) {
+  const keys = new Set([...Object.keys(is), ...Object.keys(was)]);
+  const news = [...keys].filter((key) => !NO_NEWS.has(key) && JSON.stringify(was[key]) !== JSON.stringify(is[key]));
+  return hide(Object.fromEntries(news.map((key) => [key, is[key]])));
+}
+
 const fields = (data) => Object.entries(data).map(([key, value]) => `${key} ${short(value)}`).join(" · ");
 
 function short(value) {

@@ -28,6 +28,8 @@ const room = { name: roomName, changed };
 let isWatching = true;
 const client = connectPage({
   states: true,
+  // Of data the changes of the list tell, too, and a page has no use for hearing it twice.
+  dataNotices: false,
   idleAfter: allows("update") ? IDLE_MS : 0,
   onSocket(socket) {
     socket.on("room_changed", changed);

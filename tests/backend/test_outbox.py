@@ -20,6 +20,7 @@ from presence.domain.outbox import outbox
 from presence.domain.outbox.outbox import Wanted
 from presence.domain.peers import moderation, peers, recovery, sessions
 from presence.domain.peers.limits import Limits
+from presence.domain.peers.recovery import Told
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.permissions import bans, room_patterns
 from presence.domain.rooms import lists, rooms
@@ -178,7 +179,9 @@ class History:
             limits=LIMITS,
         )
         if isinstance(presence, SocketPresence):
-            recovery.offer(self.session, presence.sid, f"secret of {presence.sid}", deltas=False)
+            recovery.offer(
+                self.session, presence.sid, f"secret of {presence.sid}", Told(deltas=False)
+            )
 
     def join_over_rest(self) -> None:
         self.join(RestPresence(self.chance.choice([-1, 60])))

@@ -13,6 +13,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
 from tests.faults.follower import CHANGES, DeltaList
 from tests.support.clients import events, hears, shows
+from tests.support.raw_socket import RawSocket
 
 Connect = Callable[..., Any]
 
@@ -97,6 +98,61 @@ def test_who_did_not_ask_for_changes_gets_lists(
     assert not [name for name, _body in lists.received if name in CHANGES]
     changes.call("join_room", joining(room, "changes"))
     hears(changes, "peer_list_updated")
+
+
+@pytest.mark.parametrize("updates", ["delta", "list"])
+def test_who_wants_no_notices_of_data_is_told_it_once(
+    server: LiveServer, room: str, connect: Connect, updates: str
+) -> None:
+    once, both = connect(server, "javascript"), connect(server)
+    once.call("join_room", joining(room, "once", updates=updates, data_notices=False))
+    both.call("join_room", joining(room, "both", updates=updates))
+
+    def is_shown(data: Any) -> bool:
+        """Tell whether a list or a change has shown this data: of a peer, or of the room."""
+        return any(
+            body.get("room_data") == data or data in [peer["user_data"] for peer in body["peers"]]
+            for name, body in list(once.received)
+            if name in {*CHANGES, "peer_list_updated"}
+        )
+
+    both.call("update_user_data", {"user_data": {"x": 1}})
+    eventually(lambda: is_shown({"x": 1}), "the data is shown")
+    once.call("update_user_data", {"user_data": {"y": 2}})
+    assert hears(both, "user_data_updated")["user_data"] == {"y": 2}
+    both.call("update_room_data", {"room_data": {"slide": 3}})
+    eventually(lambda: is_shown({"slide": 3}), "the room's data is shown")
+    hears(both, "room_data_updated")
+    assert events(once, "user_data_updated") == events(once, "room_data_updated") == []
+    # What only a notice tells comes all the same, and all of it to who joins anew without a word.
+    address, whose = f"{server.url}/api/webrtc/upload", {"room_name": room, "peer_id": "both"}
+    file = {"file": ("a.txt", b"words")}
+    requests.post(address, data=whose, files=file, timeout=10).raise_for_status()
+    assert hears(once, "file_uploaded")["original_filename"] == "a.txt"
+    once.call("join_room", joining(room, "once", updates=updates))
+    both.call("update_user_data", {"user_data": {"x": 2}})
+    assert hears(once, "user_data_updated")["changed"] == ["x"]
+
+
+def test_who_is_put_back_by_its_secret_hears_as_little_as_before(
+    server: LiveServer, room: str, connect: Connect
+) -> None:
+    first = RawSocket(server)
+    join = joining(room, "ada", updates="delta", data_notices=False)
+    first.send("427" + json.dumps(["join_room", join]))
+    while not first.receive().startswith("437"):
+        pass
+    first.cut()
+    again = RawSocket(server, auth={"pid": first.connected["pid"]})
+    while "join_room_success" not in again.receive():
+        pass
+    other = connect(server)
+    other.call("join_room", joining(room, "other"))
+    other.call("update_user_data", {"user_data": {"x": 1}})
+    while "peer_updated" not in (text := again.receive()):
+        assert text
+        assert "user_data_updated" not in text
+    again.close()
 
 
 def test_an_unknown_kind_of_updates_is_refused(

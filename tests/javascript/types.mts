@@ -1,7 +1,7 @@
 // Compiled, never run: what a program in TypeScript may write, and what it may not.
 import { PresenceClient, PresenceError, everyone } from "../../static/client/index.js";
 
-const client = new PresenceClient("https://presence.example.org", { timeout: 5000 });
+const client = new PresenceClient("https://presence.example.org", { timeout: 5000, dataNotices: false });
 client.on("peers", (peers, list) => console.log(peers[0]!.username.length + list.version));
 client.on("signal", ({ from, data }) => {
   if (from !== null) void client.signal(from, data, { type: "echo" });

@@ -104,8 +104,14 @@ def test_a_row_says_who_and_what_changed_and_what_was_answered_how_soon(
     ada.page.click("#send-button")
     row = answered(ada, "update_user_data")
     assert re.fullmatch(r"ok · \d+ ms", row.locator(".event-answer").inner_text())
-    line = bo.sees("#events .event", "user_data_updated").locator(".event-preview")
+    line = bo.sees("#events .event", "peer_updated").locator(".event-preview")
     assert line.inner_text() == "Ada hand raised"
+    ada.page.fill("#send-data", '{"user_data": {"n": 1, "token": "hidden"}, "remove": ["hand"]}')
+    ada.page.click("#send-button")
+    assert bo.sees("#events .event-preview", "n 1").inner_text() == (
+        "Ada n 1 · token ••• · hand removed"
+    )
+    bo.sees("#events .event-preview", "Ada")
     row.locator("summary").click()
     assert '"version"' in row.locator("pre.answer").inner_text()
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from presence.domain.peers import moderation, peers, recovery, sessions, workers
 from presence.domain.peers.limits import Limits
+from presence.domain.peers.recovery import Told
 from presence.domain.peers.sessions import RestPresence, SocketPresence
 from presence.domain.values import clock
 from presence.errors import PresenceError, RoomFull
@@ -56,7 +57,7 @@ class _History:
     def _join_by_socket(self) -> None:
         sid = self._chance.choice(SIDS)
         self._join(SocketPresence(sid, WORKER))
-        recovery.offer(self._session, sid, f"secret of {sid}", deltas=False)
+        recovery.offer(self._session, sid, f"secret of {sid}", Told(deltas=False))
 
     def _join_over_rest(self) -> None:
         self._join(RestPresence(60))
@@ -78,7 +79,7 @@ class _History:
         if not sessions.of_socket(self._session, new):
             presence = SocketPresence(new, WORKER)
             if peers.resume(self._session, f"secret of {old}", presence, LIMITS):
-                recovery.offer(self._session, new, f"secret of {new}", deltas=False)
+                recovery.offer(self._session, new, f"secret of {new}", Told(deltas=False))
 
     def _let_time_pass(self) -> None:
         over = clock.now() - timedelta(seconds=1)

@@ -18,6 +18,7 @@ from local_cluster.waiting import eventually
 from presence.domain.peers import made_rooms, peers, recovery
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.passwords import Unchecked
+from presence.domain.peers.recovery import Told
 from presence.domain.peers.sessions import SocketPresence
 from tests.support.bare_domain import WORKER
 from tests.support.callers import ROOMS, admin, ask, join, joined
@@ -214,7 +215,7 @@ def test_a_place_is_given_back_though_the_password_was_changed(session: Session)
         come("lost", None)
     assert asked.value.password_hash == "one"
     come("lost", "one")
-    recovery.offer(session, "lost", "her secret", deltas=False)
+    recovery.offer(session, "lost", "her secret", Told(deltas=False))
     terms["password_hash"] = "two"
     made_rooms.put(session, "studio", terms, closed=None, limits=limits, maker=None)
     assert peers.resume(session, "her secret", SocketPresence("back", WORKER), limits)

@@ -80,6 +80,11 @@ def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
     assert report == dict.fromkeys(names, True)
 
 
+def test_data_is_told_once_to_who_wants_no_notices_of_it(server: LiveServer, room: str) -> None:
+    report = json.loads(node("once.mjs", server.url, room))
+    assert report == {"told": True, "again": True, "notices": []}
+
+
 @ON_EVENTLET
 def test_nothing_that_a_peer_sends_throws_in_a_program(server: LiveServer, room: str) -> None:
     report = json.loads(node("hostile.mjs", server.url, room))

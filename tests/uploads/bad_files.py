@@ -201,6 +201,25 @@ BAD: dict[str, tuple[bytes, str, str, str]] = {
         "template. Save",
     ),
     "no main part": (docx(main_type="application/xml"), "a.docx", TYPE, "archive.* Send"),
+    **{
+        # Each as long as what it stands for, so that nothing else in the file needs repair.
+        f"a PDF whose only page is {kid.decode()!r}": (
+            pdf().replace(b"[3 0 R]", b"[%b]" % kid),
+            "a.pdf",
+            TYPE,
+            "damaged.* Save",
+        )
+        for kid in (
+            b"\\0 0 R",
+            b"9 0 R",
+            b"4 0 R",
+            b"2 0 R",
+            b"null ",
+            b"(abc)",
+            b"12345",
+            b"     ",
+        )
+    },
     "half a DOC": (doc()[: len(doc()) // 2], "a.doc", TYPE, "damaged.* Save"),
     "nine tenths of a DOC": (
         sample("notes.doc")[: len(sample("notes.doc")) * 9 // 10],

@@ -32,6 +32,7 @@ class AsyncBase:
         timeout: float = 10.0,
         token: AsyncToken | None = None,
         states: bool = False,
+        data_notices: bool = True,
     ) -> None:
         address = Address.parse(url)
         self.url = address.url
@@ -58,6 +59,7 @@ class AsyncBase:
             changes=Changes(self._changed),
         )
         self._life.hears_states = states
+        self._life.hears_data_notices = data_notices
         forks.remember(self)
 
     @property

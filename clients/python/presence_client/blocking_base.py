@@ -28,6 +28,7 @@ class BlockingBase:
         timeout: float = 10.0,
         token: Token | None = None,
         states: bool = False,
+        data_notices: bool = True,
     ) -> None:
         if callable(token):
             refuse_coroutine(token, "token function")
@@ -38,6 +39,7 @@ class BlockingBase:
             timeout=timeout,
             token=functools.partial(in_thread, token) if callable(token) else token,
             states=states,
+            data_notices=data_notices,
         )
         self._inner: AsyncClient = self._thread.client
 

@@ -52,6 +52,8 @@ class Membership:
         self.state: State = "idle"
         # Whether the states of others are to be heard.
         self.hears_states = False
+        # Whether data is told by notices too, not by changes alone.
+        self.hears_data_notices = True
         self.is_closed = False
         self.changes = changes
         self._url = url
@@ -177,6 +179,8 @@ class Membership:
         message = wish.message(*self._called())
         if self.hears_states:
             message["states"] = True
+        if not self.hears_data_notices:
+            message["data_notices"] = False
         link.ask("join_room", message, lambda answer: self._answered(request, answer))
 
     def _entered(self, body: Body) -> None:

@@ -33,7 +33,7 @@ _MACBINARY = 128
 def check(file: IO[bytes]) -> None:
     """Raise unless qpdf opens a file as a PDF, with nothing hidden before its header or behind it.
 
-    Where its table of objects is broken, which readers repair, it must at least have its end: a
+    It has a page, and where its table of objects is broken, which readers repair, also its end: a
     file that was cut can be repaired as well. One with a password is whole. Raises `Damaged` and
     `Appended`.
     """
@@ -101,7 +101,7 @@ def _opens(file: IO[bytes], *, repaired: bool) -> bool:
     file.seek(0)
     try:
         with pikepdf.open(cast(BinaryIO, file), attempt_recovery=repaired) as document:
-            return not repaired or len(document.pages) > 0
+            return len(document.pages) > 0
     except pikepdf.PasswordError:
         return True
     except MemoryError:

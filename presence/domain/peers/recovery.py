@@ -23,10 +23,11 @@ OVERLAP = timedelta(seconds=30)
 
 
 class Told(NamedTuple):
-    """What a socket is told: changes instead of lists, and the states of others."""
+    """What a socket is told: changes instead of lists, others' states, notices of data."""
 
     deltas: bool
     states: bool = False
+    data_notices: bool = True
 
 
 class Place(NamedTuple):
@@ -42,9 +43,16 @@ class Place(NamedTuple):
     sid: str
 
 
-def offer(session: Session, sid: str, secret: str, *, deltas: bool, states: bool = False) -> None:
+def offer(session: Session, sid: str, secret: str, told: Told) -> None:
     """Keep the secret of a socket that has joined, for the peer that it stands for now."""
-    _OFFER.later(session, secret=_hash(secret), of_sid=sid, by_deltas=deltas, with_states=states)
+    _OFFER.later(
+        session,
+        secret=_hash(secret),
+        of_sid=sid,
+        by_deltas=told.deltas,
+        with_states=told.states,
+        with_notices=told.data_notices,
+    )
 
 
 def withdraw(session: Session, sid: str) -> None:
@@ -105,6 +113,7 @@ def find(session: Session, secret: str) -> Place | None:
             Peer.username,
             Recovery.deltas,
             Recovery.states,
+            Recovery.data_notices,
             Recovery.sid,
         )
         .join(Peer, Peer.id == Recovery.peer_row_id)
@@ -114,7 +123,7 @@ def find(session: Session, secret: str) -> Place | None:
             Recovery.expires_at.is_(None) | (Recovery.expires_at > clock.now()),
         )
     ).one_or_none()
-    return Place(*row[:3], Told(*row[3:5]), row[5]) if row else None
+    return Place(*row[:3], Told(*row[3:6]), row[6]) if row else None
 
 
 def use(session: Session, secret: str, sid: str) -> Place | None:
@@ -163,6 +172,7 @@ def _offering(insert: Any) -> Any:
         "sid": bindparam("of_sid"),
         "deltas": bindparam("by_deltas"),
         "states": bindparam("with_states"),
+        "data_notices": bindparam("with_notices"),
         "expires_at": None,
     }
     statement = insert(Recovery).values(secret_hash=bindparam("secret"), **row)

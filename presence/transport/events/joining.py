@@ -92,7 +92,7 @@ def on_join_room(run: Runtime, sid: str, data: Any) -> Body:
 
 
 def _join(run: Runtime, sid: str, message: JoinRoom, hinted: Body, passed: str | None) -> Body:
-    told = Told(message.updates == "delta", message.states)
+    told = Told(message.updates == "delta", message.states, message.data_notices)
     with run.announcer.in_order(message.room_name, run.members.room_of(sid)):
         with run.blobs.deletion() as withdraw, database.writing() as session:
             joined = peers.join(
@@ -261,7 +261,7 @@ def _offer_recovery(run: Runtime, session: Session, sid: str, told: Told) -> Non
     """Keep the secret that the socket was given when it connected, for when it comes back."""
     secret = run.secrets.of(sid)
     if secret is not None:
-        recovery.offer(session, sid, secret, deltas=told.deltas, states=told.states)
+        recovery.offer(session, sid, secret, told)
 
 
 def _answer_join(
@@ -279,7 +279,7 @@ def _answer_join(
     missed = run.kept_broadcasts.look(joined.room_name, since_broadcast)
     run.members.enter(sid, joined.room_name, joined.peer_id)
     view = run.announcer.read(joined.room_name, joined.known_version)
-    run.announcer.enter(sid, view, deltas=told.deltas)
+    run.announcer.enter(sid, view, deltas=told.deltas, data_notices=told.data_notices)
     body = {**room_list.joined(view, joined.peer_id), **(hinted or {})}
     if run.access.is_locked:
         version, grants = joined.version, joined.grants

@@ -23,7 +23,7 @@ from presence.storage import database
 from presence.transport.engine import packets
 from presence.transport.engine.multicast import Gatherer, send_to_all
 from presence.transport.live import deltas, told_versions
-from presence.transport.live.channels import ROOM, WATCHERS, channel
+from presence.transport.live.channels import ROOM, WATCHERS, Ways, channel
 from presence.transport.live.deltas import History
 from presence.transport.live.room_lists import RoomLists
 from presence.transport.live.room_locks import InOrder, RoomLocks
@@ -75,8 +75,8 @@ class Announcer:
         self._guard = threading.Lock()
         self.locks = RoomLocks()
         self._windows: dict[str, Window] = {}
-        # The sockets that get changes instead of lists, and what they were told of their rooms.
-        self._delta_sids: set[str] = set()
+        self._ways = Ways()
+        # What those that get changes instead of lists were told of their rooms.
         self._histories: dict[str, History] = {}
         self._told = ToldVersions()
         # What this process has changed and other workers have not been told yet, by room.
@@ -218,6 +218,8 @@ class Announcer:
                 body = late
             self._told.note_notice(room_name, body["version"])
             to = {sid: eio_sid for sid, eio_sid in hearers.items() if sid != skip}
+            for sid in self._ways.deaf_to(event, to):
+                del to[sid]
             if self.may_open_files is not None and "file_url" in body:
                 # A signed address opens a file for whoever has it.
                 shut = [to.pop(sid) for sid in list(to) if not self.may_open_files(sid)]
@@ -225,21 +227,19 @@ class Announcer:
             if to:
                 self._notices.send(room_name, list(to.values()), packets.event(event, body))
 
-    def enter(self, sid: str, view: RoomList, *, deltas: bool) -> None:
+    def enter(self, sid: str, view: RoomList, *, deltas: bool, data_notices: bool) -> None:
         """Note how a socket that has just been given a room's list is told of changes.
 
         To be called within `in_order`.
         """
         self._told.note_notice(view.name, view.version)
+        self._ways.note(sid, deltas=deltas, data_notices=data_notices)
         if deltas:
-            self._delta_sids.add(sid)
             self._histories.setdefault(view.name, History(view))
-        else:
-            self._delta_sids.discard(sid)
 
     def forget(self, sid: str) -> None:
         """Note that a socket is told of nothing any more."""
-        self._delta_sids.discard(sid)
+        self._ways.forget(sid)
 
     def sync(self, room_name: str, since: int) -> Body:
         """Return what changed in a room after a version, or all of it where that is not known.
@@ -364,8 +364,8 @@ class Announcer:
         server = self._socketio.server
         self._told.note_list(view.name, view.version)
         participants = list(self._sockets(view.name))
-        for_lists = [eio for sid, eio in participants if sid not in self._delta_sids]
-        for_deltas = [eio for sid, eio in participants if sid in self._delta_sids]
+        for_lists = [eio for sid, eio in participants if not self._ways.by_deltas(sid)]
+        for_deltas = [eio for sid, eio in participants if self._ways.by_deltas(sid)]
         sent: list[tuple[list[str], Any]] = []
         if for_lists:
             body = room_list.peer_list(view)

@@ -106,6 +106,8 @@ class JoinRoom(Incoming):
     """Over Socket.IO: the last kept broadcast that was heard; those after it are told."""
     states: bool = False
     """Over Socket.IO: whether to hear the states of others."""
+    data_notices: bool = True
+    """Over Socket.IO: false spares notices of data, which lists and changes have as well."""
 
 
 def _one_of(*keys: str) -> ConfigDict:

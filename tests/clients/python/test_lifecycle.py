@@ -118,6 +118,20 @@ def test_kept_broadcasts_go_on_where_a_lost_connection_ended_them(
     assert [one for one in all_of_it if one != "own"] == ["before", *heard]
 
 
+def test_data_is_told_once_to_who_wants_no_notices_of_it(client: NewClient, room: str) -> None:
+    ada, bob = client("ada"), client("bob", data_notices=False)
+    notices: list[Any] = []
+    for name in ("user_data_updated", "room_data_updated"):
+        bob.client.on(name, notices.append)
+    for one in (ada, bob):
+        one.call("join", room)
+    ada.call("update", {"n": 1})
+    ada.call("update_room_data", {"n": 1})
+    bob.call("wait_for", lambda c: c.room_data == {"n": 1})
+    assert {peer["peer_id"]: peer["user_data"] for peer in bob.client.peers}["ada"] == {"n": 1}
+    assert notices == []
+
+
 def test_states_are_seen_by_others_and_told_again_after_a_lost_connection(
     open_server: LiveServer, line: NewLine, client: NewClient, room: str
 ) -> None:
