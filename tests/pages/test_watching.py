@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import requests
 
 from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from tests.pages.over_rest import join_over_rest
 from tests.support.clients import events, hears
 
@@ -58,3 +61,36 @@ def test_watching_something_else_ends_watching_the_first(
 def test_a_name_that_no_room_can_have_is_refused(connect: Connect, site: LiveServer) -> None:
     answer = connect(site).call("watch", {"room_name": "a/b"})
     assert (answer["ok"], answer["code"], answer["field"]) == (False, "invalid_field", "room_name")
+
+
+@pytest.mark.parametrize("server", ["eventlet", "threading"])
+def test_a_page_that_asks_when_it_hears_of_a_change_is_shown_it_whoever_else_has_asked(
+    connect: Connect, new_server: Callable[..., LiveServer], server: str, room: str
+) -> None:
+    live = new_server(server)
+    watcher = connect(live)
+    watcher.call("watch", {"room_name": room})
+    url = f"{live.url}/rooms/{room}/live"
+    chance = random.Random(1)
+    kind = "remove"
+    for number in range(40):
+        mark = f"mark-{number}"
+        kind = "update" if kind == "remove" else chance.choice(["join", "update", "remove"])
+        heard = len(events(watcher, "room_changed"))
+        # Somebody else's page has just asked.
+        for _ in range(chance.choice([0, 1, 3])):
+            assert requests.get(url, timeout=10).ok
+        if kind == "remove":
+            path = f"{live.url}/api/webrtc/rooms/{room}"
+            assert requests.delete(path, timeout=10).ok
+        else:
+            join_over_rest(live, room, mark if kind == "join" else "ada", role=mark)
+        eventually(
+            lambda heard=heard: len(events(watcher, "room_changed")) > heard,  # type: ignore[misc]
+            "the change is told",
+        )
+        shown = [requests.get(url, timeout=10).text for _ in range(2)]
+        if kind == "remove":
+            assert not any("ada" in one for one in shown), number
+        else:
+            assert all(mark in one for one in shown), (kind, number)

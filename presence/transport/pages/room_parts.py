@@ -19,6 +19,8 @@ from presence.transport.pages.text_filters import slug
 
 # The parts that are swapped whole; the people are looked at one by one.
 _WHOLE = ("summary", "data", "files", "activity")
+# For how many kinds of readers what was rendered of one reading is kept.
+_MOST_RENDERED = 40
 # Times are worded anew by the page itself.
 _TIMES = re.compile(r">[^<]*</time>")
 _HAVE = re.compile(rf"(\d{{1,18}})\.([0-9a-f]{{10}})((?:\.[0-9a-f]{{10}}){{{len(_WHOLE)}}})")
@@ -88,7 +90,15 @@ def _have(seen: dict[str, Any], parts: dict[str, str]) -> Have:
 
 
 def _part(name: str, seen: dict[str, Any]) -> str:
-    return render_template(f"room_{name}.html", **seen)
+    """Return a part that is swapped whole, as it was rendered for another page if that was so."""
+    rendered: dict[Any, str] = seen["rendered"]
+    depends_on = name, seen["me"], seen["may_join"], seen["server_url"]
+    part = rendered.get(depends_on)
+    if part is None:
+        part = render_template(f"room_{name}.html", **seen)
+        if len(rendered) < _MOST_RENDERED:
+            rendered[depends_on] = part
+    return part
 
 
 def _hash(text: str) -> str:

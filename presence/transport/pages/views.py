@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import functools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 
@@ -23,10 +35,11 @@ from presence.transport.admission import error_handlers, error_page, request_acc
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.admission.security_headers import protect_page
 from presence.transport.pages import qr_codes, room_parts, text_filters
-from presence.transport.process.runtime import runtime
+from presence.transport.process.runtime import Runtime, runtime
 from presence.transport.wire import messages
 from presence.transport.wire.messages import RoomAddress
 from presence.transport.wire.needs import needs, public
+from presence.transport.wire.room_list import RoomList
 
 bp = Blueprint("pages", __name__)
 text_filters.init_app(bp)
@@ -38,6 +51,10 @@ SHOWN_FILES = 60
 SHOWN_ACTIVITY = 30
 # A page keeps the data of so many people up to date that somebody opened there.
 MOST_OPENED = 20
+# For how long, and of how many rooms, what was read for one page is shown on others.
+_SHARED_SECONDS = 0.5
+_MOST_READ = 32
+_EXTENSION = "presence-page-reads"
 
 bp.after_request(protect_page)
 
@@ -147,7 +164,7 @@ def room_fragment(room_name: str) -> str | tuple[str, int]:
     """Return what a room's page does not have yet of the parts that change by themselves."""
     before = room_parts.parse(request.args.get("have", ""))
     opened = set(request.args.getlist("open")[:MOST_OPENED])
-    return room_parts.changes(_room(room_name), before, opened) or ("", 204)
+    return room_parts.changes(_room(room_name, shared=True), before, opened) or ("", 204)
 
 
 # Drawing a large one takes some hundredths of a second.
@@ -189,11 +206,57 @@ def _rooms() -> dict[str, Any]:
     return {"shown": shown, "hours": hours, "newest": newest, "totals": totals, **seen}
 
 
-def _room(room_name: str) -> dict[str, Any]:
-    """Read what a room's page shows; a room that nobody has joined yet is an empty one."""
+def _room(room_name: str, *, shared: bool = False) -> dict[str, Any]:
+    """Read what a room's page shows; a room that nobody has joined yet is an empty one.
+
+    What is `shared` was perhaps read for another page that asked since the last announcement.
+    """
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
     if _is_veiled():
         return _unknown_room(name)
+    read = _reads().of(name) if shared else _read(name)
+    view = read.view
+    me = request.args.get("me", "")
+    # Whoever looks is pinned to the top, and does not look for themselves among a hundred.
+    active = sorted((peer for peer in view.peers if peer.is_active), key=lambda p: p.peer_id != me)
+    inactive = sorted(
+        (peer for peer in view.peers if not peer.is_active), key=_last_seen, reverse=True
+    )
+    return {
+        "room": view,
+        "exists": read.exists,
+        "room_data": read.data.data,
+        "room_data_by": _username(view, read.data.changed_by),
+        "active": active,
+        "inactive": inactive[:SHOWN_INACTIVE],
+        "more_inactive": max(0, len(inactive) - SHOWN_INACTIVE),
+        "files": read.files,
+        "entries": read.entries,
+        "hour": read.hour,
+        "file_count": sum(len(peer.files) for peer in view.peers),
+        "room_files": _room_files(view),
+        "may_join": request_access.allows(JOIN, name),
+        "me": me,
+        "server_url": _server_url(),
+        "rendered": read.rendered,
+    }
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read of a room, whoever asks."""
+
+    exists: bool
+    view: RoomView
+    data: room_data.Kept
+    files: Sequence[Any]
+    entries: Sequence[Any]
+    hour: list[int]
+    # What pages show of it, for `room_parts`.
+    rendered: dict[Any, str] = field(default_factory=dict)
+
+
+def _read(name: str) -> _Read:
     runtime().diary.catch_up()
     with database.reading() as session:
         try:
@@ -207,29 +270,47 @@ def _room(room_name: str) -> dict[str, Any]:
         stored = files.of_room(session, name, SHOWN_FILES)
         entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
         hour = occupancy.last_hour(session, [room_id])[room_id]
-    me = request.args.get("me", "")
-    # Whoever looks is pinned to the top, and does not look for themselves among a hundred.
-    active = sorted((peer for peer in view.peers if peer.is_active), key=lambda p: p.peer_id != me)
-    inactive = sorted(
-        (peer for peer in view.peers if not peer.is_active), key=_last_seen, reverse=True
-    )
-    return {
-        "room": view,
-        "exists": exists,
-        "room_data": data.data,
-        "room_data_by": _username(view, data.changed_by),
-        "active": active,
-        "inactive": inactive[:SHOWN_INACTIVE],
-        "more_inactive": max(0, len(inactive) - SHOWN_INACTIVE),
-        "files": stored,
-        "entries": entries,
-        "hour": hour,
-        "file_count": sum(len(peer.files) for peer in view.peers),
-        "room_files": _room_files(view),
-        "may_join": request_access.allows(JOIN, name),
-        "me": me,
-        "server_url": _server_url(),
-    }
+    return _Read(exists, view, data, stored, entries, hour)
+
+
+class _Reads:
+    """What was read for pages since their rooms were last announced, which is when pages ask.
+
+    So ten pages that watch a busy room read it once. Not where others change rooms as well: a page
+    may have heard of a change from another worker that this one has not heard of yet.
+    """
+
+    def __init__(self, run: Runtime) -> None:
+        self._is_alone = not run.settings.has_shared_database
+        self._kept: dict[str, tuple[float, _Read]] = {}
+        self._announcements = 0
+        # Before those that have pages ask.
+        run.announcer.listeners.insert(0, self._forget)
+
+    def of(self, name: str) -> _Read:
+        """Return what there is to be shown of a room."""
+        until, kept = self._kept.get(name, (0.0, None))
+        if kept is not None and time.monotonic() < until:
+            return kept
+        before = self._announcements
+        read = _read(name)
+        if self._is_alone and self._announcements == before:
+            if len(self._kept) >= _MOST_READ:
+                self._kept.clear()
+            self._kept[name] = time.monotonic() + _SHARED_SECONDS, read
+        return read
+
+    def _forget(self, view: RoomList) -> None:
+        self._announcements += 1
+        self._kept.pop(view.name, None)
+
+
+def _reads() -> _Reads:
+    extensions = current_app.extensions
+    found: _Reads | None = extensions.get(_EXTENSION)
+    if found is None:
+        found = extensions[_EXTENSION] = _Reads(runtime())
+    return found
 
 
 def _room_files(view: RoomView) -> frozenset[str] | None:
@@ -266,6 +347,7 @@ def _unknown_room(name: str) -> dict[str, Any]:
         "may_join": True,
         "me": "",
         "server_url": _server_url(),
+        "rendered": {},
     }
 
 
