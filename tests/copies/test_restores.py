@@ -116,7 +116,7 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     new = archives.NewArchive(tmp_path / "rows")
     for name, columns in {
         "peers": {"away_reason", "grants"},
-        "recoveries": {"states"},
+        "recoveries": {"states", "data_notices"},
         "rooms": {
             "is_made",
             "keep_inactive",

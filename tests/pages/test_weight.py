@@ -13,6 +13,7 @@ import requests
 from flask.testing import FlaskClient
 
 from local_cluster.live_server import LiveServer
+from local_cluster.waiting import eventually
 from presence.transport.pages import bundles
 from presence.transport.pages.text_filters import slug
 from tests.pages.conftest import Visit
@@ -112,6 +113,8 @@ def test_a_page_is_told_only_what_it_does_not_have(client: FlaskClient) -> None:
     first = have_of(read(client, "/rooms/studio"))
     assert ask(first).status_code == 204
     join(client, "studio", "bo", "Bo", n=2)
+    # A page asks when it hears of a change.
+    eventually(lambda: ask(first).status_code == 200, "the change is announced")
     changed = ask(first).text
     assert ("Bo</bdi>" in changed, "Ada</bdi>" in changed.split("activity")[0]) == (True, False)
     assert ("n 2" in changed, 'class="tree"' in changed) == (True, False)
@@ -121,6 +124,7 @@ def test_a_page_is_told_only_what_it_does_not_have(client: FlaskClient) -> None:
     assert 'class="tree"' in ask(second, open=slug("bo")).text
     # Somebody new has a place in the list, and so does who was lost with the database.
     join(client, "studio", "cem", "Cem")
+    eventually(lambda: "Cem</bdi>" in ask(second).text, "the change is announced")
     assert "Ada</bdi>" in ask(second).text
     for unknown in ("", "x", f"99999{first}", "1.2.3"):
         assert "Ada</bdi>" in ask(unknown).text, unknown
