@@ -32,7 +32,8 @@ from sqlalchemy.orm import Session
 
 from presence.config import Settings
 from presence.storage import maintenance, postgresql, round_trips, transactions
-from presence.storage.models import Base, UtcDateTime, db
+from presence.storage.instants import UtcDateTime
+from presence.storage.models import Base, db
 
 # Waiting inside SQLite stops every greenlet of the process, so it is kept short; `writing` tries
 # again, letting the others run in between.

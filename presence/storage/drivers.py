@@ -35,6 +35,14 @@ class Compiled:
             bound[name] = process(bound[name])
         return bound
 
+    def parameters(self, values: dict[str, Any]) -> tuple[str, Any]:
+        """Return the SQL and what the driver takes with it."""
+        bound = self.bound(values)
+        if self.many is None and self.order is not None:
+            return self.sql, [bound[name] for name in self.order]
+        sql, order = self.expanded(bound)
+        return sql, bound if order is None else [bound[name] for name in order]
+
     def expanded(self, values: dict[str, Any]) -> tuple[str, Sequence[str] | None]:
         """Return the SQL and the order of values with a place for each item of the list."""
         if self.many is None:
@@ -67,9 +75,7 @@ class Driver:
 
     def ask(self, statement: Compiled, values: dict[str, Any]) -> Any:
         """Run a statement; return its cursor."""
-        bound = statement.bound(values)
-        sql, order = statement.expanded(bound)
-        parameters: Any = bound if order is None else [bound[name] for name in order]
+        sql, parameters = statement.parameters(values)
         cursor = self.connection.cursor()
         try:
             cursor.execute(sql, parameters)

@@ -33,9 +33,9 @@ from presence.domain.peers.results import Updated
 from presence.domain.rooms import rooms
 from presence.domain.rooms.lists import Change, Known
 from presence.storage import database
+from presence.storage.instants import text_of_instant
 from presence.storage.models import Peer, PeerSession, Room
 from presence.storage.prepared import Prepared, asks_by_messages
-from presence.storage.text_columns import text_of_instant
 
 # For how long several steps at once wait for a room that somebody else is changing. Each of them
 # goes its own way after that, and waits for nobody's room but its own.

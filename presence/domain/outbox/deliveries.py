@@ -34,10 +34,10 @@ from sqlalchemy.orm import Session, aliased
 from presence.domain.outbox import event_log
 from presence.domain.outbox.event_log import Told
 from presence.storage import database
+from presence.storage.instants import UtcDateTime
 from presence.storage.models import (
     REASON_LENGTH,
     Event,
-    UtcDateTime,
     WebhookFailure,
     WebhookQueue,
     Worker,

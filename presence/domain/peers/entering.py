@@ -17,7 +17,7 @@ from presence.domain.rooms.lists import Change, Head, ListedPeer
 from presence.domain.rooms.rooms import LockedRoom, Maker
 from presence.domain.values import user_data
 from presence.errors import RoomNotFound, RoomNotMade
-from presence.storage.text_columns import text_of_instant
+from presence.storage.instants import text_of_instant
 
 
 @dataclass(frozen=True, slots=True)

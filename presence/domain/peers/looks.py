@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session, aliased
 from presence.domain.rooms import lists, quotas, rooms
 from presence.domain.rooms.lists import ListedPeer
 from presence.domain.values.user_data import json_of
-from presence.storage.models import Ban, Closing, File, Peer, PeerSession, Room, Usage, UtcDateTime
+from presence.storage.instants import UtcDateTime, instant_text, text_of_instant
+from presence.storage.models import Ban, Closing, File, Peer, PeerSession, Room, Usage
 from presence.storage.prepared import ChangedHere, Prepared, Row
-from presence.storage.text_columns import instant_text, text_of_instant
 
 
 class PeerRow(NamedTuple):

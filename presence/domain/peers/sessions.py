@@ -27,7 +27,8 @@ from presence.domain.rooms import activity, occupancy, rooms
 from presence.domain.rooms.lists import Change
 from presence.domain.values import clock
 from presence.errors import NotJoined
-from presence.storage.models import Peer, PeerSession, Room, UtcDateTime
+from presence.storage.instants import UtcDateTime
+from presence.storage.models import Peer, PeerSession, Room
 from presence.storage.prepared import Prepared
 
 # Why sessions end, as lists and the activity of rooms tell it.

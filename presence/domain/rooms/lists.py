@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from presence.errors import RoomNotFound
+from presence.storage.instants import instant_text
 from presence.storage.models import File, Peer, PeerSession, Room
 from presence.storage.prepared import Prepared, Row
 from presence.storage.tables.room_data import RoomData
-from presence.storage.text_columns import instant_text, json_text
 
 # Of rooms that never were at this version, everything has changed since.
 NEVER = -1
@@ -212,7 +212,7 @@ def _peers() -> Select[int, int, str, str, str, str, str, int, str | None, str |
         Peer.username,
         instant_text(Peer.joined_at),
         instant_text(Peer.last_seen),
-        json_text(Peer.user_data),
+        cast(Peer.user_data, Text),  # not parsed on its way into a list
         select(func.count()).where(PeerSession.peer_row_id == Peer.id).scalar_subquery(),
         Peer.away_reason,
         Peer.grants,

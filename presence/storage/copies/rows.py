@@ -33,7 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from presence.storage.models import UtcDateTime, db
+from presence.storage.instants import UtcDateTime
+from presence.storage.models import db
 
 Row = Sequence[Any]
 # Rows that are read, or written, in one go.

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from presence.storage.models import USERNAME_LENGTH, Base, Name, RowId, UtcDateTime
+from presence.storage.instants import UtcDateTime
+from presence.storage.models import USERNAME_LENGTH, Base, Name, RowId
 
 
 class Broadcast(Base):

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from presence.storage.models import Base, UtcDateTime
+from presence.storage.instants import UtcDateTime
+from presence.storage.models import Base
 
 
 class IdempotencyKey(Base):

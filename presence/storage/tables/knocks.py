@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from presence.storage.instants import UtcDateTime
 from presence.storage.models import (
     REASON_LENGTH,
     USERNAME_LENGTH,
@@ -15,7 +16,6 @@ from presence.storage.models import (
     JsonObject,
     Name,
     RowId,
-    UtcDateTime,
 )
 
 

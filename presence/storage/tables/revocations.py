@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from presence.storage.models import NAME_LENGTH, Base, Name, RowId, UtcDateTime
+from presence.storage.instants import UtcDateTime
+from presence.storage.models import NAME_LENGTH, Base, Name, RowId
 
 
 class Revocation(Base):

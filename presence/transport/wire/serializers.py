@@ -34,7 +34,7 @@ def unix_time(seconds: float) -> str:
 
 
 def timestamp_of_text(instant: str) -> str:
-    """Return the same of an instant that was read as text (see `storage.text_columns`)."""
+    """Return the same of an instant that was read as text (see `storage.instants`)."""
     return f"{instant[:10]}T{instant[11:23]}Z"
 
 
