@@ -53,13 +53,13 @@ class _InstantText(TypeDecorator[str]):
         kind = String() if dialect.name == "sqlite" else DateTime(timezone=True)
         return dialect.type_descriptor(kind)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> str | None:
         """Return the text of an instant."""
-        if value is None:
-            return None
-        if isinstance(value, datetime):
-            return text_of_instant(value)
-        return str(value)
+        return None if value is None else text_of_instant(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Return what makes the text of what the driver gives, which SQLite's gives as it is."""
+        return None if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
 
 class _Last:

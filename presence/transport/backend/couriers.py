@@ -15,6 +15,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 
 from sqlalchemy.orm import Session
 
@@ -251,9 +253,9 @@ class Couriers:
                 queues.hurry(session, sender.key)
             log.info("the webhook %s takes events again", sender.name)
         now, latency = time.time(), self._run.counters.webhook_latency
-        for event in batch.events:
-            at = datetime.fromisoformat(f"{event.at}+00:00").timestamp()
-            latency.observe(max(0.0, now - at))
+        for text, events in groupby(batch.events, attrgetter("at")):
+            at = datetime.fromisoformat(f"{text}+00:00").timestamp()
+            latency.observe(max(0.0, now - at), len(list(events)))
         return following
 
     def _note_refusal(self, sender: Sender, batch: Batch, answer: Answer) -> None:

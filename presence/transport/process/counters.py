@@ -28,10 +28,10 @@ class Histogram:
         self.counts = [0] * (len(self.bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count one value, or as many of them."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += times * value
 
 
 class Counters:
