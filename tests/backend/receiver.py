@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import sys
 import threading
 import time
@@ -45,6 +46,9 @@ def hook() -> Any:
             return "", 307, {"Location": "/elsewhere"}
         elif how == "long":
             answer = "x" * 10_000_000  # and has taken them: other rooms' may be among them
+        elif how == "stumble":
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return ""
         elif how is not None:
             return "no", int(how)
     message = request.headers["webhook-id"]

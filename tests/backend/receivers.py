@@ -47,6 +47,7 @@ class Receiver:
     def behave(self, **rooms: str) -> None:
         """Answer so to events of these rooms: a status, ``hang``, ``redirect`` or ``long``.
 
+        ``stumble`` breaks the connection off, as who crashes over them does.
         ``late`` takes them, but 15 seconds after they came, and ``slow`` within half a second.
 
         ``everywhere`` stands for all rooms.

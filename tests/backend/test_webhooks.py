@@ -139,6 +139,23 @@ def test_one_room_that_fails_holds_up_no_other(new_server: NewServer, receiver: 
         assert versions == sorted(versions)
 
 
+def test_one_room_over_which_a_backend_stumbles_holds_up_no_other(
+    new_server: NewServer, receiver: Receiver
+) -> None:
+    receiver.behave(bad="stumble")
+    server = new_server(**receiver.settings)
+    rest = Rest(server)
+    rest.join("bad", "ada")
+    eventually(lambda: "it broke off" in flask(server, "status"), "what fails is shown")
+    for number in range(3):
+        rest.join("bad", f"p{number}")
+        rest.join("good", f"p{number}")
+        eventually(partial(has, receiver, "good", number + 2), "it arrives", 10)
+    assert receiver.all("bad") == []
+    receiver.behave()
+    eventually(lambda: len(receiver.first("bad")) == 5, "all of the bad room arrives", 60)
+
+
 def test_one_webhook_that_is_away_holds_up_no_other_and_gets_all_when_it_is_back(
     new_server: NewServer, new_receiver: NewReceiver
 ) -> None:

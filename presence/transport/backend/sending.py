@@ -5,28 +5,31 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from standardwebhooks.webhooks import Webhook
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    InvalidHeader,
     NewConnectionError,
+    ProtocolError,
     ReadTimeoutError,
 )
 
 from presence.config import VERSION
 from presence.domain.outbox.event_log import Told
-from presence.transport.backend import event_bodies
+from presence.transport.backend import bounded_requests, event_bodies
 
 _CONNECT_SECONDS = 3.0
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS = bounded_requests.SECONDS
 # What is read of an answer, so that its connection can be used again.
 _MOST_READ = 16 * 1024
 _MOST_RETRY_AFTER = 3600
@@ -50,8 +53,9 @@ class Answer:
 def name_of(url: str) -> str:
     """Return a webhook's address without what may be a secret, for people to read."""
     parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
 def key_of(url: str) -> str:
@@ -66,7 +70,8 @@ class Sender:
         self.key, self.name = key_of(url), name_of(url)
         self._url = url
         self._signers = [Webhook(secret) for secret in secrets]
-        self._pool = urllib3.PoolManager(
+        self._credentials = _credentials_of(url)
+        self._pool = bounded_requests.pool_manager(
             num_pools=1,
             maxsize=connections,
             retries=False,
@@ -115,7 +120,17 @@ class Sender:
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(s.sign(message_id, now, text) for s in self._signers),
+            **self._credentials,
         }
+
+
+def _credentials_of(url: str) -> dict[str, str]:
+    """Return what tells the user and password of an address (RFC 7617), if it has any."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _read_a_little(response: urllib3.BaseHTTPResponse) -> None:
@@ -142,11 +157,14 @@ def _retry_after(text: str) -> float | None:
 def _unanswered(error: Exception) -> Answer:
     """Return why there was no answer, in a few words and without the address.
 
-    A backend that took the request and says nothing may have stumbled over one room's events.
+    A backend that took the connection, and says nothing or what is no answer, may have stumbled
+    over one room's events.
     """
     cause = getattr(error, "reason", None) or error
     if isinstance(cause, (ReadTimeoutError, TimeoutError)):
         return Answer("it did not answer in time")
+    if isinstance(cause, (ProtocolError, InvalidHeader)):
+        return Answer(f"it broke off, or did not answer as HTTP has it ({type(cause).__name__})")
     if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
         return Answer("it cannot be reached in time", is_away=True)
     return Answer(f"it cannot be reached ({type(cause).__name__})", is_away=True)
