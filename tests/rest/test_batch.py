@@ -65,11 +65,11 @@ def test_what_is_not_for_a_batch_is_refused_where_it_stands(locked: LiveServer) 
     paths = (BATCH, "/api/webrtc/upload", "/api/webrtc/uploads", "/api/webrtc/tokens", ROOMS)
     answer = send(
         locked,
-        *({"path": path} for path in (*paths, f"{ROOMS}/%ff/join", "/api/webrtc/nothing")),
+        *({"path": path} for path in (*paths, "/api/webrtc/nothing")),
         put("after"),
     )
     said = answer.json()["responses"]
-    assert [one["status"] for one in said] == [422] * 7 + [201]
+    assert [one["status"] for one in said] == [422] * 6 + [201]
     assert {one["body"]["field"] for one in said[:-1]} == {"path"}
     for wrong in ([], [{"path": "/"}], [put("x")] * 101, [put("x"), 1], [{"method": "GET"}]):
         refused = send(locked, *wrong)
@@ -119,3 +119,67 @@ def test_a_key_is_for_the_whole_and_what_was_done_is_not_done_again(locked: Live
     assert {one["status"] for one in cut} == {201, 429}
     rest = send(locked, *many, key="p", address="192.0.2.79").json()["responses"]
     assert {one["status"] for one in rest} == {201}
+
+
+# What JSON can hold and hardly any program writes.
+ODD_VALUES = (
+    *(
+        "1",
+        "NaN",
+        "-Infinity",
+        "1e400",
+        str(2**64),
+        str(10**400),
+        '"\\ud800"',
+        '"\\u0000"',
+        '"\\udc00\\ud800"',
+    ),
+    *(
+        '{"\\ud800": 1}',
+        '{"a": NaN, "a": 1}',
+        "[" * 300 + "]" * 300,
+        '{"a":' * 300 + "1" + "}" * 300,
+    ),
+    *('"' + "\u20ac" * 40_000 + "\\ud800" + '"', "null", "[[], {}]", "-0.0", "1.0"),
+)
+# How an address can be written, well and badly.
+ODD_ENDS = (
+    "",
+    "?a=%ff",
+    "?%ff",
+    "?a=\u20ac",
+    "?\u20ac=%E2%82%AC",
+    "?a=b c",
+    "?a=%00",
+    "#b",
+    "?a#b",
+    "?%",
+    "?a=%0d%0aX:y",
+)
+
+
+def test_each_is_read_as_it_is_alone(locked: LiveServer) -> None:
+    """Whatever its values and address are the answer is the same, and the next one is done."""
+    made = token("root", "*", "admin")
+    ask(locked, "PUT", f"{ROOMS}/odd", made, json={})
+    path = f"{ROOMS}/odd/broadcast"
+    tried = [(path, f'{{"event": "e", "data": {value}}}') for value in ODD_VALUES]
+    tried += [(path, f'{{"event": {value}, "data": 1}}') for value in ODD_VALUES]
+    tried += [(path, value) for value in ODD_VALUES if value != "null"]  # that is no body
+    tried += [(path + end, '{"event": "e", "data": 1}') for end in ODD_ENDS]
+    tried += [(f"{ROOMS}/{name}/broadcast", "{}") for name in ("%ff", "%ed%a0%80", "%00", "\u20ac")]
+    headers = {**bearer(made), "X-Forwarded-For": "192.0.2.90"}
+    for number, (where, body) in enumerate(tried):
+        if number % 40 == 0:
+            headers["X-Forwarded-For"] = f"192.0.2.{90 + number // 40}"
+        alone = requests.post(locked.url + where, body.encode(), headers=headers, timeout=20)
+        beside = f'{{"path": "{path}", "body": {{"event": "e", "data": 1}}}}'
+        items = f'{{"path": "{where}", "body": {body}}}, {beside}'
+        answer = requests.post(
+            locked.url + BATCH, f'{{"requests": [{items}]}}'.encode(), headers=headers, timeout=20
+        )
+        assert answer.status_code == 200, (where, body[:80], answer.text)
+        first, second = answer.json()["responses"]
+        assert first == {"status": alone.status_code, "body": alone.json()}, (where, body[:80])
+        assert alone.status_code < 500
+        assert second["status"] == 200

@@ -52,7 +52,7 @@ class Paths:
         _read_anew(environ)
         told = bool(self._proxies and not self._prefix and environ.get(_FORWARDED))
         try:
-            _check_encoding(environ)
+            check_encoding(str(environ.get("PATH_INFO", "")), str(environ.get("QUERY_STRING", "")))
             prefix = forwarded_prefix(environ, self._proxies) if told else self._prefix
             if not prefix:
                 _check_place(environ)
@@ -136,14 +136,13 @@ def _check_place(environ: WSGIEnvironment) -> None:
         raise PrefixUnknown(found[1])
 
 
-def _check_encoding(environ: WSGIEnvironment) -> None:
+def check_encoding(path: str, query: str) -> None:
     """Raise `AddressUnreadable` for a path or query that is not in UTF-8.
 
+    They are as PEP 3333 has them: each character is one byte, and those of the query are escaped.
     Read with what is wrong replaced, two names would become one.
     """
-    path, query = str(environ.get("PATH_INFO", "")), str(environ.get("QUERY_STRING", ""))
     try:
-        # As PEP 3333 has it, each character of these is one byte.
         if not path.isascii():
             path.encode("latin-1").decode()
         if _ESCAPED.search(query):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 from flask import Blueprint, Flask, current_app, request
@@ -18,12 +18,13 @@ from presence.errors import (
     PresenceError,
     Waiting,
 )
+from presence.transport.admission import request_paths
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.backend import once
 from presence.transport.backend.once import PART, Part
 from presence.transport.engine.draining import yield_to_others
 from presence.transport.process.hinting import json_body
-from presence.transport.wire import described, messages, server_responses
+from presence.transport.wire import described, json_codec, messages, server_responses
 from presence.transport.wire.messages import Incoming
 from presence.transport.wire.needs import needs_token
 from presence.transport.wire.serializers import Body
@@ -34,6 +35,8 @@ bp = Blueprint("batch_api", __name__)
 _MOST_ANSWERED = 4_000_000
 # What an environment has of one request and not of another.
 _OF_ONE_REQUEST = ("HTTP_IDEMPOTENCY_KEY", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
+# What an address is made of once it is escaped (RFC 3986): the rest is.
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _REFUSED = "must be the address of a route that changes something and takes JSON, as in /docs/api."
 
 # Changes in one batch.
@@ -129,19 +132,25 @@ def _answer(app: Flask, item: BatchItem, part: Part | None) -> tuple[Body, int]:
 
 
 def _environ(app: Flask, item: BatchItem) -> Body:
-    """Return the environment of one request; raises `InvalidField` where it is not for a batch."""
-    path, _, query = item.path.partition("?")
+    """Return the environment of one request.
+
+    Raises `InvalidField` where it is not for a batch, and `AddressUnreadable`.
+    """
+    address = quote(item.path.partition("#")[0], safe=_ASCII)
+    path, _, query = address.partition("?")
+    raw = unquote_to_bytes(path).decode("latin-1")
+    request_paths.check_encoding(raw, query)
+    decoded = raw.encode("latin-1").decode()
     try:
-        decoded = unquote_to_bytes(path).decode()
         adapter = app.url_map.bind("", script_name="/", url_scheme="http")
         endpoint, _values = adapter.match(decoded, method=item.method)
-    except (UnicodeError, HTTPException):
+    except HTTPException:
         raise InvalidField("path", _REFUSED) from None
     declared = getattr(app.view_functions[endpoint], "declared", None)
     is_batch = endpoint.rpartition(".")[0] == bp.name
     if declared is None or not declared.takes_key or is_batch:
         raise InvalidField("path", _REFUSED)
-    body = b"" if item.body is None else orjson.dumps(item.body)
+    body = b"" if item.body is None else _bytes_of(item.body)
     whole = request.environ
     environ = {
         name: value
@@ -150,16 +159,24 @@ def _environ(app: Flask, item: BatchItem) -> Body:
     }
     return environ | {
         "REQUEST_METHOD": item.method,
-        "PATH_INFO": decoded.encode().decode("latin-1"),
+        "PATH_INFO": raw,
         "QUERY_STRING": query,
-        "RAW_URI": item.path,
-        "REQUEST_URI": item.path,
+        "RAW_URI": address,
+        "REQUEST_URI": address,
         "CONTENT_TYPE": "application/json",
         "CONTENT_LENGTH": str(len(body)),
         "HTTP_ACCEPT": "application/json",
         "wsgi.input": io.BytesIO(body),
         "wsgi.input_terminated": True,
     }
+
+
+def _bytes_of(body: Any) -> bytes:
+    """Return JSON of which the request's reader makes the same again; raises `InvalidField`."""
+    try:
+        return json_codec.dumps_as_read(body)
+    except ValueError:
+        raise InvalidField("body", "is nested too deeply.") from None
 
 
 def _is_passing(answer: Body) -> bool:

@@ -60,6 +60,24 @@ def dumps(value: Any, *_args: Any, **_kwargs: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def dumps_as_read(value: Any) -> bytes:
+    """Serialise what `loads` has read, so that it reads the same again; raises `ValueError`.
+
+    What only Python writes stays what it is, where `dumps` would refuse it or make it null.
+    """
+    try:
+        encoded = orjson.dumps(value)
+        if orjson.loads(encoded) == value:
+            return encoded
+    except (orjson.JSONEncodeError, orjson.JSONDecodeError):
+        pass
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return text.encode("utf-8", "surrogatepass")
+
+
 def loads(text: str | bytes, *_args: Any, **_kwargs: Any) -> Any:
     """Parse JSON, accepting what only Python writes; raises `ValueError` for anything else.
 
