@@ -20,7 +20,7 @@ from presence.domain.rooms import activity
 from presence.domain.values import json_values, key_hints, names, user_data
 from presence.errors import InvalidField, InvalidJson, RoomDataTooLarge
 from presence.storage.models import NAME_LENGTH, USERNAME_LENGTH
-from presence.transport.wire import field_docs
+from presence.transport.wire import field_docs, wording
 
 
 def _name(value: object, info: ValidationInfo) -> str:
@@ -323,7 +323,7 @@ def parse(model: type[Message], data: object, max_user_data_bytes: int = 0) -> M
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise InvalidField(field, "is required, and was not given.") from None
-        raise InvalidField(field, _reason(first["msg"])) from None
+        raise InvalidField(field, wording.reason(first)) from None
 
 
 def hinted(data: object, model: type[BaseModel] | None) -> dict[str, list[str]]:
@@ -380,8 +380,3 @@ def parse_join(data: object, path_room_name: str, max_user_data_bytes: int) -> J
 def _check_asks(update: BaseModel, field: str) -> None:
     if not update.model_fields_set & {field, "remove", "replace"}:
         raise InvalidField(field, "is required, unless “remove” names keys to delete.")
-
-
-def _reason(message: str) -> str:
-    """Turn pydantic's ``Input should be …`` into the end of a sentence about the field."""
-    return message.replace("Input should be", "must be", 1).rstrip(".") + "."

@@ -1,10 +1,12 @@
-"""Words for logs, commands and pages: numbers with their nouns, and why a database fails."""
+"""Words for logs, commands and pages: numbers with nouns, why a database fails or a field is wrong."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+
+from pydantic_core import ErrorDetails
 
 from presence.config import Settings
 
@@ -62,4 +64,25 @@ _OF_SERVERS = {
     "DATABASE_URL, or let PostgreSQL take them (pg_hba.conf).",
     "permission denied": "Let its user make tables: GRANT USAGE, CREATE ON SCHEMA public TO ….",
     "": "Start PostgreSQL, or correct host and port in DATABASE_URL.",
+}
+
+
+def reason(error: ErrorDetails) -> str:
+    """Turn pydantic's ``Input should be …`` into the end of a sentence about the field."""
+    known = _REASONS.get(error["type"])
+    if known is not None:
+        return known
+    message = _SUBJECT.sub("must ", error["msg"], count=1).replace(" after validation", "")
+    if isinstance(error["input"], str):
+        message = _ITEMS.sub(r"\1character", message)
+    return message.rstrip(".") + "."
+
+
+# How pydantic begins, and what it calls the characters of a text that it was not told is one.
+_SUBJECT, _ITEMS = re.compile(r"^\w+ should "), re.compile(r"(\d )item")
+_REASONS = {
+    "model_type": "must be a JSON object.",
+    "dict_type": "must be a JSON object.",
+    "list_type": "must be a JSON list.",
+    "string_unicode": "must be valid Unicode; it contains half of a surrogate pair.",
 }
