@@ -10,6 +10,7 @@ import base64
 import ipaddress
 import math
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -304,8 +305,8 @@ def check_webhook_urls(text: str) -> None:
     for url in listed(text):
         if not (_is_url(url, ("http", "https")) and _has_place(url)):
             raise ValueError(
-                "must be addresses that begin with https:// (or http://) and have a host, "
-                "separated by commas."
+                "must be addresses that begin with https:// (or http://), have a host and no “#”, "
+                "separated by commas; a comma in one is written %2C."
             )
 
 
@@ -336,13 +337,31 @@ def event_types(text: str) -> frozenset[str]:
 
 
 def check_event_rooms(text: str) -> None:
-    """Refuse what is no name of a room and no pattern."""
-    for pattern in listed(text):
-        if len(pattern) > 256 or re.search(r"\\(?!\*)", pattern):
+    """Refuse what is no name of a room and no pattern, and what names none at all."""
+    patterns = listed(text)
+    if not patterns:
+        raise ValueError("must name a room, or a pattern; * stands for all rooms.")
+    for pattern in patterns:
+        literal = unicodedata.normalize("NFC", pattern.replace("\\*", "x"))
+        is_name = "*" not in literal
+        if (
+            len(pattern) > 256
+            or re.search(r"[/\\]", literal)
+            or (is_name and (len(literal) > 128 or literal in (".", "..") or not _shows(literal)))
+        ):
             raise ValueError(
-                "must be names of rooms and patterns of up to 256 characters; a backslash may "
-                "stand only before an asterisk."
+                "must be names of rooms (of up to 128 characters) and patterns (256), and "
+                f"{quoted(pattern)} is neither; none has a slash, and a backslash may stand only "
+                "before an asterisk."
             )
+
+
+def _shows(name: str) -> bool:
+    """Tell whether a name has a character that can be seen."""
+    return any(
+        unicodedata.category(one)[0] in "LNPS" and "FILLER" not in unicodedata.name(one, "")
+        for one in name
+    )
 
 
 def seconds_of_events(text: str) -> int | None:

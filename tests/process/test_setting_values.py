@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from presence.config import InvalidSetting, Settings, read_env_file, unknown_settings
+from presence.domain.permissions import room_patterns
+from presence.setting_values import listed
 from tests.support.keys import LOCKED
 
 # No setting may have these, whatever its default is.
@@ -60,7 +63,7 @@ MISSHAPEN: list[tuple[str, list[str], dict[str, str]]] = [
     ("PRESENCE_WEBHOOK_SECRETS", ["whsec_", "whsec_c2hvcnQ=", "no base64!" * 4], {}),
     ("PRESENCE_WEBHOOK_SECRETS", [""], {"PRESENCE_WEBHOOK_URLS": "https://h/x"}),
     ("PRESENCE_EVENTS", [",", "some", "peer_joined,peer_vanished"], {}),
-    ("PRESENCE_EVENT_ROOMS", ["a\\b", "a" * 257], {}),
+    ("PRESENCE_EVENT_ROOMS", ["a\\b", "a" * 257, "a/b*", ",", "a, .."], {}),
     *(
         (f"PRESENCE_KEEP_{of}", ["30", "0d", "d", "never", "1.5d"], {})
         for of in ("INACTIVE_PEERS", "EMPTY_ROOMS", "FILES", "ACTIVITY", "EVENTS")
@@ -198,3 +201,33 @@ def test_no_secret_stands_in_a_refusal() -> None:
     ):
         assert "hid" not in refusal({"DATABASE_URL": text})
     assert "hid" not in refusal({"REDIS_URL": "http://:hidden@h"})
+
+
+def test_rooms_of_which_backends_are_told_are_patterns_as_tokens_have_them() -> None:
+    """What the settings let pass is understood later, whatever its characters are."""
+    random_ = random.Random(19)
+    pieces = [
+        "a",
+        "*",
+        "\\",
+        "\\*",
+        "/",
+        ".",
+        "..",
+        " ",
+        "é",
+        "e\u0301",
+        "\u0301",
+        "\u3164",
+        "\u115f",
+    ]
+    pieces += ["\u202e", "\u200b", "\x01", "x" * 127, "x" * 128, "🙂", "\ud800", "\ue000"]
+    passed = 0
+    for _ in range(5000):
+        text = "".join(random_.choices(pieces, k=random_.randrange(1, 4)))
+        with contextlib.suppress(InvalidSetting):
+            given = Settings.from_environment({"PRESENCE_EVENT_ROOMS": text})
+            for pattern in listed(given.event_rooms):
+                room_patterns.parse(pattern)
+            passed += 1
+    assert passed > 500

@@ -1,4 +1,4 @@
-"""Words for logs, commands and pages: numbers with nouns, why a database fails or a field is wrong."""
+"""Words for logs, commands and pages: numbers with nouns, why a database or a field is wrong."""
 
 from __future__ import annotations
 
