@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -103,6 +104,37 @@ def test_what_is_gone_is_told(new_server: NewServer) -> None:
     for limit in ("0", "1001", "x", "1.5"):
         answer = requests.get(url, params={"limit": limit}, timeout=10)
         assert refusal(answer) == (422, "invalid_field"), limit
+
+
+def joined(server: LiveServer, cursor: str) -> list[str]:
+    """Return who has joined after a cursor."""
+    events = all_of(server, after=cursor)
+    return [event["peer_id"] for event in events if event["type"] == "peer_joined"]
+
+
+def test_who_reads_on_is_told_that_events_were_off_meanwhile(new_server: NewServer) -> None:
+    """Whether what happened before was read or not, and also where nothing was to be read."""
+    server = new_server(PRESENCE_KEEP_EVENTS="1d")
+    rest = Rest(server)
+    for number in range(3):
+        cursors = {fetch(server, after="latest")["cursor"], fetch(server)["cursor"]}
+        if number < 2:
+            rest.join("r", f"before{number}")
+            eventually(lambda: all_of(server), "it is told")
+            cursors |= {page["cursor"] for page in (fetch(server, limit=1), fetch(server))}
+        for keep, peer_id in (("off", f"meanwhile{number}"), ("1d", f"after{number}")):
+            server.stop()
+            server.set(PRESENCE_KEEP_EVENTS=keep)
+            server.start()
+            rest.join("r", peer_id)
+        for cursor in cursors:
+            answer = requests.get(
+                f"{server.url}/api/webrtc/events", params={"after": cursor}, timeout=10
+            )
+            assert refusal(answer) == (410, "events_gone"), cursor
+            oldest = answer.json()["oldest"]
+            told = eventually(partial(joined, server, oldest), "it is told again")
+            assert told == [f"after{number}"]
 
 
 def test_a_server_that_keeps_nothing_says_so(new_server: NewServer) -> None:

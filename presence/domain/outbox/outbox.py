@@ -33,6 +33,7 @@ from presence.domain.values import user_data
 from presence.storage.instants import UtcDateTime
 from presence.storage.models import (
     Event,
+    EventLog,
     Outbox,
     Peer,
     Room,
@@ -264,13 +265,18 @@ def redact(session: Session, room_name: str, peer_ids: Sequence[str]) -> None:
 
 
 def forget_all(session: Session) -> int:
-    """Delete every event, also those that nobody has taken yet; return how many there were."""
+    """Delete every event, also those that nobody has taken yet; return how many there were.
+
+    Whoever had read all of them is to know as well that others are missing from now on.
+    """
     count = sum(
         session.scalar(select(func.count()).select_from(counted)) or 0
         for counted in (Outbox, Event)
     )
     for table in (Outbox, Event, WebhookQueue, WebhookFailure):
         session.execute(delete(table))
+    end = EventLog.last_position + 1
+    session.execute(update(EventLog).values(last_position=end, gone=end))
     return count
 
 
