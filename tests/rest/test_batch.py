@@ -183,3 +183,19 @@ def test_each_is_read_as_it_is_alone(locked: LiveServer) -> None:
         assert first == {"status": alone.status_code, "body": alone.json()}, (where, body[:80])
         assert alone.status_code < 500
         assert second["status"] == 200
+
+
+def test_a_part_has_no_key_that_a_request_alone_can_have(locked: LiveServer) -> None:
+    made = token("root", "*", "admin", ttl=3600)
+    body = {"event": "e", "data": 1}
+    ask(locked, "PUT", f"{ROOMS}/apart", made, json={})
+    path = f"{ROOMS}/apart/data"
+    for place in ("0", "00", "0x0"):
+        for mark in "/:.-_+|!#~=@":
+            headers = {"Idempotency-Key": f"{place}{mark}apart", "X-Forwarded-For": "192.0.2.120"}
+            alone = ask(locked, "POST", path, made, json={"room_data": body}, headers=headers)
+            assert alone.status_code == 200
+    answer = send(
+        locked, {"path": path, "body": {"room_data": {"n": 2}}}, key="apart", address="192.0.2.121"
+    )
+    assert [one["status"] for one in answer.json()["responses"]] == [200]

@@ -53,7 +53,8 @@ class Part:
     """What a request that is a part of another one inherits: its key, and its place in it."""
 
     def __init__(self, key: str, place: int) -> None:
-        self.key = f"{place}/{key}"
+        # With a space, which no key has: a request by itself has none of these.
+        self.key = f"{place} {key}"
         # Under what the part was kept, if it was.
         self.key_hash: str | None = None
 
