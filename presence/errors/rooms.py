@@ -44,15 +44,16 @@ class RoomNotMade(PresenceError):
 
 
 class PasswordWanted(PresenceError):
-    """The room has a password, and none was given."""
+    """The room has a password, and none was given; `field` is as what it is to be sent."""
 
     code = "password_wanted"
     room_name: str
 
-    def __init__(self, room_name: str) -> None:
+    def __init__(self, room_name: str, field: str = "password") -> None:
+        again = "join" if field == "password" else "send this"
         super().__init__(
-            f"Room “{room_name}” has a password. Ask whoever invited you for it, and join again "
-            "with it as “password”.",
+            f"Room “{room_name}” has a password. Ask whoever invited you for it, and {again} again "
+            f"with it as “{field}”.",
             room_name=room_name,
         )
 

@@ -90,7 +90,9 @@ def test_joining_asks_for_it_over_both_ways_in(open_server: LiveServer, room: st
         assert not {word for word in (SECRET, "has_password", "scrypt:") if word in body}
 
     assert client.call("join_room", join(room, "ada"))["ok"], "who is in needs none"
-    assert put(open_server, room, password="x").json()["code"] == "password_wanted"
+    wanted = put(open_server, room, password="x").json()
+    assert wanted["code"] == "password_wanted"
+    assert "“current_password”" in wanted["detail"], "it says as what it is to be sent here"
     taken = {"password": None, "current_password": "x"}
     assert put(open_server, room, **taken).json()["code"] == "wrong_password"
     taken["current_password"] = SECRET

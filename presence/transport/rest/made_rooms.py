@@ -66,12 +66,15 @@ def put_room(room_name: str) -> tuple[Body, int]:
         terms["password_hash"] = None if new is None else run.passwords.hashed(new)
     if "lobby" in message.model_fields_set:
         terms["has_lobby"] = bool(message.lobby)
-    made = run.passwords.passing(
-        message.current_password,
-        address_of(request.environ),
-        partial(_put, run, name, terms, message.closed),
-        passwords.UNASKED if run.access.is_locked else None,
-    )
+    try:
+        made = run.passwords.passing(
+            message.current_password,
+            address_of(request.environ),
+            partial(_put, run, name, terms, message.closed),
+            passwords.UNASKED if run.access.is_locked else None,
+        )
+    except errors.PasswordWanted:
+        raise errors.PasswordWanted(name, "current_password") from None
     run.announcer.mark(name)
     if made.has_lobby:
         run.watchers.shut_out(name, None)
