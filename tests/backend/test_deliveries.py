@@ -163,8 +163,9 @@ def test_a_request_is_not_too_large(session: Session) -> None:
 
 
 def test_what_waits_for_a_webhook_that_is_no_more_is_forgotten(session: Session) -> None:
-    queues.tidy(session, ["another"])
-    assert session.scalars(select(WebhookQueue)).all()
+    assert queues.tidy(session, ["another"]) == 0
+    rooms = len(session.scalars(select(WebhookQueue)).all())
+    assert rooms
     let_pass(session, 7200)
-    queues.tidy(session, ["another"])
+    assert queues.tidy(session, ["another"]) == rooms, "it is said what was lost"
     assert session.scalars(select(WebhookQueue)).all() == []

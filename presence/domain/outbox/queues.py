@@ -67,10 +67,13 @@ def retry_failed(session: Session) -> int:
     return len(failures)
 
 
-def tidy(session: Session, hooks: Collection[str]) -> None:
-    """Forget what waits for webhooks that are no more, and what was given up long ago."""
+def tidy(session: Session, hooks: Collection[str]) -> int:
+    """Forget what waits for webhooks that are no more, and what was given up long ago.
+
+    Returns in how many rooms something still waited.
+    """
     now = database.now(session)
-    session.execute(
+    forgotten = session.execute(
         delete(WebhookQueue)
         .where(WebhookQueue.hook.not_in(hooks), WebhookQueue.due_at < now - _ABANDONED)
         .execution_options(synchronize_session=False)
@@ -80,3 +83,4 @@ def tidy(session: Session, hooks: Collection[str]) -> None:
         .where(WebhookFailure.failed_at < now - FAILED_KEPT)
         .execution_options(synchronize_session=False)
     )
+    return int(forgotten.rowcount)  # type: ignore[attr-defined]

@@ -132,7 +132,13 @@ class Couriers:
     def tidy(self) -> None:
         """Forget what waits for webhooks that are no more."""
         with database.writing(upkeep=True) as session:
-            queues.tidy(session, [sender.key for sender in self.senders])
+            rooms = queues.tidy(session, [sender.key for sender in self.senders])
+        if rooms:
+            log.warning(
+                "forgot what waited in %s for webhooks that PRESENCE_WEBHOOK_URLS does not have "
+                "any more",
+                plural(rooms, "room", "rooms"),
+            )
 
     def _forget_all(self) -> None:
         """Forget what was written down while events were wanted, if no other process wants it."""
