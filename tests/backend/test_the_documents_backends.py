@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -131,6 +132,29 @@ def test_it_gives_tokens_is_told_and_reads_on_where_it_was(
     call("leave", "cy", tokens["cy"])
     eventually(lambda: "it answered 401" in status(server), "it is refused", 30)
     assert backend.here("studio") == {"cy": "Cy"}
+
+
+def test_what_nobody_signed_is_refused_and_ends_nothing(
+    new_server: NewServer, backend: Backend
+) -> None:
+    server = new_server(**LOCKED, PRESENCE_KEEP_EVENTS="1d")
+    backend.start(server)
+    now = str(int(time.time()))
+    for signature in ("v1,YQ==", "v1,@@@", "no comma", "v1,a,b", "", "v1", ","):
+        for at in (now, "x", "1e400", "-1", ""):
+            for body in (b"{}", b"\xff", b""):
+                signed = {
+                    "webhook-id": "m",
+                    "webhook-timestamp": at,
+                    "webhook-signature": signature,
+                }
+                answer = requests.post(f"{backend.url}/presence", body, headers=signed, timeout=10)
+                assert answer.status_code == 401, (signed, body)
+    for path in ("/token", "/presence", "/here/%ff", "/nothing"):
+        for body in (b"", b"{", b"null", b"\xff"):
+            requests.post(backend.url + path, body, timeout=10)
+            requests.get(backend.url + path, timeout=10)
+    assert backend.here("studio") == {}
 
 
 def status(server: LiveServer) -> str:
