@@ -11,6 +11,8 @@ from flask import current_app
 
 from presence.domain.data import room_data
 from presence.domain.files import files
+from presence.domain.permissions import bans
+from presence.domain.permissions.bans import Bar
 from presence.domain.rooms import activity, occupancy, rooms
 from presence.domain.rooms.rooms import RoomView
 from presence.domain.values import clock
@@ -38,6 +40,7 @@ class Reading:
     files: Sequence[Any]
     entries: Sequence[Any]
     hour: list[int]
+    closing: Bar | None
     # What pages show of it, for `room_parts`.
     rendered: dict[Any, str] = field(default_factory=dict)
 
@@ -57,7 +60,8 @@ def read(name: str) -> Reading:
         stored = files.of_room(session, name, SHOWN_FILES)
         entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
         hour = occupancy.last_hour(session, [room_id])[room_id]
-    return Reading(exists, view, data, stored, entries, hour)
+        closing = bans.closing_of(session, name)
+    return Reading(exists, view, data, stored, entries, hour, closing)
 
 
 def shared(name: str) -> Reading:
