@@ -127,8 +127,11 @@ export function startStage(room, icons) {
     awake.end();
     room.calling(null);
     room.say(words);
-    // Whoever is put out of the room has no call to go back to, but may join it again.
-    if (hadFocus) (button.checkVisibility() ? button : get("join-button")).focus();
+    if (!hadFocus) return;
+    if (button.checkVisibility()) return button.focus();
+    // Whoever is put out of the room has no call to go back to, but reads why, and may join it again.
+    get("join-button").focus({ preventScroll: true });
+    get("you").scrollIntoView({ block: "nearest" });
   }
 
   /** Something of one's own is different: devices, what is off, the screen. */

@@ -11,12 +11,13 @@ from tests.access.conftest import Visit
 from tests.support.axe import findings
 from tests.support.callers import ROOMS, admin, ask
 from tests.support.keys import token
-from tests.support.visitors import Visitor, room_path
+from tests.support.visitors import WAIT_MS, Visitor, room_path
 
 ABOVE_THE_FORM = """one => {
   const form = document.getElementById("join-form").getBoundingClientRect();
   return one.getBoundingClientRect().bottom <= form.top;
 }"""
+# Without scrolling.
 SEEN = """one => {
   const { top, bottom } = one.getBoundingClientRect();
   return top >= 0 && bottom <= innerHeight;
@@ -37,11 +38,6 @@ def in_call(visit: Visit, room: str, name: str, **options: Any) -> Visitor:
     return visitor
 
 
-def is_in_view(visitor: Visitor, selector: str) -> bool:
-    """Tell whether something is seen without scrolling."""
-    return bool(visitor.sees(selector).evaluate(SEEN))
-
-
 def test_who_is_kicked_during_a_call_reads_why_and_stands_at_the_way_back(
     visit: Visit, locked: LiveServer, room: str
 ) -> None:
@@ -51,7 +47,7 @@ def test_who_is_kicked_during_a_call_reads_why_and_stands_at_the_way_back(
 
     eve.sees_no("#stage")
     said = eve.sees("#you-news.notice", "An admin has put you out")
-    assert is_in_view(eve, "#you-news")
+    eve.page.wait_for_function(SEEN, arg=said.element_handle(), timeout=WAIT_MS)
     assert eve.page.evaluate("document.activeElement.id") == "join-button"
     # It stands above the form that it is about, with an edge where colours are the reader's own.
     assert said.evaluate(ABOVE_THE_FORM)
@@ -124,11 +120,25 @@ def test_a_closed_room_says_so_before_anybody_tries_to_join(
     ada.sees_no("#people .to-join")
     assert findings(ada) == []
 
+    ada.is_live()
     act(locked, room, "reopen")
-    ada.join("Ada")
-    ada.page.click("#leave-button")
-    ada.sees("#join-form")
     ada.sees_no("#closed > .notice")
+    ada.join("Ada")
+
+
+def test_who_looks_on_is_told_that_an_empty_room_is_closed_and_that_it_is_open_again(
+    visit: Visit, locked: LiveServer, room: str
+) -> None:
+    act(locked, room, "join", room_name=room, peer_id="root", username="Root")
+    act(locked, room, "leave", peer_id="root")
+    bo = visit(f"{room_path(room)}#token={token('bo', room)}")
+    bo.is_live()
+    bo.sees("#people .to-join")
+    act(locked, room, "close")
+    bo.sees("#closed > .notice")
+    act(locked, room, "reopen")
+    bo.sees_no("#closed > .notice")
+    bo.sees("#people .to-join")
 
 
 def test_only_who_may_look_at_a_room_is_told_that_it_is_closed(
