@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -75,8 +76,9 @@ def test_who_is_banned_during_a_call_is_out_of_it_and_sees_nothing_more(
 ) -> None:
     ada, eve = in_call(visit, room, "Ada"), in_call(visit, room, "Eve")
     ada.sees_in_call("Eve")
-    act(locked, room, "peers/eve/ban", reason="shouting")
-    eve.sees("#shut", "The reason given: shouting")
+    act(locked, room, "peers/eve/ban", seconds=3600, reason="shouting")
+    said = eve.sees("#shut", "The reason given: shouting").inner_text()
+    assert re.match(r"You are banned from this room until \d+/\d+/\d+, \d+:\d\d", said), said
     eve.sees_no("#stage")
     eve.sees_no("#you")
     assert findings(eve) == []
