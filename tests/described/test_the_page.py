@@ -188,6 +188,38 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
     ada.close()
 
 
+FOLLOWS = """() => {
+  const above = [...document.querySelectorAll("[data-entry]")]
+    .filter((entry) => entry.getBoundingClientRect().top <= innerHeight / 4);
+  const marked = document.querySelector("#contents [aria-current]");
+  return marked?.hash === `#${above.at(-1)?.id}`;
+}"""
+
+
+def test_the_contents_say_where_one_is(chromium: Browser, live: LiveServer) -> None:
+    ada = Visitor(chromium, live.url)
+    ada.open("/docs/api")
+    here = ada.page.locator("#contents [aria-current=location]")
+    for entry in ("get-activity", "broadcast", "join"):
+        ada.page.locator(f"#contents [data-for={entry}] a").click()
+        ada.sees(f"#contents [data-for={entry}] [aria-current]")
+        assert here.count() == 1
+    # As one reads on, they follow, over whatever one leaps, and stay to be seen.
+    ada.page.mouse.move(900, 400)
+    for _ in range(8):
+        ada.page.mouse.wheel(0, 2500)
+        ada.page.wait_for_function(FOLLOWS, timeout=WAIT_MS)
+    ada.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    ada.sees("#contents [data-head=codes] [aria-current]")
+    box, shown = ada.page.locator("#contents").bounding_box(), here.bounding_box()
+    assert box is not None
+    assert shown is not None
+    assert box["y"] <= shown["y"] <= box["y"] + box["height"]
+    assert findings(ada) == []
+    assert ada.errors == []
+    ada.close()
+
+
 def test_the_examples_of_events_are_json(page: str) -> None:
     for label in ("Acknowledgement", "Body", "Answer"):
         found = samples(page, label)
