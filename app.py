@@ -85,10 +85,10 @@ from presence.transport.pages import (
     doctor_probes,
     last_hour,
     pictures,
-    static_files,
-    views,
 )
 from presence.transport.pages import doctor as doctor_pages
+from presence.transport.pages.assets import static_files
+from presence.transport.pages.rooms import views
 from presence.transport.process import (
     disk_care,
     hinting,

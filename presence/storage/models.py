@@ -334,7 +334,11 @@ class WebhookQueue(Base):
     """
 
     __tablename__ = "webhook_queue"
-    __table_args__ = (Index("ix_webhook_queue_hook_due_at", "hook", "due_at"),)
+    __table_args__ = (
+        Index("ix_webhook_queue_hook_due_at", "hook", "due_at"),
+        # For events of which it is asked whether any webhook still waits for them.
+        Index("ix_webhook_queue_room_name", "room_name"),
+    )
 
     hook: Mapped[str] = mapped_column(String(32), primary_key=True)
     room_name: Mapped[str] = mapped_column(Name, primary_key=True)
@@ -356,7 +360,7 @@ class WebhookFailure(Base):
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     hook: Mapped[str] = mapped_column(String(32), index=True)
-    room_name: Mapped[str] = mapped_column(Name)
+    room_name: Mapped[str] = mapped_column(Name, index=True)
     after: Mapped[int] = mapped_column(BigInteger)
     last: Mapped[int] = mapped_column(BigInteger)
     failed_at: Mapped[datetime] = mapped_column(UtcDateTime)

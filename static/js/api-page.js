@@ -128,4 +128,34 @@ for (const one of document.querySelectorAll("[data-try]")) {
   });
 }
 
+const contents = get("contents");
+let isDue = false;
+
+/** Mark in the contents what one reads: the last entry that begins above a line below the search. */
+function markPlace() {
+  isDue = false;
+  const line = innerHeight / 4;
+  let [place, begins] = [null, -Infinity];
+  for (const entry of entries) {
+    const { top } = entry.getBoundingClientRect();
+    if (!entry.hidden && top <= line && top >= begins) [place, begins] = [entry, top];
+  }
+  // The codes, which are many, have one link for all.
+  const at = place?.id.startsWith("code-") ? "[data-head=codes]" : `[data-for="${place?.id}"]`;
+  const link = contents.querySelector(`${at} a`);
+  const before = contents.querySelector("[aria-current]");
+  if (link === before) return;
+  before?.removeAttribute("aria-current");
+  if (!link) return;
+  link.ariaCurrent = "location";
+  // The page itself stays where it is.
+  const { top, bottom } = link.getBoundingClientRect();
+  const box = contents.getBoundingClientRect();
+  if (top < box.top || bottom > box.bottom) contents.scrollTop += top - box.top - box.height / 2;
+}
+
+const markSoon = () => isDue || (isDue = Boolean(requestAnimationFrame(markPlace)));
+addEventListener("scroll", markSoon, { passive: true });
+search.addEventListener("input", markSoon);
+
 offerCopies((sample) => sample.querySelector("figcaption").textContent);

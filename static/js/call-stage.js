@@ -102,9 +102,12 @@ export function startStage(room, icons) {
     changed();
   }
 
-  function end() {
+  /** End the call, if one is on; `words` say why where the room does not. */
+  function end(words = "") {
     preview.close();
     if (!call) return;
+    const { activeElement } = document;
+    const hadFocus = activeElement === document.body || get("stage").contains(activeElement);
     speaking.end();
     screen.end();
     const ended = call;
@@ -123,8 +126,12 @@ export function startStage(room, icons) {
     view.close();
     awake.end();
     room.calling(null);
-    room.say("You have left the call.");
-    if (button.checkVisibility()) button.focus();
+    room.say(words);
+    if (!hadFocus) return;
+    if (button.checkVisibility()) return button.focus();
+    // Whoever is put out of the room has no call to go back to, but reads why, and may join it again.
+    get("join-button").focus({ preventScroll: true });
+    get("you").scrollIntoView({ block: "nearest" });
   }
 
   /** Something of one's own is different: devices, what is off, the screen. */
@@ -219,7 +226,7 @@ export function startStage(room, icons) {
   get("call-microphone").addEventListener("click", pressMicrophone);
   get("call-camera").addEventListener("click", pressCamera);
   get("call-screen").addEventListener("click", pressScreen);
-  get("call-leave").addEventListener("click", end);
+  get("call-leave").addEventListener("click", () => end("You have left the call."));
   get("call-devices").addEventListener("click", () => preview.ask({ title: "Devices", who: "", isInCall: true }));
   get("call-sound").addEventListener("change", ({ target }) => pictures.silence(target.checked));
   get("stage-hear").addEventListener("click", ({ currentTarget }) => {
@@ -230,7 +237,7 @@ export function startStage(room, icons) {
   view.whenLinesOpen(lines.open);
   room.invites(get("alone-copy"), get("alone").querySelector("a"));
 
-  client.on("left", end);
+  client.on("left", () => end());
   client.on("grants_changed", ({ grants }) => {
     if (!call) return;
     const may = grants.includes("signal");
@@ -248,7 +255,7 @@ export function startStage(room, icons) {
       client.signal(peerId, bye, { type: "bye", session: session ?? undefined }).catch(() => {});
     }
   });
-  addEventListener("pageshow", ({ persisted }) => persisted && end());
+  addEventListener("pageshow", ({ persisted }) => persisted && end("You have left the call."));
 
   return { begin, isOn: () => call !== null };
 }

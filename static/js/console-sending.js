@@ -1,6 +1,7 @@
 // The form of the console that sends any event, with a sample of each to begin with.
 
 import { parseExactly } from "./exact-numbers.js";
+import { sendWithKeys } from "./send-keys.js";
 import { base } from "./server.js";
 
 /** Make the form work; `news` is where it says what was accepted. */
@@ -14,6 +15,7 @@ export function startSending(client, news) {
   let given = data.value;
   let samples = null;
   document.getElementById("send-button").disabled = false;
+  sendWithKeys(form);
 
   form.addEventListener("focusin", async () => {
     listPeople();

@@ -2,6 +2,7 @@
 
 import { PresenceError } from "../client/index.js";
 import { changedNumbers, mayBeRounded, whyNot } from "./exact-numbers.js";
+import { sendWithKeys } from "./send-keys.js";
 
 const ROUNDED = "Numbers beyond 2^53 are shown rounded; they stay exact while you leave them alone.";
 
@@ -80,6 +81,7 @@ function edit(prefix, fieldId, foldedId, { name, meanwhile, save, show = () => {
   let base = {};
   let baseText = stored;
   field.value = stored;
+  sendWithKeys(form);
 
   // What is wanted of whoever unfolds it is to type.
   folded.addEventListener("toggle", () => folded.open && field.focus());

@@ -14,6 +14,8 @@ const REASONS = {
   room_closed: "An admin has closed this room.",
   erased: "You were erased from this room, with your data and files.",
 };
+// One's own doing is no news, and that the room is closed stands above the form.
+const QUIET = new Set(["left", "room_closed"]);
 
 // What keeps a join from being answered, but says nothing against it.
 const UNANSWERED = new Set(["unreachable", "connection_lost", "timeout"]);
@@ -73,8 +75,10 @@ export function startJoining(room) {
     password.required = true;
   }
 
-  function tell(words, isSeen = true) {
+  /** Say something of being in the room; what somebody else has decided is shown as the news it is. */
+  function tell(words, { isSeen = true, isNotice = false } = {}) {
     news.textContent = words;
+    news.className = isNotice ? "notice" : "hint";
     news.classList.toggle("hidden-label", !isSeen);
   }
 
@@ -156,7 +160,7 @@ export function startJoining(room) {
     showJoined(true);
     if (hadFocus) document.getElementById("own-data-line").focus();
     // That one is in is seen anyhow; who listens is told.
-    tell(rejoined ? "The connection is back, and so are you." : "You are in the room.", rejoined);
+    tell(rejoined ? "The connection is back, and so are you." : "You are in the room.", { isSeen: rejoined });
     changed();
   });
 
@@ -174,7 +178,7 @@ export function startJoining(room) {
     // With a fresh token one is back without being asked.
     if (!isAboutToken(body.reason)) forget(roomName);
     const refusal = failure?.code === body.reason ? failure.detail : "";
-    tell(REASONS[body.reason] ?? `You are no longer in the room. ${refusal}`);
+    tell(REASONS[body.reason] ?? `You are no longer in the room. ${refusal}`, { isNotice: !QUIET.has(body.reason) });
     changed();
   });
 

@@ -2,6 +2,7 @@
 // the API, and so does what they begin with.
 
 import { offerCopies } from "./copying.js";
+import { sendWithKeys } from "./send-keys.js";
 import { base, server } from "./server.js";
 import { shell } from "./shell-words.js";
 
@@ -77,6 +78,7 @@ function make(method, path, operation, schemas) {
   problem.setAttribute("role", "alert");
   const answer = tag("div", { className: "tried" });
   form.append(tag("div", { className: "row" }, send), again, problem, answer);
+  sendWithKeys(form);
 
   let isMeant = false;
   const ask = (asked) => {

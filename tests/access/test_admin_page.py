@@ -54,7 +54,7 @@ def test_an_admin_finds_kicks_bans_closes_erases_and_makes_a_token(
     boss.sees("#news", "“eve” was put out.")
 
     do(boss, "Ban", "eve")
-    victim.sees("#shut", "is banned from room")
+    victim.sees("#shut", "You are banned from this room")
     boss.page.get_by_role("button", name="Undo").click()
     boss.sees("#news", "“eve” may come back.")
     boss.sees_no("#people-of .badge", "banned")

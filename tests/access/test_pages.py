@@ -279,7 +279,7 @@ def test_who_is_banned_sees_nothing_of_the_room_any_more(
     visitor.join("Ada")
     visitor.sees_here("Mata-Hari")
     assert ask(locked, "POST", f"{ROOMS}/{secret}/peers/ada/ban", admin(secret), json={}).ok
-    visitor.sees("#shut", "is banned from room")
+    visitor.sees("#shut", "You are banned from this room until further notice.")
     for selector in ("#people", "#summary", "#join-form"):
         assert not visitor.page.is_visible(selector), selector
 

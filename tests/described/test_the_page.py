@@ -148,7 +148,7 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
         if said:
             ada.sees(f"{entry} form .hint", said)
             assert not form.locator(".tried-status").count()
-            form.locator("button.primary").press("Enter")
+            form.get_by_label("room_name", exact=True).first.press("Control+Enter")
         ada.sees(f"{entry} .tried-status", "200")
         ada.sees(f"{entry} .tried", "content-type: application/json")
         # What was sent is there to be sent again, from elsewhere.
@@ -163,8 +163,11 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
         assert again.stdout in {"200", "404"}, line
     ada.sees("#erase-peer .tried", "tried")
     ada.page.get_by_role("button", name="Copy: The same with curl").first.wait_for()
-    ada.page.locator("#join form textarea").fill("{")
-    ada.page.locator("#join form button.primary").click()
+    body = ada.page.locator("#join form textarea")
+    body.fill("{")
+    body.press("Enter")
+    ada.sees_no("#join form .problem:not(:empty)")
+    body.press("Control+Enter")
     ada.sees("#join form .problem", "not JSON yet")
     assert findings(ada) == []
     assert ada.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -185,6 +188,38 @@ def test_a_route_is_tried_in_place_and_what_takes_away_is_asked_for_once(
     ada.close()
 
 
+FOLLOWS = """() => {
+  const above = [...document.querySelectorAll("[data-entry]")]
+    .filter((entry) => entry.getBoundingClientRect().top <= innerHeight / 4);
+  const marked = document.querySelector("#contents [aria-current]");
+  return marked?.hash === `#${above.at(-1)?.id}`;
+}"""
+
+
+def test_the_contents_say_where_one_is(chromium: Browser, live: LiveServer) -> None:
+    ada = Visitor(chromium, live.url)
+    ada.open("/docs/api")
+    here = ada.page.locator("#contents [aria-current=location]")
+    for entry in ("get-activity", "broadcast", "join"):
+        ada.page.locator(f"#contents [data-for={entry}] a").click()
+        ada.sees(f"#contents [data-for={entry}] [aria-current]")
+        assert here.count() == 1
+    # As one reads on, they follow, over whatever one leaps, and stay to be seen.
+    ada.page.mouse.move(900, 400)
+    for _ in range(8):
+        ada.page.mouse.wheel(0, 2500)
+        ada.page.wait_for_function(FOLLOWS, timeout=WAIT_MS)
+    ada.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    ada.sees("#contents [data-head=codes] [aria-current]")
+    box, shown = ada.page.locator("#contents").bounding_box(), here.bounding_box()
+    assert box is not None
+    assert shown is not None
+    assert box["y"] <= shown["y"] <= box["y"] + box["height"]
+    assert findings(ada) == []
+    assert ada.errors == []
+    ada.close()
+
+
 def test_the_examples_of_events_are_json(page: str) -> None:
     for label in ("Acknowledgement", "Body", "Answer"):
         found = samples(page, label)
@@ -199,7 +234,11 @@ def test_the_search_finds_and_the_buttons_copy(chromium: Browser, live: LiveServ
     errors: list[Any] = []
     tab.on("pageerror", lambda error: errors.append(error))  # noqa: PLW0108 – Playwright marks it
     tab.goto(f"{live.url}/docs/api")
-    tab.keyboard.press("/")
+    # The key that leads to the search is shown until one is there.
+    key = tab.locator(".searching kbd")
+    key.wait_for()
+    tab.keyboard.press(key.inner_text())
+    key.wait_for(state="hidden")
     tab.keyboard.type("room_full capacity-nothing")
     tab.locator("#api-found", has_text="0 of").wait_for()
     tab.locator("#nothing", has_text="all of these words").wait_for()

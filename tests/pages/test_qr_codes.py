@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask.testing import FlaskClient
 
-from presence.transport.pages import qr_codes
+from presence.transport.pages.rooms import qr_codes
 
 
 def test_a_rooms_invitation_is_a_picture_that_holds_no_more_than_its_address(

@@ -157,6 +157,20 @@ def test_any_event_can_be_sent_and_its_refusal_is_shown(visit: Visit, room: str)
     ada.sees_here("By hand")
 
 
+def test_one_key_with_enter_sends_from_a_field_of_several_lines(visit: Visit, room: str) -> None:
+    ada = visit(room_path(room))
+    ada.join("Ada")
+    ada.page.fill("#send-data", '{"user_data": {"mood": "calm"}}')
+    ada.page.press("#send-data", "Enter")
+    ada.page.press("#send-data", "Control+Enter")
+    answered(ada, "update_user_data")
+    # Once, and only with the key: Enter alone began a line.
+    assert names(ada).count("update_user_data") == 1
+    ada.edit('{"mood": "glad"}')
+    ada.page.press("#user-data", "Meta+Enter")
+    ada.sees("#people .self", "mood glad")
+
+
 def test_the_curl_line_of_each_action_does_the_same(visit: Visit, site: LiveServer) -> None:
     needs.program("curl")
     room = 'it\'s "quoted" & $HOME `x` \\o/'.replace("\\", "").replace("/", "")

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from local_cluster.live_server import LiveServer
 from local_cluster.waiting import eventually
-from presence.transport.pages import bundles
+from presence.transport.pages.assets import bundles
 from presence.transport.pages.text_filters import slug
 from tests.pages.conftest import Visit
 from tests.pages.reading import join, read

@@ -19,7 +19,7 @@ import requests
 from app import create_app
 from local_cluster.live_server import LiveServer
 from presence.config import VERSION, Settings
-from presence.transport.pages import client_packages
+from presence.transport.pages.packages import client_packages
 from tests.support import needs
 
 ROOT = Path(__file__).parent.parent.parent

@@ -17,7 +17,7 @@ import pytest
 
 from app import create_app
 from presence.config import VERSION, Settings
-from presence.transport.pages import release_files as releasing
+from presence.transport.pages.packages import release_files as releasing
 from tests.support import needs
 from tests.support.paths import ROOT
 

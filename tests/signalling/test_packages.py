@@ -21,7 +21,7 @@ from local_cluster.live_server import LiveServer
 from local_cluster.ports import free_port
 from local_cluster.waiting import eventually
 from presence.config import VERSION
-from presence.transport.pages import client_packages
+from presence.transport.pages.packages import client_packages
 from tests.support import needs
 from tests.support.chromium import Profile
 from tests.support.paths import ROOT

@@ -1,5 +1,7 @@
 """What a verb costs the database does not grow with rooms and peers that it is not about.
 
+Nor does what is done behind it, for the webhooks of one backend, with what waits for another's.
+
 SQLite tells how many steps its machine has taken, which is the same on every computer: a search
 that goes through a table, or through an index that has one value many times, shows at once.
 """
@@ -9,21 +11,26 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import delete, event
+from sqlalchemy.orm import Session
 
 from app import create_app
+from local_cluster.waiting import eventually
 from presence.config import Settings
-from presence.domain.outbox import event_log
+from presence.domain.outbox import deliveries, event_log, outbox
 from presence.domain.peers import peers, workers
 from presence.domain.peers.limits import Limits
 from presence.domain.peers.sessions import RestPresence, SocketPresence
+from presence.domain.values import clock
 from presence.storage import database
-from presence.storage.models import db
+from presence.storage.models import Event, WebhookFailure, WebhookQueue, db
 from tests.support import keys
 from tests.support.bare_domain import WORKER
 
@@ -179,3 +186,74 @@ def test_no_verb_costs_more_where_there_are_more_rooms(
     grown = {name: (few, many) for name, (few, many) in cost.items() if many - few > MANY - FEW}
     assert all(few > 0 for few, _ in cost.values()), cost
     assert not grown, f"steps with {FEW} and with {MANY} rooms: {grown}"
+
+
+BACKEND, OTHER = "b" * 32, "o" * 32
+HOUR = timedelta(hours=1)
+
+
+def claim(session: Session, *, again: bool) -> Any:
+    return deliveries.claim(
+        session, BACKEND, WORKER, again=again, rooms=10, events=100, max_bytes=100_000
+    )
+
+
+# In this order, in a transaction of its own each.
+BEHIND: dict[str, Callable[[Session], Any]] = {
+    "placing": lambda session: event_log.put_in_order(session, [BACKEND]),
+    "looking whether any is due": lambda session: deliveries.any_due(
+        session, BACKEND, clock.now() + HOUR, again=False
+    ),
+    "a claim": lambda session: claim(session, again=False),
+    "a claim of what was refused": lambda session: claim(session, again=True),
+    "forgetting what is waited for": lambda session: event_log.forget(
+        session, clock.now() + HOUR, 0, 100
+    ),
+    "forgetting what is done with": lambda session: (
+        session.execute(delete(WebhookQueue).where(WebhookQueue.hook == BACKEND)),
+        event_log.forget(session, clock.now() + HOUR, 0, 100),
+    )[-1][0],
+    "an erasure": lambda session: outbox.redact(session, "told", ["ada"]),
+}
+
+
+def test_what_is_done_for_one_webhook_does_not_cost_more_where_more_waits_for_another(
+    app: Flask, steps: Steps
+) -> None:
+    cost: dict[str, list[int]] = {name: [] for name in BEHIND}
+    there = 0
+    for waiting in (FEW, MANY):
+        with app.app_context(), database.writing() as session:
+            if not there:
+                session.execute(delete(Event))
+            for number in range(there, waiting):
+                of = {"hook": OTHER, "room_name": f"waiting-{number}", "after": 0, "last": 1}
+                later = {"due_at": clock.now() + 2 * HOUR, "attempts": 1}
+                session.add_all(
+                    [
+                        WebhookQueue(**of, **later),
+                        WebhookFailure(**of, failed_at=clock.now(), error="it said no"),
+                    ]
+                )
+            there = waiting
+        with app.app_context():
+            with database.writing() as session:
+                for number in range(50):
+                    outbox.tell_wanted(
+                        session, outbox.PEER_UPDATED, ("told", number), clock.now(), {}, peer_id="a"
+                    )
+            for name, do in BEHIND.items():
+                if "claim" in name:
+                    eventually(partial(is_due, app), "what was placed is due", interval=0.001)
+                before = steps.taken
+                with database.writing() as session:
+                    do(session)
+                cost[name].append(steps.taken - before)
+    grown = {name: (few, many) for name, (few, many) in cost.items() if many - few > MANY - FEW}
+    assert all(few > 0 for few, _ in cost.values()), cost
+    assert not grown, f"steps with {FEW} and with {MANY} rooms that wait: {grown}"
+
+
+def is_due(app: Flask) -> bool:
+    with app.app_context(), database.reading() as session:
+        return deliveries.any_due(session, BACKEND, clock.now(), again=False)

@@ -7,8 +7,8 @@ from werkzeug.exceptions import NotFound
 
 from presence.config import VERSION
 from presence.transport.admission.security_headers import protect_page
-from presence.transport.pages import client_packages
-from presence.transport.pages.client_packages import Package
+from presence.transport.pages.packages import client_packages
+from presence.transport.pages.packages.client_packages import Package
 from presence.transport.wire.needs import public
 
 bp = Blueprint("clients", __name__, url_prefix="/clients")

@@ -128,11 +128,13 @@ def close_room(room_name: str) -> Body:
 @needs(ADMIN, locked_only=True)
 def reopen_room(room_name: str) -> Body:
     """Let a closed room be joined again."""
-    name = _room(room_name)
+    run, name = runtime(), _room(room_name)
     body = {"success": True, "room_name": name}
     with once.writing() as session:
         bans.reopen(session, name)
         once.answered(session, body)
+    # Nobody is in it, but whoever looks at it may join now.
+    run.announcer.mark(name)
     return body
 
 

@@ -13,7 +13,7 @@ import presence_client
 import pytest
 
 from presence.config import VERSION
-from presence.transport.pages import client_packages
+from presence.transport.pages.packages import client_packages
 
 from .support import ROOT, LiveServer, eventually
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from flask import (
     Blueprint,
     Response,
-    current_app,
     make_response,
     redirect,
     render_template,
@@ -22,39 +18,31 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 
 from presence.config import VERSION
-from presence.domain.data import room_data
-from presence.domain.files import files
 from presence.domain.permissions.tokens import JOIN, LIST
-from presence.domain.rooms import activity, occupancy, overview, rooms
+from presence.domain.rooms import activity, occupancy, overview
 from presence.domain.rooms.overview import RoomPage, Totals
 from presence.domain.rooms.rooms import PeerView, RoomView
 from presence.domain.values import clock
-from presence.errors import InvalidField, PresenceError, RoomNotFound
+from presence.errors import InvalidField, PresenceError
 from presence.storage import database, maintenance
 from presence.transport.admission import error_handlers, error_page, request_access
 from presence.transport.admission.error_handlers import STATUS
 from presence.transport.admission.security_headers import protect_page
-from presence.transport.pages import qr_codes, room_parts, text_filters
-from presence.transport.process.runtime import Runtime, runtime
+from presence.transport.pages import text_filters
+from presence.transport.pages.rooms import qr_codes, readings, room_parts
+from presence.transport.process.runtime import runtime
 from presence.transport.wire import messages
 from presence.transport.wire.messages import RoomAddress
 from presence.transport.wire.needs import needs, public
-from presence.transport.wire.room_list import RoomList
 
 bp = Blueprint("pages", __name__)
 text_filters.init_app(bp)
 
 ROOMS_PER_PAGE = 24
-# A room keeps every peer it ever had; a page shows so many of those who left, and of the files.
+# A room keeps every peer it ever had; a page shows so many of those who left.
 SHOWN_INACTIVE = 60
-SHOWN_FILES = 60
-SHOWN_ACTIVITY = 30
 # A page keeps the data of so many people up to date that somebody opened there.
 MOST_OPENED = 20
-# For how long, and of how many rooms, what was read for one page is shown on others.
-_SHARED_SECONDS = 0.5
-_MOST_READ = 32
-_EXTENSION = "presence-page-reads"
 
 bp.after_request(protect_page)
 
@@ -214,7 +202,7 @@ def _room(room_name: str, *, shared: bool = False) -> dict[str, Any]:
     name = messages.parse(RoomAddress, {"room_name": room_name}).room_name
     if _is_veiled():
         return _unknown_room(name)
-    read = _reads().of(name) if shared else _read(name)
+    read = readings.shared(name) if shared else readings.read(name)
     view = read.view
     me = request.args.get("me", "")
     # Whoever looks is pinned to the top, and does not look for themselves among a hundred.
@@ -233,6 +221,7 @@ def _room(room_name: str, *, shared: bool = False) -> dict[str, Any]:
         "files": read.files,
         "entries": read.entries,
         "hour": read.hour,
+        "closing": read.closing,
         "file_count": sum(len(peer.files) for peer in view.peers),
         "room_files": _room_files(view),
         "may_join": request_access.allows(JOIN, name),
@@ -240,77 +229,6 @@ def _room(room_name: str, *, shared: bool = False) -> dict[str, Any]:
         "server_url": _server_url(),
         "rendered": read.rendered,
     }
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What was read of a room, whoever asks."""
-
-    exists: bool
-    view: RoomView
-    data: room_data.Kept
-    files: Sequence[Any]
-    entries: Sequence[Any]
-    hour: list[int]
-    # What pages show of it, for `room_parts`.
-    rendered: dict[Any, str] = field(default_factory=dict)
-
-
-def _read(name: str) -> _Read:
-    runtime().diary.catch_up()
-    with database.reading() as session:
-        try:
-            room_id, _ = rooms.identify(session, name)
-            view = rooms.view(session, name)
-            data = room_data.of(session, name)
-            exists = True
-        except RoomNotFound:
-            room_id, exists, data = 0, False, room_data.NOTHING
-            view = RoomView(name, runtime().settings.max_peers, clock.now(), 0)
-        stored = files.of_room(session, name, SHOWN_FILES)
-        entries = activity.recent(session, room_id, SHOWN_ACTIVITY)
-        hour = occupancy.last_hour(session, [room_id])[room_id]
-    return _Read(exists, view, data, stored, entries, hour)
-
-
-class _Reads:
-    """What was read for pages since their rooms were last announced, which is when pages ask.
-
-    So ten pages that watch a busy room read it once. Not where others change rooms as well: a page
-    may have heard of a change from another worker that this one has not heard of yet.
-    """
-
-    def __init__(self, run: Runtime) -> None:
-        self._is_alone = not run.settings.has_shared_database
-        self._kept: dict[str, tuple[float, _Read]] = {}
-        self._announcements = 0
-        # Before those that have pages ask.
-        run.announcer.listeners.insert(0, self._forget)
-
-    def of(self, name: str) -> _Read:
-        """Return what there is to be shown of a room."""
-        until, kept = self._kept.get(name, (0.0, None))
-        if kept is not None and time.monotonic() < until:
-            return kept
-        before = self._announcements
-        read = _read(name)
-        if self._is_alone and self._announcements == before:
-            if len(self._kept) >= _MOST_READ:
-                self._kept.clear()
-            self._kept[name] = time.monotonic() + _SHARED_SECONDS, read
-        return read
-
-    def _forget(self, view: RoomList) -> None:
-        self._announcements += 1
-        self._kept.pop(view.name, None)
-
-
-def _reads() -> _Reads:
-    extensions = current_app.extensions
-    found: _Reads | None = extensions.get(_EXTENSION)
-    if found is None:
-        found = extensions[_EXTENSION] = _Reads(runtime())
-    return found
 
 
 def _room_files(view: RoomView) -> frozenset[str] | None:
@@ -342,6 +260,7 @@ def _unknown_room(name: str) -> dict[str, Any]:
         "files": [],
         "entries": [],
         "hour": [0] * occupancy.MINUTES,
+        "closing": None,
         "file_count": 0,
         "room_files": frozenset(),
         "may_join": True,

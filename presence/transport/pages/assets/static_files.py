@@ -18,7 +18,7 @@ from typing import Any
 from flask import Flask, Response, request, send_from_directory, url_for
 from werkzeug.exceptions import NotFound
 
-from presence.transport.pages import bundles
+from presence.transport.pages.assets import bundles
 
 _VERSION = re.compile(r"v-[0-9a-f]{16}")
 # The folder of what is made of several files.

@@ -10,7 +10,7 @@ import posixpath
 import re
 from pathlib import Path
 
-from presence.transport.pages.client_packages import as_commonjs
+from presence.transport.pages.packages.client_packages import as_commonjs
 
 _COMMON = ("tokens", "base", "controls", "pass")
 # The style sheets of each page, or of a part of one that is loaded when it is wanted, in the order

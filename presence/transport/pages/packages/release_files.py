@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from presence.config import ROOT, VERSION
-from presence.transport.pages import client_packages
+from presence.transport.pages.packages import client_packages
 
 
 class CannotRelease(Exception):

@@ -18,7 +18,7 @@ from presence.domain.rooms.rooms import PeerView
 from presence.transport.pages.text_filters import slug
 
 # The parts that are swapped whole; the people are looked at one by one.
-_WHOLE = ("summary", "data", "files", "activity")
+_WHOLE = ("summary", "closed", "data", "files", "activity")
 # For how many kinds of readers what was rendered of one reading is kept.
 _MOST_RENDERED = 40
 # Times are worded anew by the page itself.

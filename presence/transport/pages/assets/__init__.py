@@ -1,0 +1,1 @@
+"""What the pages load, whichever page it is: scripts, style sheets, icons."""

@@ -1,0 +1,1 @@
+"""What is built to be taken elsewhere: the clients as packages, and the files of a release."""
