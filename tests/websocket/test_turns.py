@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from collections.abc import Callable, Generator
@@ -10,7 +9,7 @@ from collections.abc import Callable, Generator
 import eventlet
 import pytest
 
-from presence.transport.websocket.protocol import Reader, frame
+from presence.transport.websocket.protocol import Reader
 from presence.transport.websocket.streams import Stream
 from presence.transport.websocket.turns import Turns
 from tests.websocket.frames import client_frame
@@ -52,32 +51,17 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def pairs() -> Generator[list[tuple[socket.socket, socket.socket]]]:
-    """Three connections, each by our end and the other one."""
-    made = [socket.socketpair() for _ in range(3)]
-    yield made
-    for _, theirs in made:
-        theirs.close()
-
-
-@pytest.fixture
-def clients(pairs: list[tuple[socket.socket, socket.socket]]) -> list[socket.socket]:
-    """The other ends of the connections."""
-    return [theirs for _, theirs in pairs]
-
-
-@pytest.fixture(autouse=True)
-def streams(
-    desk: Desk, pairs: list[tuple[socket.socket, socket.socket]]
-) -> Generator[list[Stream]]:
-    """Our ends."""
-    turns = Turns()
+def clients(desk: Desk) -> Generator[list[socket.socket]]:
+    """The other ends of three connections."""
+    turns, pairs = Turns(), [socket.socketpair() for _ in range(3)]
     for ours, _ in pairs:
         ours.setblocking(False)
     streams = [Stream(turns, ours, Reader(1000), desk) for ours, _ in pairs]
-    yield streams
+    yield [theirs for _, theirs in pairs]
     for stream in streams:
         stream.cut()
+    for _, theirs in pairs:
+        theirs.close()
 
 
 def test_whoever_comes_while_another_floods_is_served_next(
@@ -113,38 +97,3 @@ def test_a_flood_goes_on_beside_others_that_never_pause(
     desk.wait_until(lambda: desk.handled.count("much") == 20)
     assert {"0", "1"} < set(desk.handled)
     desk.then = lambda: None
-
-
-def test_a_little_is_sent_before_much_and_others_have_their_turn_between(
-    desk: Desk,
-    streams: list[Stream],
-    clients: list[socket.socket],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # As if much to one took as long as may be sent at once.
-    monkeypatch.setattr("presence.transport.websocket.turns._MUCH_SECONDS", 0.0)
-    *many, last = streams
-    for stream in many:
-        stream.put(frame(b"m" * 10_000))
-    last.put(frame(b"little"))
-    arrived: list[int] = []
-
-    def have_all() -> bool:
-        arrived.extend(
-            n for n, client in enumerate(clients) if n not in arrived and has_data(client)
-        )
-        return len(arrived) == len(clients)
-
-    desk.then = have_all
-    clients[-1].sendall(client_frame("a question"))
-    eventlet.sleep(0)
-    have_all()
-    assert arrived == [0, 2], "a little waits for much, or all of it is sent at once"
-    desk.wait_until(lambda: bool(desk.handled))
-    assert arrived == [0, 2], "the question waited for all that there was to send"
-    desk.wait_until(have_all)
-
-
-def has_data(client: socket.socket) -> bool:
-    """Tell whether there is something to read."""
-    return bool(select.select([client], [], [], 0)[0])

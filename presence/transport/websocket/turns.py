@@ -19,9 +19,6 @@ log = logging.getLogger(__name__)
 
 # How long messages are handled before what they put out is sent, and timers and others get a turn.
 _TURN_SECONDS = 0.002
-# Who is to be sent more than this comes after those who are sent less, and for how long at once:
-# a list to a thousand people would hold up all answers.
-_MUCH_BYTES, _MUCH_SECONDS = 4 * 1024, 0.002
 # How much of it one connection gets, before those that asked for less.
 _SHARE_SECONDS = 0.0005
 # Handlers that wait (for a lock, for a database) each hold a greenlet; so many are kept for reuse.
@@ -30,9 +27,7 @@ _BYTES_PER_READ = 64 * 1024
 
 
 class Served(Protocol):
-    """A stream, as far as the line knows it; ``size`` is how many bytes it has to send."""
-
-    size: int
+    """A stream, as far as the line knows it."""
 
     def serve(self) -> None:
         """Handle what has arrived, as long as the share lasts; a handler may wait in it."""
@@ -100,35 +95,15 @@ class Turns:
                 worker.parent = self.hub.greenlet
                 worker.switch(stream)
         finally:
-            self._flush()
+            writable, self._writable = self._writable, []
+            for stream in writable:
+                try:
+                    stream.flush()
+                except Exception:
+                    log.exception("closed a connection after an unexpected error")
+                    stream.drop()
             if self._readable or self._left_over or self._writable:
                 self._schedule()
-
-    def _flush(self) -> None:
-        """Send what waits, little first; much of it only for a while, the rest in the next turn."""
-        writable, self._writable = self._writable, []
-        much = []
-        for stream in writable:
-            if stream.size > _MUCH_BYTES:
-                much.append(stream)
-            else:
-                self._flush_one(stream)
-        if much:
-            until = time.monotonic() + _MUCH_SECONDS
-            done = 0
-            for stream in much:
-                self._flush_one(stream)
-                done += 1
-                if time.monotonic() >= until:
-                    break
-            self._writable[:0] = much[done:]
-
-    def _flush_one(self, stream: Served) -> None:
-        try:
-            stream.flush()
-        except Exception:
-            log.exception("closed a connection after an unexpected error")
-            stream.drop()
 
     def _work(self, stream: Served | None) -> None:
         while True:
