@@ -54,6 +54,7 @@ search.addEventListener("input", () => {
 // A browser keeps what was typed when it comes back to a page.
 if (search.value) show();
 
+search.setAttribute("aria-keyshortcuts", "/");
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select");
   if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
