@@ -92,11 +92,20 @@ def test_parts_of_a_key_stand_for_it_where_it_is_missing() -> None:
         ("userName", "username"),
         ("roomId", "room_name"),
     ):
-        known = messages.JoinRoom.model_fields.keys() - {"room_name", "username", "user_data"}
-        (hint,) = key_hints.hints({key: 1}, {*known, name})
-        assert f"Is “{name}” meant" in hint, key
+        known = [
+            *(messages.JoinRoom.model_fields.keys() - {"room_name", "username", "user_data"}),
+            name,
+        ]
+        for in_order in (sorted(known), sorted(known, reverse=True)):
+            (hint,) = key_hints.hints({key: 1}, in_order)
+            assert f"Is “{name}” meant" in hint, key
     (hint,) = key_hints.hints({"filename": 1}, messages.UploadForm.model_fields.keys())
     assert "Is “file” meant" in hint
+
+
+def test_what_a_key_says_more_closely_is_not_the_key() -> None:
+    asked = {"room_name": 1, "peer_id": 1, "username": 1, "user_data": {}, "data": 1}
+    assert messages.hinted(asked, messages.JoinRoom) == {}
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

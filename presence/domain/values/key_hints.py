@@ -42,11 +42,13 @@ def _meant(key: str, known: Collection[str], missing: Collection[str]) -> str | 
     for name in missing:
         if _distance_is_small(plain, _plain(name)):
             return name
-    words, stem = _words(key), _stem(plain)
+    words, stem = set(_words(key)), _stem(plain)
     for name in missing:
         of_name = _words(name)
-        is_part = words and of_name and (words < of_name or words > of_name)
-        if is_part or (len(stem) > 2 and stem == _stem(_plain(name))):
+        # Its last word says what it is: ``data`` may be ``user_data``, and no ``data_notices``.
+        is_part = of_name and of_name[-1] in words and words < set(of_name)
+        has_more = of_name and words > set(of_name)
+        if is_part or has_more or (len(stem) > 2 and stem == _stem(_plain(name))):
             return name
     return None
 
@@ -60,10 +62,10 @@ def _stem(plain: str) -> str:
     return re.sub("(names?|ids?|data|s)$", "", plain)
 
 
-def _words(key: str) -> set[str]:
+def _words(key: str) -> list[str]:
     """Return the words of a key: those of ``userData`` are ``user`` and ``data``."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
-    return {word for word in re.split(r"[\W_]+", apart) if len(word) > 2}
+    return [word for word in re.split(r"[\W_]+", apart) if len(word) > 2]
 
 
 def _distance_is_small(one: str, other: str) -> bool:
