@@ -10,7 +10,7 @@ from tests.signalling.conftest import ON_EVENTLET, NewPage
 from tests.signalling.pictures import PAINT, open_pages, sees
 
 # Bytes, of the 64 KiB that a server takes.
-LARGEST_OFFER = 16 * 1024
+LARGEST_OFFER = 24 * 1024
 
 
 @ON_EVENTLET
@@ -39,7 +39,10 @@ def test_a_screen_shared_a_hundred_times_makes_no_larger_offers(
     sees(pages["ben"], {"ann": ["red", "yellow"]})
     sees(pages["ann"], {"ben": ["blue"]})
     for page in pages.values():
-        assert max(page.run("offers") or [0]) < LARGEST_OFFER
+        # Who offers when decides how many sections there are in the beginning, and no screen more.
+        offers = page.run("offers") or [0]
+        early, late = max(offers[:20]), max(offers[20:] or [0])
+        assert late <= 1.05 * early < LARGEST_OFFER, offers
         page.run("() => { window.same = Object.values(connections)[0].pc }")
     sections = pages["ann"].run("connections.ben.pc.getTransceivers().length")
     assert sections <= 4
