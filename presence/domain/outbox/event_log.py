@@ -209,31 +209,24 @@ _WAITING = Prepared(
     .order_by(Outbox.id)
     .limit(bindparam("most", type_=BigInteger))
 )
-_APPEND = Prepared(
-    insert(Event).from_select(
-        ("position", *_HAPPENING),
-        select(
-            bindparam("before", type_=BigInteger) + func.row_number().over(order_by=Outbox.id),
-            *(getattr(Outbox, name) for name in _HAPPENING),
-        ).where(Outbox.id.in_(bindparam("ids", expanding=True))),
-    )
+
+
+def _appending(position: Any, condition: ColumnElement[bool]) -> Prepared:
+    """Return a statement that copies rows of the outbox into the log, each to a position."""
+    found = select(position, *(getattr(Outbox, name) for name in _HAPPENING)).where(condition)
+    return Prepared(insert(Event).from_select(("position", *_HAPPENING), found.order_by(Outbox.id)))
+
+
+_IS_AMONG = Outbox.id.in_(bindparam("ids", expanding=True))
+_APPEND = _appending(
+    bindparam("before", type_=BigInteger) + func.row_number().over(order_by=Outbox.id), _IS_AMONG
 )
+_TAKE_OUT = Prepared(delete(Outbox).where(_IS_AMONG))
 _IS_IN_RUN = Outbox.id.between(
     bindparam("first", type_=BigInteger), bindparam("newest", type_=BigInteger)
 )
-_APPEND_RUN = Prepared(
-    insert(Event).from_select(
-        ("position", *_HAPPENING),
-        select(
-            bindparam("more", type_=BigInteger) + Outbox.id,
-            *(getattr(Outbox, name) for name in _HAPPENING),
-        )
-        .where(_IS_IN_RUN)
-        .order_by(Outbox.id),
-    )
-)
+_APPEND_RUN = _appending(bindparam("more", type_=BigInteger) + Outbox.id, _IS_IN_RUN)
 _TAKE_OUT_RUN = Prepared(delete(Outbox).where(_IS_IN_RUN))
-_TAKE_OUT = Prepared(delete(Outbox).where(Outbox.id.in_(bindparam("ids", expanding=True))))
 _COUNT = Prepared(update(EventLog).values(last_position=bindparam("last")))
 
 
